@@ -1,0 +1,1 @@
+"""skinjax: classifiers for imbalanced skin-lesion photographs."""
