@@ -1,0 +1,325 @@
+"""Who trains and who is held out: split tables, made by lesion or by image, stored as CSV, and checked for leaks.
+
+`lesion_grouped` is the protocol of paper 003's published split. `image_stratified` is that of papers 000 and 001, in
+which 37-39 % of HAM10000's held-out photographs show a lesion that training has seen.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skinjax.errors import UserError, lookup
+from skinjax.files import write_atomically
+
+PARTS = ("train", "validation", "test")
+COLUMNS = ("image_id", "group", "label", "fold", "split")
+LEAK_IS_AN_ERROR = {"lesion_grouped": True, "image_stratified": False, "file": True}
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One row per image: `image_ids`, `groups` (lesions), `labels` (class names), `folds` and `parts`, all [n].
+
+    folds: the fold in which the image is held out, -1 for never; parts: 'train', 'validation' or 'test';
+    protocol: how the split was made, stored with every number that is measured on it.
+    """
+
+    image_ids: np.ndarray
+    groups: np.ndarray
+    labels: np.ndarray
+    folds: np.ndarray
+    parts: np.ndarray
+    protocol: dict[str, Any]
+
+    def rows(self, part: str) -> np.ndarray:
+        """The row numbers of one part, ascending."""
+        return np.flatnonzero(self.parts == part)
+
+
+class Leak(NamedTuple):
+    """The groups found in both of two parts, and how many images of the first part (and what share of it) they make."""
+
+    groups: tuple[str, ...]
+    images: int
+    share: float
+
+
+def lesion_grouped(
+    image_ids: Sequence[str],
+    groups: Sequence[str],
+    labels: Sequence[str],
+    *,
+    seed: int,
+    test: float = 0.0,
+    validation: float = 0.0,
+    folds: int = 1,
+    fold: int = 0,
+) -> Split:
+    """A split by class in which all images of a group stay together.
+
+    With one fold, the fractions `test` and `validation` of each class are held out; either may be 0. With more folds
+    and a `test` fraction, the test part is fixed and fold `fold` of the rest is the validation part (paper 003). With
+    more folds and no `test`, fold `fold` is the test part and `validation`, a fraction that may be 0, comes from the
+    other folds (papers 000 and 001). The folds, and a test part beside them, depend on the seed but not on `fold`;
+    nothing depends on the order of the images.
+
+    A group with several labels counts as the one most of its images have (of equals, the rarer in the data set).
+
+    >>> split = lesion_grouped(list("abcd"), ["x", "x", "y", "z"], ["mel"] * 4, test=0.5, seed=0)
+    >>> len(set(split.parts[:2]))
+    1
+    """
+    table = _checked_table(image_ids, groups, labels)
+    return _stratified("lesion_grouped", table, table.groups, seed, test, validation, folds, fold)
+
+
+def image_stratified(
+    image_ids: Sequence[str],
+    groups: Sequence[str],
+    labels: Sequence[str],
+    *,
+    seed: int,
+    test: float = 0.0,
+    validation: float = 0.0,
+    folds: int = 1,
+    fold: int = 0,
+) -> Split:
+    """As `lesion_grouped`, but image by image: photographs of one lesion may be on both sides.
+
+    `protocol['leak_percent']` says for each held-out part how many of its images share a group with training.
+    """
+    table = _checked_table(image_ids, groups, labels)
+    split = _stratified("image_stratified", table, table.image_ids, seed, test, validation, folds, fold)
+    found = leaks(split)
+    percent = {part: round(100 * found[part, "train"].share, 2) for part in PARTS[1:] if len(split.rows(part))}
+    return replace(split, protocol=split.protocol | {"leak_percent": percent})
+
+
+def leaks(split: Split) -> dict[tuple[str, str], Leak]:
+    """For each ordered pair of parts what they share: `leaks(split)['test', 'train'].share` is the usual question."""
+    found = {}
+    for part, other in permutations(reversed(PARTS), 2):
+        here, there = split.groups[split.parts == part], split.groups[split.parts == other]
+        shared = np.isin(here, there)
+        share = float(shared.mean()) if len(here) else 0.0
+        found[part, other] = Leak(tuple(np.unique(here[shared]).tolist()), int(shared.sum()), share)
+    return found
+
+
+def check(split: Split) -> None:
+    """Raise `UserError` when a group is on two sides, or in two folds, of a split whose protocol forbids it."""
+    if not lookup("split protocol", split.protocol["name"], LEAK_IS_AN_ERROR):
+        return
+    name = split.protocol["name"]
+    for (part, other), leak in leaks(split).items():
+        if leak.groups:
+            raise UserError(
+                f"this {name} split leaks: {len(leak.groups)} groups are in both {part} and {other} (such as "
+                f"{leak.groups[0]!r}), with {leak.images} images, {100 * leak.share:.1f} % of {part}; split by lesion"
+            )
+    seen: dict[str, int] = {}
+    for group, fold in zip(split.groups.tolist(), split.folds.tolist(), strict=True):
+        if seen.setdefault(group, fold) != fold:
+            raise UserError(
+                f"this {name} split leaks between folds: group {group!r} is in folds {seen[group]} and {fold}; "
+                f"split by lesion"
+            )
+
+
+def write_split(path: str | Path, split: Split) -> None:
+    """Write `image_id,group,label,fold,split` to `path` and the protocol to the JSON of the same name beside it."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(COLUMNS)
+    columns = (split.image_ids, split.groups, split.labels, split.folds, split.parts)
+    rows.writerows(zip(*(column.tolist() for column in columns), strict=True))
+    write_atomically(_protocol_path(path), json.dumps(split.protocol, indent=2) + "\n")
+    write_atomically(Path(path), text.getvalue())
+
+
+def read_split(path: str | Path) -> Split:
+    """Read what `write_split` wrote. A CSV without a JSON beside it is someone else's: its protocol is 'file'.
+
+    Leaks are not looked for here: `check` does that.
+    """
+    protocol = _read_protocol(_protocol_path(path))
+    rows = _read_rows(Path(path))
+    image_ids, groups, labels, folds, parts = zip(*rows, strict=True)
+    return Split(
+        np.array(image_ids), np.array(groups), np.array(labels), np.array(folds), np.array(parts), protocol
+    )
+
+
+def _stratified(
+    name: str, table: Split, units: np.ndarray, seed: int, test: float, validation: float, folds: int, fold: int
+) -> Split:
+    """`table` with its folds and parts drawn; units: [n] groups or image ids, images of one unit stay together."""
+    _check_request(seed, test, validation, folds, fold)
+    protocol = {"name": name, "seed": seed, "test": test, "validation": validation, "folds": folds, "fold": fold}
+    generator = np.random.default_rng([seed, 0])
+    if folds == 1:
+        shares = {"train": 1 - test - validation, "validation": validation, "test": test}
+        parts = np.array(PARTS)[_deal(units, table.labels, shares, generator)]
+        return replace(table, folds=np.where(parts == "validation", 0, -1), parts=parts, protocol=protocol)
+    shares = {"test": test} | {f"fold {k}": (1 - test) / folds for k in range(folds)}
+    held_out_in = _deal(units, table.labels, shares, generator) - 1
+    parts = np.where(
+        held_out_in == fold, "validation" if test else "test", np.where(held_out_in == -1, "test", "train")
+    )
+    if validation:
+        rest = parts == "train"
+        shares = {"train": 1 - 1 / folds - validation, "validation": validation}
+        dealt = _deal(units[rest], table.labels[rest], shares, np.random.default_rng([seed, 1 + fold]))
+        parts = parts.astype("<U10")
+        parts[rest] = np.array(PARTS)[dealt]
+    return replace(table, folds=held_out_in, parts=parts, protocol=protocol)
+
+
+def _deal(
+    units: np.ndarray, labels: np.ndarray, shares: dict[str, float], generator: np.random.Generator
+) -> np.ndarray:
+    """For each image the number of its share: [n]. Units stay whole, and the shares hold for every class.
+
+    Class by class, units are dealt from the largest to the smallest, each to the share that is furthest behind its
+    target when half of the unit is counted (Webster's rule for proportional seats). So every share gets large and small
+    lesions alike, ends within about one unit of its target, and holds every class.
+    """
+    unit_of_image, sizes = np.unique(units, return_inverse=True, return_counts=True)[1:]
+    label_of_unit = _majority_labels(unit_of_image, labels)
+    share_of_unit = np.empty(len(sizes), dtype=np.int64)
+    wanted = [number for number, share in enumerate(shares.values()) if share > 0]
+    fractions = list(shares.values())
+    dealt = [0] * len(shares)  # over all classes: breaks the ties within one
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(label_of_unit == label))
+        if len(members) < len(wanted):
+            raise UserError(
+                f"class {str(label)!r} has {len(members)} groups, fewer than the {len(wanted)} parts that need one "
+                f"({', '.join(list(shares)[number] for number in wanted)}): ask for fewer, or leave the class out"
+            )
+        members = members[np.argsort(-sizes[members], kind="stable")]
+        total = int(sizes[members].sum())
+        filled = [0] * len(shares)
+        for position, unit in enumerate(members.tolist()):
+            size = int(sizes[unit])
+            empty = [number for number in wanted if filled[number] == 0]
+            candidates = empty if len(empty) == len(members) - position else wanted
+            progress = [((filled[n] + size / 2) / (fractions[n] * total), dealt[n] / fractions[n]) for n in candidates]
+            chosen = candidates[progress.index(min(progress))]
+            share_of_unit[unit] = chosen
+            filled[chosen] += size
+            dealt[chosen] += size
+    return share_of_unit[unit_of_image]
+
+
+def _majority_labels(unit_of_image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """[units]: the label that most images of a unit have; of equals, the rarer in the data set."""
+    names, label_of_image, totals = np.unique(labels, return_inverse=True, return_counts=True)
+    (units, candidates), counts = np.unique(np.stack([unit_of_image, label_of_image]), axis=1, return_counts=True)
+    order = np.lexsort((totals[candidates], -counts, units))
+    first = np.unique(units[order], return_index=True)[1]
+    return names[candidates[order][first]]
+
+
+def _check_request(seed: int, test: float, validation: float, folds: int, fold: int) -> None:
+    if seed < 0:
+        raise UserError(f"a split seed of {seed} is negative: choose 0 or more")
+    if not (test >= 0 and validation >= 0 and test + validation < 1):
+        raise UserError(
+            f"test={test} and validation={validation} must be fractions from 0 that leave some for training"
+        )
+    if not 0 <= fold < folds:
+        raise UserError(f"fold {fold} is not one of the {folds} folds, which count from 0")
+    if folds > 1 and test and validation:
+        raise UserError(
+            f"validation={validation} beside test={test} and {folds} folds has no place, because the fold is then the "
+            f"validation part: set validation or test to 0"
+        )
+    if folds > 1 and not validation < 1 - 1 / folds:
+        raise UserError(f"validation={validation} leaves nothing to train on beside one of {folds} folds")
+
+
+def _checked_table(image_ids: Sequence[str], groups: Sequence[str], labels: Sequence[str]) -> Split:
+    """The columns as arrays, all in training so far."""
+    ids, group_names, label_names = (np.asarray(column, dtype=str) for column in (image_ids, groups, labels))
+    if not len(ids) == len(group_names) == len(label_names):
+        raise ValueError(
+            f"{len(ids)} image ids, {len(group_names)} groups and {len(label_names)} labels are not columns"
+        )
+    if len(ids) == 0:
+        raise UserError("there are no images to split")
+    unique, counts = np.unique(ids, return_counts=True)
+    if counts.max() > 1:
+        raise UserError(f"image id {str(unique[counts.argmax()])!r} occurs {counts.max()} times: ids must be unique")
+    if (group_names == "").any():
+        raise UserError(
+            f"image {str(ids[group_names == ''][0])!r} has an empty group: name its lesion, or use its own id"
+        )
+    never, train = np.full(len(ids), -1), np.full(len(ids), "train", dtype="<U10")
+    return Split(ids, group_names, label_names, never, train, protocol={})
+
+
+def _protocol_path(path: str | Path) -> Path:
+    return Path(path).with_suffix(".json")
+
+
+def _read_protocol(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {"name": "file"}
+    try:
+        protocol = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of the encoding or of the JSON
+        raise UserError(
+            f"{path} is not JSON ({error}): restore it, or remove it to read the split as a file"
+        ) from error
+    if not isinstance(protocol, dict) or not isinstance(protocol.get("name"), str):
+        raise UserError(f"{path} has no protocol 'name': restore it, or remove it to read the split as a file")
+    lookup(f"split protocol in {path}", protocol["name"], LEAK_IS_AN_ERROR)
+    return protocol
+
+
+def _read_rows(path: Path) -> list[tuple[str, str, str, int, str]]:
+    """The rows in the order of `COLUMNS`, each one checked."""
+    rows: list[tuple[str, str, str, int, str]] = []
+    lines: dict[str, int] = {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            missing = [column for column in COLUMNS if column not in header]
+            if missing:
+                raise UserError(f"{path} line 1 lacks the columns {', '.join(missing)}: it needs {','.join(COLUMNS)}")
+            for fields in filter(None, reader):
+                row = _checked_row(dict(zip(header, fields, strict=False)), f"{path} line {reader.line_num}")
+                if row[0] in lines:
+                    raise UserError(
+                        f"{path} line {reader.line_num}: image {row[0]!r} is already on line {lines[row[0]]}"
+                    )
+                lines[row[0]] = reader.line_num
+                rows.append(row)
+    except OSError as error:
+        raise UserError(f"the split {path} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is not a CSV in UTF-8: {error}") from error
+    if not rows:
+        raise UserError(f"{path} holds no images: remove it or make the split anew")
+    return rows
+
+
+def _checked_row(values: dict[str, str], where: str) -> tuple[str, str, str, int, str]:
+    empty = [column for column in COLUMNS if not values.get(column)]
+    if empty:
+        raise UserError(f"{where}: {', '.join(empty)} is empty")
+    if values["split"] not in PARTS:
+        raise UserError(f"{where}: split {values['split']!r} is none of {', '.join(PARTS)}")
+    fold = values["fold"]
+    if fold != "-1" and not (fold.isascii() and fold.isdigit()):
+        raise UserError(f"{where}: fold {fold!r} is not a number from 0, or -1 for images that no fold holds out")
+    return values["image_id"], values["group"], values["label"], int(fold), values["split"]

@@ -1,0 +1,320 @@
+"""The predictions table: one row per image, and all that the judging half (metrics, intervals, plots, report) ever reads.
+
+On disk it is a CSV `image_id,group,label,split,p_<class>,...[,s_<class>,...]` with its protocol in a JSON of the same stem.
+"""
+
+import csv
+import dataclasses
+import json
+import os
+import pathlib
+import types
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from skinjax.errors import UserError
+from skinjax.files import write_atomically
+
+UNLABELLED = -1
+SUM_TOLERANCE = 1e-3
+TEXT_COLUMNS = ("image_id", "group", "label", "split")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a classifier said about N images, validated; sequences are turned into arrays.
+
+    image_ids, groups, splits: text [N]; ids are unique, and a group is the lesion (or patient) that images share.
+    labels: class numbers [N], -1 where the truth is unknown.
+    probabilities: [N, classes], rows summing to 1 within 1e-3.
+    scores: raw sigmoids [N, classes] of heads whose probabilities were normalised, or None.
+    protocol: what the numbers were measured on (split protocol, checkpoint, views, seed, ...), JSON-ready.
+    place: says in an error where a row came from (a reader names file and line); by default its number and image.
+
+    >>> Predictions(["a", "b"], ["l1", "l2"], [0, -1], ["test"] * 2, [[0.9, 0.1], [0.2, 0.8]], ("mel", "nv")).predicted
+    array([0, 1])
+    """
+
+    image_ids: np.ndarray
+    groups: np.ndarray
+    labels: np.ndarray
+    splits: np.ndarray
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+    protocol: dict = dataclasses.field(default_factory=dict)
+    scores: np.ndarray | None = None
+    place: dataclasses.InitVar[Callable[[int], str] | None] = None
+
+    def __post_init__(self, place: Callable[[int], str] | None):
+        for name in ("image_ids", "groups", "splits"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=str))
+        for name in ("labels", "probabilities", "scores"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, np.asarray(getattr(self, name)))
+        object.__setattr__(self, "classes", tuple(self.classes))
+        _check_classes(self.classes, "predictions")
+        _check_shapes(self)
+        _check_rows(self, place or (lambda row: f"predictions: row {row} (image {str(self.image_ids[row])!r})"))
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The most probable class [N]; the first of equally probable ones."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Which rows have a known truth, bool [N]."""
+        return self.labels >= 0
+
+
+def write_predictions(path: str | os.PathLike, predictions: Predictions) -> None:
+    """Write the table to `path` (`.csv`) and its protocol to the `.json` beside it, each whole or not at all.
+
+    Nine significant digits give every float32 back exactly; the same table always gives the same bytes.
+    """
+    path = _csv_path(path)
+    names = np.array([*predictions.classes, ""])[predictions.labels]
+    texts = zip(predictions.image_ids, predictions.groups, names, predictions.splits, strict=True)
+    blocks = {"p_": predictions.probabilities} | ({} if predictions.scores is None else {"s_": predictions.scores})
+    header = [*TEXT_COLUMNS, *(f"{prefix}{name}" for prefix in blocks for name in predictions.classes)]
+    heading, *starts = _quoted([header, *texts])
+    # One template per row takes half the time of one call per number.
+    template = ",".join(["%.9g"] * (len(header) - len(TEXT_COLUMNS)))
+    numbers = zip(*blocks.values(), strict=True)
+    rows = (template % tuple(np.concatenate(row).tolist()) for row in numbers)
+    lines = [heading, *(f"{start},{row}" for start, row in zip(starts, rows, strict=True))]
+    protocol = json.dumps(predictions.protocol, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    # The table comes last: where it exists, its protocol does too.
+    write_atomically(path.with_suffix(".json"), protocol + "\n")
+    write_atomically(path, "\n".join([*lines, ""]))
+
+
+def read_predictions(path: str | os.PathLike) -> Predictions:
+    """The table at `path`, also one made elsewhere: any column order, with or without BOM, CRLF and protocol JSON.
+
+    A missing `group` column, or an empty group, means that the image is a group of its own; a missing `split` is empty;
+    an empty `label` is unlabelled. The classes are the `p_` columns in the order of the file; other columns are ignored.
+    """
+    path = _csv_path(path)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = [name.strip() for name in next(reader, [])]
+            columns = _columns(header, path)
+            classes = tuple(name[2:] for name in columns if name.startswith("p_"))
+            _check_classes(classes, str(path))
+            lines, texts, numbers = _parse(reader, columns, classes, len(header), path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; name a predictions table") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is not a CSV in UTF-8 ({error}); save it as one") from error
+    if not lines:
+        raise UserError(f"{path} holds no rows below its header")
+
+    def place(row: int) -> str:
+        return f"{path}, line {lines[row]}"
+
+    image_ids = np.array(texts["image_id"])
+    groups = np.array(texts.get("group", texts["image_id"]))
+    return Predictions(
+        image_ids=image_ids,
+        groups=np.where(groups == "", image_ids, groups),
+        labels=_labels(texts["label"], classes, place),
+        splits=np.array(texts.get("split", [""] * len(lines))),
+        probabilities=numbers[:, : len(classes)],
+        classes=classes,
+        protocol=_read_protocol(path.with_suffix(".json")),
+        scores=numbers[:, len(classes) :] if numbers.shape[1] > len(classes) else None,
+        place=place,
+    )
+
+
+def align(predictions: Predictions, like: Predictions) -> Predictions:
+    """`predictions` with the rows and classes in the order of `like`; both must judge the same images with the same truth.
+
+    Where only one of the two knows groups (in the other, each image is its own), the result has the known ones.
+    """
+    if set(predictions.classes) != set(like.classes):
+        odd = sorted(set(predictions.classes) ^ set(like.classes))
+        raise UserError(
+            f"the two tables have different classes ({', '.join(odd)} in one only); they cannot be compared"
+        )
+    strangers = np.setxor1d(predictions.image_ids, like.image_ids)
+    if len(strangers):
+        raise UserError(
+            f"{len(strangers)} images are in one of the two tables only (such as {str(strangers[0])!r}); "
+            "compare tables of the same images"
+        )
+    rows = np.empty(len(like), dtype=int)
+    rows[np.argsort(like.image_ids)] = np.argsort(predictions.image_ids)
+    order = [predictions.classes.index(name) for name in like.classes]
+    number = np.array([*np.argsort(order), UNLABELLED])
+    labels = number[predictions.labels[rows]]
+    _refuse_differences("label", labels, like.labels, like)
+    groups = predictions.groups[rows]
+    if np.array_equal(groups, like.image_ids):
+        groups = like.groups
+    elif not np.array_equal(like.groups, like.image_ids):
+        _refuse_differences("group", groups, like.groups, like)
+    return dataclasses.replace(
+        predictions,
+        image_ids=like.image_ids,
+        groups=groups,
+        labels=labels,
+        splits=predictions.splits[rows],
+        probabilities=predictions.probabilities[rows][:, order],
+        classes=like.classes,
+        scores=None if predictions.scores is None else predictions.scores[rows][:, order],
+    )
+
+
+def _quoted(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Each row as CSV text without its line end."""
+    lines: list[str] = []
+    writer = csv.writer(types.SimpleNamespace(write=lines.append), lineterminator="")
+    writer.writerows(rows)
+    return lines
+
+
+def _csv_path(path: str | os.PathLike) -> pathlib.Path:
+    path = pathlib.Path(path)
+    if path.suffix.lower() != ".csv":
+        raise UserError(
+            f"{path} does not end in .csv; a predictions table is a CSV with its protocol in a .json beside it"
+        )
+    return path
+
+
+def _check_classes(classes: Sequence[str], where: str) -> None:
+    if len(classes) < 2:
+        raise UserError(f"{where}: {len(classes)} classes; a table needs a p_<class> column for each of at least two")
+    for name in classes:
+        if not name or name != name.strip() or classes.count(name) > 1:
+            raise UserError(f"{where}: class name {name!r} is empty, padded with spaces or repeated; rename it")
+
+
+def _check_shapes(table: Predictions) -> None:
+    N, C = len(table.image_ids), len(table.classes)
+    if N == 0:
+        raise UserError("predictions: the table has no rows")
+    expected = {"image_ids": (N,), "groups": (N,), "labels": (N,), "splits": (N,), "probabilities": (N, C)}
+    if table.scores is not None:
+        expected["scores"] = (N, C)
+    for name, shape in expected.items():
+        found = getattr(table, name).shape
+        if found != shape:
+            raise UserError(f"predictions: {name} has shape {found}, but {N} images of {C} classes need {shape}")
+    if not np.issubdtype(table.labels.dtype, np.integer):
+        raise UserError(f"predictions: labels are {table.labels.dtype}; they must be class numbers (-1: unlabelled)")
+
+
+def _check_rows(table: Predictions, place: Callable[[int], str]) -> None:
+    """Raise a `UserError` for the first faulty cell of each kind; `place(row)` says where a row is."""
+    for name, texts in (("image_id", table.image_ids), ("group", table.groups)):
+        for row in np.flatnonzero(texts == "")[:1]:
+            raise UserError(f"{place(row)}, column {name}: empty; every image needs one")
+    _, first, copies = np.unique(table.image_ids, return_index=True, return_counts=True)
+    for row in first[copies > 1][:1]:
+        again = np.flatnonzero(table.image_ids == table.image_ids[row])[1]
+        raise UserError(f"{place(again)}, column image_id: {str(table.image_ids[row])!r} is there twice; keep one row")
+    for row in np.flatnonzero((table.labels < UNLABELLED) | (table.labels >= len(table.classes)))[:1]:
+        known = f"-1 (unlabelled) to {len(table.classes) - 1}"
+        raise UserError(f"{place(row)}, column label: {table.labels[row]} is no class number; known: {known}")
+    blocks = {"p_": table.probabilities} | ({} if table.scores is None else {"s_": table.scores})
+    for prefix, numbers in blocks.items():
+        # Written so that NaN, which compares false, counts as a fault.
+        faulty = ~((numbers >= -SUM_TOLERANCE) & (numbers <= 1 + SUM_TOLERANCE))
+        for row, column in np.argwhere(faulty)[:1]:
+            name = f"{prefix}{table.classes[column]}"
+            raise UserError(f"{place(row)}, column {name}: {numbers[row, column]:g} is no probability (0 to 1)")
+    sums = table.probabilities.sum(axis=1, dtype=np.float64)
+    for row in np.flatnonzero(np.abs(sums - 1) > SUM_TOLERANCE)[:1]:
+        raise UserError(
+            f"{place(row)}, columns p_{table.classes[0]} to p_{table.classes[-1]}: they sum to {sums[row]:.6g}, not 1; "
+            "write softmax probabilities (raw sigmoids go into s_ columns)"
+        )
+
+
+def _columns(names: list[str], path: pathlib.Path) -> dict[str, int]:
+    """Position of each column that a predictions table knows, by name, in the order of the file."""
+    for name in ("image_id", "label"):
+        if name not in names:
+            raise UserError(f"{path}, line 1: no column {name}; found: {', '.join(names) or 'nothing'}")
+    columns = {name: names.index(name) for name in names if name in TEXT_COLUMNS or name.startswith("p_")}
+    classes = [name[2:] for name in columns if name.startswith("p_")]
+    scores = {name: names.index(name) for name in (f"s_{c}" for c in classes) if name in names}
+    if scores and len(scores) < len(classes):
+        missing = next(f"s_{c}" for c in classes if f"s_{c}" not in scores)
+        raise UserError(
+            f"{path}, line 1: no column {missing}, though other classes have an s_ column; give all or none"
+        )
+    known = columns | scores
+    for name in known:
+        if names.count(name) > 1:
+            raise UserError(f"{path}, line 1: column {name} is there {names.count(name)} times; keep one")
+    return known
+
+
+def _parse(reader, columns: dict[str, int], classes: tuple[str, ...], width: int, path: pathlib.Path):
+    """(line numbers, text columns by name, numbers [N, classes or 2 * classes]); blank lines are skipped."""
+    names = [f"{prefix}{name}" for prefix in ("p_", "s_") for name in classes if f"{prefix}{name}" in columns]
+    positions = [columns[name] for name in names]
+    texts: dict[str, list[str]] = {name: [] for name in TEXT_COLUMNS if name in columns}
+    lines: list[int] = []
+    numbers: list[np.ndarray] = []
+    for cells in reader:
+        if not any(cells):
+            continue
+        if len(cells) != width:
+            raise UserError(f"{path}, line {reader.line_num}: {len(cells)} cells, but the header has {width}")
+        try:
+            numbers.append(np.array([float(cells[position]) for position in positions]))
+        except ValueError:
+            name, cell = next((n, cells[p]) for n, p in zip(names, positions, strict=True) if not _is_number(cells[p]))
+            raise UserError(f"{path}, line {reader.line_num}, column {name}: {cell!r} is not a number") from None
+        for name, values in texts.items():
+            values.append(cells[columns[name]])
+        lines.append(reader.line_num)
+    return lines, texts, np.array(numbers)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _labels(names: list[str], classes: tuple[str, ...], place: Callable[[int], str]) -> np.ndarray:
+    numbers = {name: number for number, name in enumerate(classes)} | {"": UNLABELLED}
+    labels = [numbers.get(name.strip()) for name in names]
+    if None in labels:
+        row = labels.index(None)
+        raise UserError(f"{place(row)}, column label: unknown class {names[row]!r}; known: {', '.join(classes)}")
+    return np.array(labels, dtype=int)
+
+
+def _read_protocol(path: pathlib.Path) -> dict:
+    try:
+        protocol = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}); mend or remove it") from error
+    if not isinstance(protocol, dict):
+        raise UserError(f"{path} holds no JSON object; a protocol is one, such as {{'split': 'lesion_grouped'}}")
+    return protocol
+
+
+def _refuse_differences(what: str, found: np.ndarray, expected: np.ndarray, like: Predictions) -> None:
+    rows = np.flatnonzero(found != expected)
+    if len(rows):
+        raise UserError(
+            f"{len(rows)} images have another {what} in the other table (such as {str(like.image_ids[rows[0]])!r}); "
+            "compare tables of the same data"
+        )

@@ -1,0 +1,236 @@
+"""Where a pixel comes from: affine matrices drawn per example, and the one bilinear gather that applies them all at once.
+
+Convention: a matrix [2, 3] maps the OUTPUT point (x, y, 1) to the INPUT point (x, y), in pixels, with pixel (row, column)
+centred at (column + 0.5, row + 0.5). Matrices of consecutive operations are joined by `compose`, so a picture is
+interpolated once, however many operations a view has.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from skinjax.errors import UserError
+
+Size = tuple[int, int]
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def warp(images: Array, matrices: Array, size: Size, fill: float = 0.0) -> Array:
+    """The pictures seen through affine maps, interpolated bilinearly from four pixels.
+
+    Inside a picture's area [0, W] x [0, H] the border pixels are replicated, so that a resize or a flip darkens no border;
+    beyond it the picture fades to `fill` within half a pixel, so that whole pixels outside are exactly `fill`. Identity,
+    flips, quarter turns and whole-pixel crops copy bit for bit. There is no antialiasing: to shrink by more than about two,
+    `resize` first.
+
+    images: [batch, H, W, channels], uint8 or float, 0..255
+    matrices: [batch, 2, 3] or [2, 3] float32, output point -> input point
+    size: (h, w) of the output
+    returns: [batch, h, w, channels] float32, 0..255
+    """
+    batch, height, width, channels = images.shape
+    x = jnp.arange(size[1], dtype=jnp.float32) + 0.5
+    y = jnp.arange(size[0], dtype=jnp.float32)[:, None] + 0.5
+    m = jnp.broadcast_to(matrices, (batch, 2, 3)).astype(jnp.float32)[..., None, None]
+    u = m[:, 0, 0] * x + m[:, 0, 1] * y + m[:, 0, 2]
+    v = m[:, 1, 0] * x + m[:, 1, 1] * y + m[:, 1, 2]
+    left, across, right = _neighbours(u, width)
+    top, down, below = _neighbours(v, height)
+
+    # One gather per image, not one over the flattened batch: a batch sharded over devices then stays where it is.
+    pixels = images.reshape(batch, height * width, channels)
+    take = jax.vmap(lambda rows, index: rows.at[index].get(mode="promise_in_bounds"))
+    corner = top * width + left
+
+    def tap(offset: int) -> Array:
+        return take(pixels, corner + offset).astype(jnp.float32)
+
+    upper = tap(0) * (1 - across) + tap(right) * across
+    lower = tap(below * width) * (1 - across) + tap(below * width + right) * across
+    inside = jnp.minimum(jnp.minimum(u, width - u), jnp.minimum(v, height - v))
+    cover = jnp.clip(1 + 2 * inside, 0, 1)[..., None]
+    return (upper * (1 - down) + lower * down) * cover + fill * (1 - cover)
+
+
+def resize(images: Array, size: Size) -> Array:
+    """The whole picture at another size, antialiased as Pillow's BILINEAR is, and equal to it within its rounding.
+
+    images: [batch, H, W, channels], 0..255
+    returns: [batch, h, w, channels] float32, 0..255
+    """
+    batch, _, _, channels = images.shape
+    images = images.astype(jnp.float32)
+    if images.shape[1:3] == tuple(size):
+        return images
+    return jax.image.resize(images, (batch, *size, channels), "linear", antialias=True)
+
+
+def compose(*matrices: Array) -> Array:
+    """One matrix for several operations, the one applied to the picture first given first.
+
+    matrices: each [..., 2, 3]; returns [..., 2, 3]
+    """
+    # Written out, because a matrix product may round its operands to bfloat16 or tf32 on accelerators.
+    translation = jnp.array([0, 0, 1], jnp.float32)
+    result = matrices[0]
+    for then in matrices[1:]:
+        linear = result[..., :, 0:1] * then[..., 0:1, :] + result[..., :, 1:2] * then[..., 1:2, :]
+        result = linear + result * translation
+    return result
+
+
+def random_flips(keys: Array, size: Size, horizontal: float = 0.5, vertical: float = 0.5) -> Array:
+    """Mirrors left-right and top-bottom, each with its own probability.
+
+    keys: [batch]; size: (H, W) of the picture; returns [batch, 2, 3]
+    """
+    flip = per_example_uniform(keys, 2) < jnp.array([horizontal, vertical], jnp.float32)
+    sign = 1 - 2 * flip.astype(jnp.float32)
+    shift = flip * jnp.array([size[1], size[0]], jnp.float32)
+    return _matrix(sign[:, 0], 0, shift[:, 0], 0, sign[:, 1], shift[:, 1])
+
+
+def random_crop(keys: Array, stored: Size, size: Size) -> Array:
+    """A window of `size` at a random whole-pixel place of a `stored` picture, every place equally likely.
+
+    keys: [batch]; returns [batch, 2, 3]
+    """
+    check_crop_fits(stored, size)
+    places = jnp.array([stored[1] - size[1] + 1, stored[0] - size[0] + 1])
+    corner = jax.vmap(lambda key: jax.random.randint(key, (2,), 0, places, dtype=jnp.int32))(keys)
+    return _matrix(1, 0, corner[:, 0], 0, 1, corner[:, 1])
+
+
+def centre_crop(stored: Size, size: Size) -> Array:
+    """The window of `size` in the middle of a `stored` picture; returns [2, 3]."""
+    top, left = centre_corner(stored, size)
+    return _matrix(1, 0, left, 0, 1, top)
+
+
+def random_resized_crop(
+    keys: Array,
+    stored: Size,
+    size: Size,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+) -> Array:
+    """A window of random area and aspect ratio, stretched to `size`.
+
+    As torchvision's RandomResizedCrop: area uniform in `scale` of the picture's, width / height log-uniform in `ratio`. Here
+    a window too wide or too high is cut to the picture instead of being drawn again, and its edges are not rounded to pixels.
+
+    keys: [batch]; returns [batch, 2, 3]
+    """
+    height, width = stored
+    draw = per_example_uniform(keys, 4)
+    area = height * width * (scale[0] + draw[:, 0] * (scale[1] - scale[0]))
+    low, high = math.log2(ratio[0]), math.log2(ratio[1])
+    # exp2, not exp: XLA's vectorised exp on CPU gives the remainder of a batch other last bits.
+    aspect = jnp.exp2(low + draw[:, 1] * (high - low))
+    w = jnp.minimum(jnp.sqrt(area * aspect), width)
+    h = jnp.minimum(jnp.sqrt(area / aspect), height)
+    return _matrix(w / size[1], 0, draw[:, 2] * (width - w), 0, h / size[0], draw[:, 3] * (height - h))
+
+
+def random_rotation(keys: Array, size: Size, degrees: float) -> Array:
+    """A turn about the centre by an angle uniform in [-degrees, degrees].
+
+    keys: [batch]; size: (H, W) of the picture; returns [batch, 2, 3]
+    """
+    return rotation(size, per_example_uniform(keys, 1, -degrees, degrees)[:, 0])
+
+
+def random_affine(
+    keys: Array,
+    size: Size,
+    degrees: float,
+    translate: tuple[float, float] = (0.0, 0.0),
+    scale: tuple[float, float] = (1.0, 1.0),
+    shear: tuple[float, float] = (0.0, 0.0),
+) -> Array:
+    """A random turn, shift, zoom and shear about the centre, as torchvision's RandomAffine draws them.
+
+    degrees: the angle is uniform in [-degrees, degrees]; translate: the largest shift as fractions of (width, height), not
+    rounded to whole pixels here; scale: the zoom is uniform between these; shear: the largest (x, y) shears, in degrees.
+
+    keys: [batch]; size: (H, W) of the picture; returns [batch, 2, 3]
+    """
+    draw = per_example_uniform(keys, 6, -1, 1)
+    shift = draw[:, 1:3] * jnp.array([translate[0] * size[1], translate[1] * size[0]], jnp.float32)
+    zoom = (scale[0] + scale[1]) / 2 + draw[:, 3] * ((scale[1] - scale[0]) / 2)
+    return affine(size, degrees * draw[:, 0], shift, zoom, draw[:, 4:6] * jnp.array(shear, jnp.float32))
+
+
+def rotation(size: Size, degrees: Array) -> Array:
+    """A turn about the centre, counter-clockwise for positive angles, exact at multiples of 90 degrees.
+
+    size: (H, W) of the picture; degrees: [batch]; returns [batch, 2, 3]
+    """
+    still = jnp.zeros((*degrees.shape, 2), jnp.float32)
+    return affine(size, -degrees, still, jnp.ones_like(degrees), still)
+
+
+def affine(size: Size, degrees: Array, translate: Array, scale: Array, shear: Array) -> Array:
+    """Shear, then turn, then zoom about the centre, then shift: torchvision's `affine`, with its clockwise angles.
+
+    size: (H, W) of the picture; degrees: [batch]; translate: [batch, 2] as (x, y) pixels; scale: [batch]; shear: [batch, 2] as
+    (x, y) degrees; returns [batch, 2, 3], the inverse of the map that moves the picture
+    """
+    cos, sin = _cos_sin(degrees)
+    cos_y, sin_y = _cos_sin(degrees - shear[:, 1])
+    shear = jnp.deg2rad(shear)
+    skew, lift = jnp.tan(shear[:, 0]), jnp.cos(shear[:, 1])
+    a, b = cos_y / lift, -cos_y * skew / lift - sin
+    c, d = sin_y / lift, -sin_y * skew / lift + cos
+    xx, xy, yx, yy = d / scale, -b / scale, -c / scale, a / scale  # the forward matrix has determinant scale ** 2
+    centre_x, centre_y = size[1] / 2, size[0] / 2
+    x, y = centre_x + translate[:, 0], centre_y + translate[:, 1]
+    return _matrix(xx, xy, centre_x - (xx * x + xy * y), yx, yy, centre_y - (yx * x + yy * y))
+
+
+def per_example_uniform(keys: Array, count: int, low: float = 0.0, high: float = 1.0) -> Array:
+    """`count` numbers uniform in [low, high) for every key: [batch] -> [batch, count] float32."""
+    return jax.vmap(lambda key: jax.random.uniform(key, (count,), jnp.float32, low, high))(keys)
+
+
+def centre_corner(stored: Size, size: Size) -> tuple[int, int]:
+    """The top and left pixel of the middle window, rounded as torchvision's CenterCrop rounds."""
+    check_crop_fits(stored, size)
+    return round((stored[0] - size[0]) / 2), round((stored[1] - size[1]) / 2)
+
+
+def check_crop_fits(stored: Size, size: Size) -> None:
+    """Refuse a crop that is larger than the stored picture."""
+    if stored[0] < size[0] or stored[1] < size[1]:
+        raise UserError(
+            f"a crop of {size[0]}x{size[1]} (height x width) does not fit in images stored at {stored[0]}x{stored[1]}: "
+            "store them larger or ask for a smaller input"
+        )
+
+
+def _neighbours(position: Array, length: int) -> tuple[Array, Array, int]:
+    """First of the two pixels around each position, the second one's weight (with a channel axis), the step between them."""
+    step = min(1, length - 1)
+    index = jnp.clip(position - 0.5, 0, length - 1)
+    # Clipped again as integers: a matrix with NaN must not send the unchecked gather out of the picture.
+    first = jnp.clip(index.astype(jnp.int32), 0, length - 1 - step)
+    return first, (index - first)[..., None], step
+
+
+def _matrix(*entries: Array | float) -> Array:
+    """Six entries, row by row, each a number or [batch] -> [batch, 2, 3] (or [2, 3])."""
+    columns = jnp.broadcast_arrays(*[jnp.asarray(entry, jnp.float32) for entry in entries])
+    return jnp.stack(columns, -1).reshape(*columns[0].shape, 2, 3)
+
+
+def _cos_sin(degrees: Array) -> Sequence[Array]:
+    """Cosine and sine of angles in degrees, exactly 0 and +-1 at multiples of 90."""
+    quarter = jnp.round(degrees / 90)
+    rest = jnp.deg2rad(degrees - 90 * quarter)
+    cos, sin = jnp.cos(rest), jnp.sin(rest)
+    turn = quarter.astype(jnp.int32) % 4
+    return jnp.choose(turn, [cos, -sin, -cos, sin]), jnp.choose(turn, [sin, cos, -sin, -cos])

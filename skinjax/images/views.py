@@ -1,0 +1,181 @@
+"""What a network is shown: named training views (data), evaluation views, and the keys that make them reproducible.
+
+A training view warps once, then changes colour, then normalises. Departures from the torchvision pipelines of papers 000 and
+003: colour comes after the geometry (it touches the smaller picture and reads bytes; only contrast sees the empty corners),
+and what one step moves out of the frame can come back in the next (a chain of pictures would have lost it).
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.typing import DTypeLike
+
+from skinjax.errors import lookup
+from skinjax.images import geometry
+from skinjax.images.colour import NORMALISATIONS, colour_jitter, normalise
+from skinjax.images.geometry import Size
+
+
+class Step(Protocol):
+    """One drawn operation of a view's geometry."""
+
+    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
+        """keys: [batch]; stored: the picture's (H, W); size: the network's input; returns [batch, 2, 3]."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Flips:
+    """Left-right and top-bottom mirrors with these probabilities."""
+
+    horizontal: float = 0.5
+    vertical: float = 0.5
+
+    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
+        return geometry.random_flips(keys, stored, self.horizontal, self.vertical)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotation:
+    """A turn about the centre, up to `degrees` either way."""
+
+    degrees: float
+
+    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
+        return geometry.random_rotation(keys, stored, self.degrees)
+
+
+@dataclasses.dataclass(frozen=True)
+class Affine:
+    """A turn, shift (fractions of width and height), zoom and shear (degrees) about the centre."""
+
+    degrees: float
+    translate: tuple[float, float] = (0.0, 0.0)
+    scale: tuple[float, float] = (1.0, 1.0)
+    shear: tuple[float, float] = (0.0, 0.0)
+
+    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
+        return geometry.random_affine(keys, stored, self.degrees, self.translate, self.scale, self.shear)
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomCrop:
+    """A window of the input's size at a random place."""
+
+    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
+        return geometry.random_crop(keys, stored, size)
+
+
+@dataclasses.dataclass(frozen=True)
+class ResizedCrop:
+    """A window of random area (`scale`, part of the picture) and aspect ratio, stretched to the input's size."""
+
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+
+    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
+        return geometry.random_resized_crop(keys, stored, size, self.scale, self.ratio)
+
+
+@dataclasses.dataclass(frozen=True)
+class ColourJitter:
+    """Strengths of the four colour changes; zero leaves one out."""
+
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """A training view: geometry in the order it is applied, the crop that ends it, and colour.
+
+    Without a crop the whole picture is first resized to the input's size, antialiased as in evaluation.
+    """
+
+    geometry: tuple[Step, ...] = ()
+    crop: Step | None = None
+    colour: ColourJitter = ColourJitter()
+
+
+PATCH_JITTER = ColourJitter(brightness=32 / 255, saturation=0.5)
+
+VIEWS = {
+    "none": View(),
+    "plain": View((Flips(),), RandomCrop()),
+    "skin7_group": View(
+        (Flips(), Rotation(180), Affine(180, translate=(0.1, 0.1), scale=(0.7, 1.3))),
+        RandomCrop(),
+        ColourJitter(0.02, 0.02, 0.02, 0.01),
+    ),
+    "resized_crop": View((Flips(),), ResizedCrop(scale=(0.35, 1.0))),
+    "downsampling": View((Flips(),), None, PATCH_JITTER),
+    "single_crop": View((Flips(),), ResizedCrop(), PATCH_JITTER),
+    "multi_crop": View((Flips(),), RandomCrop(), PATCH_JITTER),
+}
+
+
+def example_keys(key: Array, positions: Array) -> Array:
+    """One key per position in the global batch, the same however the batch is cut up.
+
+    key: the step's; positions: [batch] int32 (for tuples: position * n + slot); returns [batch] keys
+    """
+    return jax.vmap(jax.random.fold_in, (None, 0))(key, positions)
+
+
+def train_view(
+    view: View, size: Size, normalisation: str, dtype: DTypeLike = jnp.float32
+) -> Callable[[Array, Array], Array]:
+    """A function (keys [batch], images [batch, H, W, 3] uint8) -> [batch, h, w, 3], augmented and normalised."""
+    mean, std = lookup("normalisation", normalisation, NORMALISATIONS)
+
+    def show(keys: Array, images: Array) -> Array:
+        if view.crop is None:
+            images = geometry.resize(images, size)
+        steps = (*view.geometry, view.crop) if view.crop else view.geometry
+        stored = (images.shape[1], images.shape[2])
+        drawn = [step.matrices(_stream(keys, 1 + i), stored, size) for i, step in enumerate(steps)]
+        if drawn:
+            images = geometry.warp(images, geometry.compose(*drawn), size)
+        images = colour_jitter(_stream(keys, 0), images, **dataclasses.asdict(view.colour))
+        return normalise(images, mean, std, dtype)
+
+    return show
+
+
+def evaluation_view(
+    kind: str, size: Size, normalisation: str, crop: Size | None = None, dtype: DTypeLike = jnp.float32
+) -> Callable[[Array], Array]:
+    """A function images [batch, H, W, 3] uint8 -> [batch, h, w, 3], the same for every run.
+
+    kind: `squash` shows the whole picture, `centre_crop` its middle window of `crop` pixels (default `size`; paper 003 cuts
+    336x336 and shows 224x224); both are resized with antialiasing.
+    """
+    cut = lookup("evaluation view", kind, EVALUATION_CUTS)
+    mean, std = lookup("normalisation", normalisation, NORMALISATIONS)
+
+    def show(images: Array) -> Array:
+        return normalise(geometry.resize(cut(images, crop or size), size), mean, std, dtype)
+
+    return show
+
+
+def _whole(images: Array, window: Size) -> Array:
+    return images
+
+
+def _centre(images: Array, window: Size) -> Array:
+    top, left = geometry.centre_corner((images.shape[1], images.shape[2]), window)
+    return images[:, top : top + window[0], left : left + window[1]]
+
+
+EVALUATION_CUTS = {"squash": _whole, "centre_crop": _centre}
+
+
+def _stream(keys: Array, purpose: int) -> Array:
+    """Keys [batch] for one of several independent draws of each example."""
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, purpose)

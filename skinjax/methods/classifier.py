@@ -1,0 +1,112 @@
+"""The plain classifier: backbone, pooled linear head, any loss, optional mixup. Every other method departs from it."""
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Mapping
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skinjax.class_weights import class_weights
+from skinjax.images.mixing import Mixed
+from skinjax.images.views import example_keys
+from skinjax.losses import ClassificationLoss
+from skinjax.methods.base import Array, Batch, PhaseOfMethod, Terms, Variables
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """Images to class probabilities by one backbone and one head.
+
+    `variables` holds `params` and `batch_stats` of the modules by name, and `constants`: arrays that differ between
+    folds or phases, so that changing them compiles nothing anew.
+    """
+
+    classes: tuple[str, ...]
+    backbone: nn.Module
+    head: nn.Module
+    train_view: Callable[[Array, Array], Array]
+    evaluation_view: Callable[[Array], Array]
+    loss_function: ClassificationLoss = ClassificationLoss()
+    weight_formula: str = "none"
+    mix: Callable[[Array, Array, Array, Array], Mixed] | None = None
+
+    def init(self, rng: Array, batch: Batch) -> Variables:
+        """Parameters and statistics from shapes alone; each module has its own key, whatever else is built."""
+        images = self.evaluation_view(batch["image"])
+        backbone = self.backbone.init(module_key(rng, "backbone"), images, train=False)
+        maps = self.backbone.apply(backbone, images, train=False)
+        head = self.head.init(module_key(rng, "head"), maps["features"])
+        return gather({"backbone": backbone, "head": head})
+
+    def constants(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """What depends on the training images: class weights from `counts` [classes]."""
+        return {"class_weights": class_weights(self.weight_formula, counts, self.classes).astype(np.float32)}
+
+    def loss(self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: PhaseOfMethod) -> tuple[Terms, dict]:
+        """The terms of the training loss of a batch, and the updated batch statistics."""
+        del step
+        images, targets, weights = self.training_inputs(batch, rng)
+        maps, stats = self.encode(variables, images, phase)
+        logits = self.head.apply({"params": variables["params"]["head"]}, maps["features"])
+        return {"classification": (1.0, *self.classify(variables, logits, targets, weights, phase))}, stats
+
+    def predict(self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None) -> dict[str, Array]:
+        """Class probabilities [batch, classes] of stored uint8 images, through the evaluation view."""
+        logits = self.logits(variables, images, at)
+        outputs = {"probabilities": jax.nn.softmax(logits)}
+        if self.loss_function.name == "bce_with_logits":
+            outputs["scores"] = jax.nn.sigmoid(logits)
+        return outputs
+
+    def evaluate(self, variables: Variables, batch: Batch) -> dict[str, tuple[Array, Array]]:
+        """The (sum, count) of the loss on held-out images, without augmentation."""
+        logits = self.logits(variables, batch["image"])
+        targets = jax.nn.one_hot(batch["label"], len(self.classes))
+        return {"loss": self.classify(variables, logits, targets, batch["weight"] * batch["mask"], None)}
+
+    def stages(self) -> tuple[str, ...]:
+        """The backbone's stages, then the other modules."""
+        return (*self.backbone.stages, "head")
+
+    def training_inputs(self, batch: Batch, rng: Array) -> tuple[Array, Array, Array]:
+        """Augmented images, targets [batch, classes] (zero rows where unlabelled) and weights [batch] (zero where masked)."""
+        view_key, mixing_key = jax.random.split(rng)
+        images = self.train_view(example_keys(view_key, batch["position"]), batch["image"])
+        targets = jax.nn.one_hot(batch["label"], len(self.classes))
+        weights = batch["weight"] * batch["mask"]
+        if self.mix is not None:
+            images, targets, *_ = self.mix(mixing_key, images, targets, weights > 0)
+        return images, targets, weights
+
+    def encode(self, variables: Variables, images: Array, phase: PhaseOfMethod) -> tuple[dict[str, Array], dict]:
+        """Training-mode maps of `images` and all batch statistics after this pass."""
+        own = {name: variables[name]["backbone"] for name in ("params", "batch_stats")}
+        maps, updated = self.backbone.apply(own, images, train=True, frozen=phase.frozen, mutable=["batch_stats"])
+        return maps, {**variables["batch_stats"], "backbone": updated["batch_stats"]}
+
+    def classify(self, variables: Variables, logits: Array, targets: Array, weights: Array, phase: PhaseOfMethod | None):
+        """(sum, count) of the classification loss, the phase's own where it has one."""
+        loss_function = (phase and phase.loss_function) or self.loss_function
+        return loss_function(logits, targets, variables["constants"]["class_weights"], weights)
+
+    def logits(self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None) -> Array:
+        """Evaluation-mode logits [batch, classes] of stored uint8 images."""
+        own = {name: variables[name]["backbone"] for name in ("params", "batch_stats")}
+        maps = self.backbone.apply(own, self.evaluation_view(images), train=False, at=at)
+        return self.head.apply({"params": variables["params"]["head"]}, maps["features"])
+
+
+def module_key(rng: Array, name: str) -> Array:
+    """The initialisation key of the module `name`: adding a module leaves every other one's parameters as they were."""
+    return jax.random.fold_in(rng, zlib.crc32(name.encode()))
+
+
+def gather(modules: dict[str, Variables]) -> Variables:
+    """{module: {collection: tree}} to {collection: {module: tree}}."""
+    return {
+        collection: {name: variables.get(collection, {}) for name, variables in modules.items()}
+        for collection in ("params", "batch_stats")
+    }

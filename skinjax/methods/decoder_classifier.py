@@ -1,0 +1,119 @@
+"""Paper 000: an auxiliary decoder and a twin classifier, L = L_c + alpha L_r + beta L_t (eq. 1).
+
+The decoder rebuilds the augmented, normalised input from the last map; L_r is the class-weighted reconstruction error
+(eq. 2); L_t is the classification loss of the same classifier on the reconstruction. CD is beta = 0; with alpha = beta
+= 0 nothing is added and the method is the plain classifier.
+"""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skinjax.class_weights import class_weights
+from skinjax.errors import UserError, lookup
+from skinjax.losses import RECONSTRUCTION_NORMS, reconstruction
+from skinjax.methods.base import Array, Batch, PhaseOfMethod, Terms, Variables
+from skinjax.methods.classifier import Classifier, module_key
+
+TWIN_BATCH_NORMS = {
+    "update": "the twin pass updates the running statistics a second time, as a plain second forward pass does",
+    "batch_stats_no_update": "the twin pass uses its own batch's statistics and leaves the running ones alone",
+    "concat": "images and reconstructions go through the classifier as one batch (a third pass; one update)",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class DecoderClassifier(Classifier):
+    """The classifier with a decoder and a twin pass that shares its weights."""
+
+    decoder: nn.Module | None = None
+    alpha: float = 10.0
+    beta: float = 0.2
+    norm: str = "l2"
+    reconstruction_weight_formula: str = "odds_normalised"
+    twin_batch_norm: str = "update"
+    stop_reconstruction_gradient: bool = False
+
+    def __post_init__(self):
+        lookup("reconstruction norm", self.norm, RECONSTRUCTION_NORMS)
+        lookup("twin_batch_norm", self.twin_batch_norm, TWIN_BATCH_NORMS)
+        if self.alpha < 0 or self.beta < 0:
+            raise UserError(f"method.alpha and method.beta must not be negative; they are {self.alpha} and {self.beta}")
+
+    @property
+    def has_decoder(self) -> bool:
+        return self.alpha > 0 or self.beta > 0
+
+    def stages(self) -> tuple[str, ...]:
+        return (*super().stages(), "decoder") if self.has_decoder else super().stages()
+
+    def init(self, rng: Array, batch: Batch) -> Variables:
+        variables = super().init(rng, batch)
+        if self.has_decoder:
+            images = self.evaluation_view(batch["image"])
+            backbone = {name: variables[name]["backbone"] for name in variables}
+            features = self.backbone.apply(backbone, images, train=False)["features"]
+            decoder = self.decoder.init(module_key(rng, "decoder"), features, train=False)
+            for collection in variables:
+                variables[collection]["decoder"] = decoder[collection]
+        return variables
+
+    def constants(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+        """Reconstruction weights are scaled to sum to one, so that alpha means the same for every formula."""
+        constants = super().constants(counts)
+        if self.alpha > 0:
+            weights = class_weights(self.reconstruction_weight_formula, counts, self.classes)
+            constants["reconstruction_weights"] = (weights / weights.sum()).astype(np.float32)
+        return constants
+
+    def loss(self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: PhaseOfMethod) -> tuple[Terms, dict]:
+        if not self.has_decoder:
+            return super().loss(variables, batch, rng, step=step, phase=phase)
+        images, targets, weights = self.training_inputs(batch, rng)
+        maps, stats = self.encode(variables, images, phase)
+        features = maps["features"]
+        rebuilt, stats = self.decode(variables, features, stats)
+        terms: Terms = {}
+        if self.beta > 0:
+            features, twin_features, stats = self.twin(variables, images, rebuilt, features, stats, phase)
+            twin_logits = self.head.apply({"params": variables["params"]["head"]}, twin_features)
+            terms["twin"] = (self.beta, *self.classify(variables, twin_logits, targets, weights, phase))
+        logits = self.head.apply({"params": variables["params"]["head"]}, features)
+        terms["classification"] = (1.0, *self.classify(variables, logits, targets, weights, phase))
+        if self.alpha > 0:
+            coefficients = self.alpha * variables["constants"]["reconstruction_weights"]
+            sums, counts = reconstruction(rebuilt, images, targets, weights, self.norm)
+            terms["reconstruction"] = (coefficients, sums, counts)
+        return terms, stats
+
+    def decode(self, variables: Variables, features: Array, stats: dict[str, Any]) -> tuple[Array, dict]:
+        """The reconstruction [batch, height, width, 3] and the statistics with the decoder's updated."""
+        own = {"params": variables["params"]["decoder"], "batch_stats": stats["decoder"]}
+        rebuilt, updated = self.decoder.apply(own, features, train=True, mutable=["batch_stats"])
+        return rebuilt, {**stats, "decoder": updated["batch_stats"]}
+
+    def twin(self, variables: Variables, images: Array, rebuilt: Array, features: Array, stats: dict, phase: PhaseOfMethod):
+        """(features of the images, features of the reconstructions, statistics) under the chosen BatchNorm option."""
+        if self.stop_reconstruction_gradient:
+            rebuilt = jax.lax.stop_gradient(rebuilt)
+        if self.twin_batch_norm == "concat":
+            both = jnp.concatenate([images, rebuilt.astype(images.dtype)])
+            maps, joint = self.encode(variables, both, phase)
+            features, twin_features = jnp.split(maps["features"], 2)
+            return features, twin_features, {**stats, "backbone": joint["backbone"]}
+        maps, twin_stats = self.encode({**variables, "batch_stats": stats}, rebuilt, phase)
+        return features, maps["features"], twin_stats if self.twin_batch_norm == "update" else stats
+
+    def predict(self, variables: Variables, images: Array, at=None) -> dict[str, Array]:
+        """Class probabilities, and the reconstruction of the evaluation view where a decoder was trained."""
+        outputs = super().predict(variables, images, at)
+        if self.has_decoder:
+            backbone = {name: variables[name]["backbone"] for name in ("params", "batch_stats")}
+            decoder = {name: variables[name]["decoder"] for name in ("params", "batch_stats")}
+            features = self.backbone.apply(backbone, self.evaluation_view(images), train=False, at=at)["features"]
+            outputs["reconstruction"] = self.decoder.apply(decoder, features, train=False)
+        return outputs

@@ -1,0 +1,39 @@
+"""The auxiliary decoder of paper 000: two deconvolution blocks from the last map back to an image of the input's size."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from skinjax.errors import UserError
+from skinjax.models.layers import BatchNorm, ConvTranspose, relu
+
+Array = jax.Array
+
+
+class Decoder(nn.Module):
+    """Features [batch, h, w, channels] to an image [batch, *size, 3] in the space of the normalised input.
+
+    Two stride-2 deconvolutions would end at a quarter of a 224-pixel input's side divided by two; the strides of 4 and 8
+    undo a backbone of total stride 32 exactly (7 -> 28 -> 224). Where a backbone's map does not divide the input
+    (Inception), the second block's output is resized bilinearly to it. The output is linear: a valid network input.
+    """
+
+    size: tuple[int, int]
+    channels: int = 256
+    kernels: tuple[int, int] = (4, 8)
+    strides: tuple[int, int] = (4, 8)
+    paddings: tuple[int, int] = (0, 0)
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, features: Array, *, train: bool) -> Array:
+        first, second = zip(self.kernels, self.strides, self.paddings, strict=True)
+        x = ConvTranspose(self.channels, *first, dtype=self.dtype, name="deconv1")(features)
+        x = relu(BatchNorm(dtype=self.dtype, name="norm1")(x, use_running_average=not train))
+        x = ConvTranspose(3, *second, dtype=self.dtype, name="deconv2")(x)
+        if x.shape[1] < 1 or x.shape[2] < 1:
+            raise UserError(f"the decoder's kernels {self.kernels} and paddings {self.paddings} leave an empty image")
+        if x.shape[1:3] == self.size:
+            return x
+        return jax.image.resize(x, (x.shape[0], *self.size, 3), "bilinear")

@@ -1,0 +1,129 @@
+"""ResNet (He et al. 2015) as torchvision has it: stride in the 3x3 of a bottleneck, symmetric padding, BatchNorm 1e-5."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+
+from skinjax.models.layers import BatchNorm, Conv, max_pool, relu
+
+Array = jax.Array
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut."""
+
+    width: int
+    stride: int = 1
+    dtype: Any = None
+    expansion: ClassVar[int] = 1
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        conv = functools.partial(Conv, dtype=self.dtype)
+        norm = functools.partial(BatchNorm, dtype=self.dtype)
+        y = conv(self.width, 3, self.stride, name="conv1")(x)
+        y = relu(norm(name="norm1")(y, use_running_average=not train))
+        y = conv(self.width, 3, name="conv2")(y)
+        y = norm(name="norm2")(y, use_running_average=not train)
+        return relu(y + _shortcut(x, y, self.stride, train, conv, norm))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 (with the stride), 1x1 to four times the width, and a shortcut."""
+
+    width: int
+    stride: int = 1
+    dtype: Any = None
+    expansion: ClassVar[int] = 4
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        conv = functools.partial(Conv, dtype=self.dtype)
+        norm = functools.partial(BatchNorm, dtype=self.dtype)
+        y = conv(self.width, 1, name="conv1")(x)
+        y = relu(norm(name="norm1")(y, use_running_average=not train))
+        y = conv(self.width, 3, self.stride, name="conv2")(y)
+        y = relu(norm(name="norm2")(y, use_running_average=not train))
+        y = conv(self.width * self.expansion, 1, name="conv3")(y)
+        y = norm(name="norm3")(y, use_running_average=not train)
+        return relu(y + _shortcut(x, y, self.stride, train, conv, norm))
+
+
+def _shortcut(x: Array, y: Array, stride: int, train: bool, conv: Callable, norm: Callable) -> Array:
+    if x.shape == y.shape:
+        return x
+    x = conv(y.shape[-1], 1, stride, name="shortcut")(x)
+    return norm(name="shortcut_norm")(x, use_running_average=not train)
+
+
+class Stem(nn.Module):
+    """7x7 convolution of stride 2 and a max-pool: a quarter of the side."""
+
+    width: int
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        x = Conv(self.width, 7, 2, dtype=self.dtype, name="conv")(x)
+        x = relu(BatchNorm(dtype=self.dtype, name="norm")(x, use_running_average=not train))
+        return max_pool(x, 3, 2, 1)
+
+
+class Stage(nn.Module):
+    """A run of blocks at one resolution; the first one carries the stride."""
+
+    block: Callable[..., nn.Module]
+    depth: int
+    width: int
+    stride: int
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        for number in range(self.depth):
+            stride = self.stride if number == 0 else 1
+            x = self.block(self.width, stride, dtype=self.dtype, name=f"block{number + 1}")(x, train)
+        return x
+
+
+class ResNet(nn.Module):
+    """Images [batch, height, width, 3] to the named maps of its stages; `features` is the last one, before pooling."""
+
+    block: Callable[..., nn.Module]
+    depths: tuple[int, int, int, int]
+    width: int = 64
+    dtype: Any = None
+    stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "stage2", "stage3", "features")
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Array,
+        *,
+        train: bool,
+        at: Mapping[str, Callable[[Array], Array]] | None = None,
+        frozen: tuple[str, ...] = (),
+    ) -> dict[str, Array]:
+        """`at[name]` is applied to that map before the next stage reads it; a frozen stage runs in evaluation mode."""
+        layers = [Stem(self.width, self.dtype, name="stem")]
+        for number, depth in enumerate(self.depths):
+            width, stride, name = self.width * 2**number, 1 if number == 0 else 2, self.stages[number + 1]
+            layers.append(Stage(self.block, depth, width, stride, self.dtype, name=name))
+        maps = {}
+        for name, layer in zip(self.stages, layers, strict=True):
+            x = layer(x, train and name not in frozen)
+            maps[name] = x = at[name](x) if at and name in at else x
+        return maps
+
+
+RESNETS: dict[str, Callable[..., ResNet]] = {
+    "resnet_narrow": functools.partial(ResNet, BasicBlock, (1, 1, 1, 1), 16),
+    "resnet18": functools.partial(ResNet, BasicBlock, (2, 2, 2, 2)),
+    "resnet34": functools.partial(ResNet, BasicBlock, (3, 4, 6, 3)),
+    "resnet50": functools.partial(ResNet, Bottleneck, (3, 4, 6, 3)),
+    "resnet101": functools.partial(ResNet, Bottleneck, (3, 4, 23, 3)),
+    "resnet152": functools.partial(ResNet, Bottleneck, (3, 8, 36, 3)),
+}

@@ -1,0 +1,40 @@
+"""A phase: a stretch of training with its own images, schedule, frozen stages and loss; it starts with a fresh optimiser."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from skinjax.errors import UserError, lookup
+from skinjax.losses import ClassificationLoss
+
+Sampler = Callable[[int], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """`sampler` and `learning_rate` count steps from the start of the phase.
+
+    `learning_rate_multipliers` are rows (stage, module or pattern, factor); see `optimizers.parameter_factors`.
+    """
+
+    name: str
+    steps: int
+    sampler: Sampler
+    learning_rate: Callable
+    learning_rate_multipliers: tuple[tuple[str, float], ...] = ((".*", 1.0),)
+    frozen: tuple[str, ...] = ()
+    loss_function: ClassificationLoss | None = None
+
+
+def duration_in_steps(amount: float, unit: str, batch: int, epoch_length: int) -> int:
+    """A duration given once, in any unit, as whole steps (at least one).
+
+    >>> duration_in_steps(2, "epochs", batch=32, epoch_length=100)
+    7
+    """
+    images = lookup("duration unit", unit, {"steps": batch, "epochs": epoch_length, "examples": 1})
+    if amount <= 0:
+        raise UserError(f"a phase lasts {amount} {unit}; its duration must be positive")
+    return max(1, math.ceil(amount * images / batch - 1e-9))
