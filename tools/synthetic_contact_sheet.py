@@ -1,4 +1,4 @@
-"""Draw docs/images/synthetic_contact_sheet.png: one row per class of the synthetic set, at full size and then at a quarter of it."""
+"""Draw docs/images/synthetic_contact_sheet.png: the synthetic classes at full size, and what a quarter of it leaves."""
 
 import argparse
 from pathlib import Path

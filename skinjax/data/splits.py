@@ -152,9 +152,7 @@ def read_split(path: str | Path) -> Split:
     protocol = _read_protocol(_protocol_path(path))
     rows = _read_rows(Path(path))
     image_ids, groups, labels, folds, parts = zip(*rows, strict=True)
-    return Split(
-        np.array(image_ids), np.array(groups), np.array(labels), np.array(folds), np.array(parts), protocol
-    )
+    return Split(np.array(image_ids), np.array(groups), np.array(labels), np.array(folds), np.array(parts), protocol)
 
 
 def _stratified(
@@ -163,27 +161,27 @@ def _stratified(
     """`table` with its folds and parts drawn; units: [n] groups or image ids, images of one unit stay together."""
     _check_request(seed, test, validation, folds, fold)
     protocol = {"name": name, "seed": seed, "test": test, "validation": validation, "folds": folds, "fold": fold}
+    unit = "images" if name == "image_stratified" else "groups"
     generator = np.random.default_rng([seed, 0])
     if folds == 1:
         shares = {"train": 1 - test - validation, "validation": validation, "test": test}
-        parts = np.array(PARTS)[_deal(units, table.labels, shares, generator)]
+        parts = np.array(PARTS)[_deal(units, table.labels, shares, generator, unit)]
         return replace(table, folds=np.where(parts == "validation", 0, -1), parts=parts, protocol=protocol)
     shares = {"test": test} | {f"fold {k}": (1 - test) / folds for k in range(folds)}
-    held_out_in = _deal(units, table.labels, shares, generator) - 1
-    parts = np.where(
-        held_out_in == fold, "validation" if test else "test", np.where(held_out_in == -1, "test", "train")
-    )
+    held_out_in = _deal(units, table.labels, shares, generator, unit) - 1
+    parts = table.parts.copy()
+    parts[held_out_in == -1] = "test"
+    parts[held_out_in == fold] = "validation" if test else "test"
     if validation:
         rest = parts == "train"
         shares = {"train": 1 - 1 / folds - validation, "validation": validation}
-        dealt = _deal(units[rest], table.labels[rest], shares, np.random.default_rng([seed, 1 + fold]))
-        parts = parts.astype("<U10")
+        dealt = _deal(units[rest], table.labels[rest], shares, np.random.default_rng([seed, 1 + fold]), unit)
         parts[rest] = np.array(PARTS)[dealt]
     return replace(table, folds=held_out_in, parts=parts, protocol=protocol)
 
 
 def _deal(
-    units: np.ndarray, labels: np.ndarray, shares: dict[str, float], generator: np.random.Generator
+    units: np.ndarray, labels: np.ndarray, shares: dict[str, float], generator: np.random.Generator, unit: str
 ) -> np.ndarray:
     """For each image the number of its share: [n]. Units stay whole, and the shares hold for every class.
 
@@ -201,19 +199,19 @@ def _deal(
         members = generator.permutation(np.flatnonzero(label_of_unit == label))
         if len(members) < len(wanted):
             raise UserError(
-                f"class {str(label)!r} has {len(members)} groups, fewer than the {len(wanted)} parts that need one "
+                f"class {str(label)!r} has {len(members)} {unit}, fewer than the {len(wanted)} parts that need one "
                 f"({', '.join(list(shares)[number] for number in wanted)}): ask for fewer, or leave the class out"
             )
         members = members[np.argsort(-sizes[members], kind="stable")]
         total = int(sizes[members].sum())
         filled = [0] * len(shares)
-        for position, unit in enumerate(members.tolist()):
-            size = int(sizes[unit])
+        for position, member in enumerate(members.tolist()):
+            size = int(sizes[member])
             empty = [number for number in wanted if filled[number] == 0]
             candidates = empty if len(empty) == len(members) - position else wanted
             progress = [((filled[n] + size / 2) / (fractions[n] * total), dealt[n] / fractions[n]) for n in candidates]
             chosen = candidates[progress.index(min(progress))]
-            share_of_unit[unit] = chosen
+            share_of_unit[member] = chosen
             filled[chosen] += size
             dealt[chosen] += size
     return share_of_unit[unit_of_image]

@@ -1,4 +1,4 @@
-"""How sure a figure is: bootstrap over groups (lesions) for the headline figures, Wilson intervals for per-class shares.
+"""How sure a figure is: bootstrap over groups (lesions) for headline figures, Wilson intervals for per-class shares.
 
 Images of one lesion are not independent evidence, so groups are resampled, never images.
 """

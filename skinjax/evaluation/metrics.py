@@ -1,7 +1,7 @@
 """Figures of a predictions table: functions of the confusion matrix [..., truth, predicted], and one-vs-rest AUC.
 
-Definitions follow the five papers and agree with scikit-learn. One rule holds throughout: a class that is absent from the
-truth has no figures (nan), and no macro average counts it; images wrongly given to it still count against their own class.
+Definitions follow the five papers and agree with scikit-learn. One rule holds throughout: a class that is absent from
+the truth has no figures (nan) and enters no macro average; images wrongly given to it count against their own class.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,7 +66,10 @@ def accuracy(confusion: Array) -> Array:
 
 
 def macro_recall(confusion: Array) -> Array:
-    """Mean recall of the classes present in the truth [...]: balanced accuracy, MC-sensitivity (003), average recall (001)."""
+    """Mean recall of the classes present in the truth [...].
+
+    Also called balanced accuracy, MC-sensitivity (paper 003) and average recall (paper 001).
+    """
     return _mean_of_known(recall(confusion))
 
 
@@ -113,8 +116,8 @@ def smallest_classes(counts: Sequence[int] | Array, k: int) -> Array:
 def small_classes(confusion: Array, k: int, training_counts: Sequence[int] | Array | None = None) -> dict[str, Array]:
     """Mean recall, precision and F1 [...] of the k smallest classes (paper 000, table 3: most likely k = 1).
 
-    Smallest by `training_counts` [classes], else by the support in the confusion matrix (summed over leading axes), where
-    absent classes do not compete. An absent class chosen by its training count is left out of the means.
+    Smallest by `training_counts` [classes], else by the support in the confusion matrix (summed over leading axes),
+    where absent classes do not compete. An absent class chosen by its training count is left out of the means.
     """
     chosen = smallest_classes(_class_sizes(confusion, training_counts), k)
     figures = {"recall": recall, "precision": precision, "f1": f1}

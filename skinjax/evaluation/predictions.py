@@ -1,6 +1,6 @@
-"""The predictions table: one row per image, and all that the judging half (metrics, intervals, plots, report) ever reads.
+"""The predictions table: one row per image, and all that the judging half (metrics, intervals, report) ever reads.
 
-On disk it is a CSV `image_id,group,label,split,p_<class>,...[,s_<class>,...]` with its protocol in a JSON of the same stem.
+On disk it is a CSV `image_id,group,label,split,p_<class>,...[,s_<class>,...]`, its protocol in a JSON of the same stem.
 """
 
 import csv
@@ -97,7 +97,7 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
     """The table at `path`, also one made elsewhere: any column order, with or without BOM, CRLF and protocol JSON.
 
     A missing `group` column, or an empty group, means that the image is a group of its own; a missing `split` is empty;
-    an empty `label` is unlabelled. The classes are the `p_` columns in the order of the file; other columns are ignored.
+    an empty `label` is unlabelled. The classes are the `p_` columns in their order; columns not known are ignored.
     """
     path = _csv_path(path)
     try:
@@ -134,7 +134,7 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
 
 
 def align(predictions: Predictions, like: Predictions) -> Predictions:
-    """`predictions` with the rows and classes in the order of `like`; both must judge the same images with the same truth.
+    """`predictions` with the rows and classes in the order of `like`; images and truth must be the same in both.
 
     Where only one of the two knows groups (in the other, each image is its own), the result has the known ones.
     """

@@ -174,16 +174,16 @@ def test_a_group_with_two_labels_stays_whole_and_counts_as_its_majority():
     assert split.parts[0] == split.parts[1] != split.parts[2]  # a tie goes to the rarer mel
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_class_with_fewer_groups_than_parts_is_named(protocol):
+@pytest.mark.parametrize(("protocol", "unit"), [(lesion_grouped, "groups"), (image_stratified, "images")])
+def test_a_class_with_fewer_groups_or_images_than_parts_is_named(protocol, unit):
     ids = [f"i{n}" for n in range(12)]
     labels = ["nv"] * 10 + ["df"] * 2
     with pytest.raises(
-        UserError, match=r"class 'df' has 2 groups, fewer than the 3 parts .*\(train, validation, test\)"
+        UserError, match=rf"class 'df' has 2 {unit}, fewer than the 3 parts .*\(train, validation, test\)"
     ):
         protocol(ids, ids, labels, seed=0, test=0.2, validation=0.2)
     with pytest.raises(
-        UserError, match=r"class 'df' has 2 groups, fewer than the 4 parts .*\(test, fold 0, fold 1, fold 2\)"
+        UserError, match=rf"class 'df' has 2 {unit}, fewer than the 4 parts .*\(test, fold 0, fold 1, fold 2\)"
     ):
         protocol(ids, ids, labels, seed=0, test=0.2, folds=3)
     assert set(protocol(ids, ids, labels, seed=0, test=0.2).parts[10:]) == {"train", "test"}

@@ -1,0 +1,201 @@
+"""Data sets on disk: where they lie, how one that is made from arguments is made once, and how one is opened.
+
+A prepared data set is a folder with the builder's ArrayRecord files, `columns.npz` (one row per record) and
+`manifest.json`. It appears under its name only when it is whole.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from skinjax.errors import UserError, lookup
+from skinjax.files import write_atomically
+
+COLUMNS_FILE, MANIFEST_FILE, RECORDS_FOLDER = "columns.npz", "manifest.json", "records"
+
+
+class Records(Protocol):
+    """Random access to encoded images."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, record: int) -> bytes: ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Encoded images by record number, and one row of `columns` per record.
+
+    `columns` has at least `image_id` and `group` (str) and `label` (int32, an index into `classes`, -1 = unlabelled);
+    what else a data set knows (dx_type, age, sex, site) is metadata for analysis.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    columns: dict[str, np.ndarray]
+    records: Records
+    fingerprint: str
+    synthetic: bool = False
+
+    def __len__(self) -> int:
+        return len(self.columns["image_id"])
+
+    def label_names(self) -> np.ndarray:
+        """The class name of each record, '' where unlabelled."""
+        return np.array([*self.classes, ""])[self.columns["label"]]
+
+
+def data_root(data_dir: str | os.PathLike | None = None) -> Path:
+    """Where data sets lie: the argument, else $SKINJAX_DATA, else the user's cache directory."""
+    if data_dir or os.environ.get("SKINJAX_DATA"):
+        return Path(data_dir or os.environ["SKINJAX_DATA"]).expanduser().absolute()
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "skinjax"
+
+
+def open_dataset(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None] = print) -> Dataset:
+    """The data set `name`; one that is made from `arguments` is built under `root` if it is not there yet.
+
+    >>> len(open_dataset("synthetic", {"images": 70}, data_root()))  # doctest: +SKIP
+    70
+    """
+    return lookup("data set", name, DATASETS)(name, arguments, root, say)
+
+
+def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
+    from skinjax.data.synthetic import GENERATOR_VERSION, Settings
+
+    known = {field.name: field for field in dataclasses.fields(Settings)}
+    for argument in arguments:
+        lookup("argument of the synthetic data set", argument, known)
+    settings = Settings(**arguments)
+    identity = {"generator": GENERATOR_VERSION, **dataclasses.asdict(settings)}
+    folder = root / f"{name}-v{GENERATOR_VERSION}-{short_hash(identity)}"
+
+    def build(target: Path) -> None:
+        from skinjax.data.builders.synthetic.synthetic import Synthetic
+
+        say(f"drawing the synthetic set once: {settings.images} images of {settings.width}x{settings.height} pixels")
+        write_records(Synthetic(settings, str(target / RECORDS_FOLDER)), target, {"made_from": identity})
+
+    if not folder.exists():
+        build_whole(folder, build)
+    return read_dataset(folder, name, synthetic=True)
+
+
+def _not_prepared(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
+    del arguments, say
+    raise UserError(f"the data set {name} is not prepared under {root}: {HOW_TO_PREPARE[name]}")
+
+
+HOW_TO_PREPARE = {
+    "ham10000": "download the two image archives and HAM10000_metadata of doi:10.7910/DVN/DBW86T; reading them "
+    "(`skinjax prepare ham10000`) comes with the next version, until then use a `demo` variant",
+    "sd198": "ask its authors for SD-198 (Sun et al., ECCV 2016; one folder per class); reading it "
+    "(`skinjax prepare sd198`) comes with the next version, until then use a `demo` variant",
+}
+DATASETS: dict[str, Callable[..., Dataset]] = {
+    "synthetic": _open_synthetic,
+    "ham10000": _not_prepared,
+    "sd198": _not_prepared,
+}
+
+
+def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
+    """Let `build` fill a temporary folder and rename it to `folder`; a build that died earlier is swept away first.
+
+    A lock lets one process build while others wait for it and then find the folder there.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(folder.parent / f".{folder.name}.lock"):
+            if folder.exists():
+                return
+            unfinished = folder.parent / f".{folder.name}.unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            try:
+                build(unfinished)
+                os.replace(unfinished, folder)
+            except BaseException:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
+    except OSError as error:
+        raise UserError(f"cannot write data sets to {folder.parent}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def exclusive(lock: Path) -> Iterator[None]:
+    """Wait for, and hold, a lock that dies with its process."""
+    with open(lock, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def write_records(builder: Any, folder: Path, facts: Mapping[str, Any]) -> None:
+    """Run a `PhotographBuilder` and put the columns and the manifest beside its records."""
+    import tensorflow_datasets as tfds
+
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(None):
+        builder.download_and_prepare()
+    np.savez(folder / COLUMNS_FILE, **builder.columns)
+    labels = np.bincount(builder.columns["label"], minlength=len(builder.classes))
+    counts = dict(zip(builder.classes, labels.tolist(), strict=True))
+    manifest = {"classes": list(builder.classes), "images_per_class": counts, **facts}
+    manifest["columns_sha256"] = hashlib.sha256((folder / COLUMNS_FILE).read_bytes()).hexdigest()
+    manifest["records_folder"] = str(Path(builder.data_path).relative_to(folder))
+    write_atomically(folder / MANIFEST_FILE, json.dumps(manifest, indent=2))
+
+
+def read_dataset(folder: Path, name: str, synthetic: bool = False) -> Dataset:
+    """Open a prepared folder; one that was tampered with or cut short is refused."""
+    try:
+        manifest = json.loads((folder / MANIFEST_FILE).read_text())
+        raw = (folder / COLUMNS_FILE).read_bytes()
+        if hashlib.sha256(raw).hexdigest() != manifest["columns_sha256"]:
+            raise ValueError(f"{COLUMNS_FILE} has changed")
+        with np.load(folder / COLUMNS_FILE, allow_pickle=False) as columns:
+            table = {column: columns[column] for column in columns.files}
+        records = TfdsRecords(folder / manifest["records_folder"])
+        if len(records) != len(table["image_id"]):
+            raise ValueError(f"{len(records)} records for {len(table['image_id'])} rows")
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"the data set in {folder} is damaged ({error}); delete that folder and run again") from error
+    fingerprint = short_hash(manifest, length=16)
+    return Dataset(name, tuple(manifest["classes"]), table, records, fingerprint, synthetic)
+
+
+class TfdsRecords:
+    """The encoded images of a prepared TFDS folder."""
+
+    def __init__(self, folder: Path):
+        import tensorflow_datasets as tfds
+
+        builder = tfds.builder_from_directory(str(folder))
+        self._source = builder.as_data_source(split="images", decoders={"image": tfds.decode.SkipDecoding()})
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, record: int) -> bytes:
+        return self._source[int(record)]["image"]
+
+
+def short_hash(value: Any, length: int = 8) -> str:
+    """Hex digits that stand for a JSON-able value, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:length]
+
+
+def class_counts(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Images per class [classes]; unlabelled ones (-1) count nowhere."""
+    return np.bincount(labels[labels >= 0], minlength=len(classes))
