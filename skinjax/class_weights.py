@@ -16,7 +16,9 @@ def class_weights(formula: str, counts: Sequence[int] | np.ndarray, classes: Seq
     counts = np.asarray(counts, np.float64)
     empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if empty:
-        raise UserError(f"no training image of class {', '.join(empty)}: its weight is undefined; add images or drop it")
+        raise UserError(
+            f"no training image of class {', '.join(empty)}: its weight is undefined; add images or drop it"
+        )
     return lookup("class weight formula", formula, CLASS_WEIGHTS)(counts)
 
 

@@ -29,15 +29,8 @@ def make_optimizer(
     `paths` are the parameters that will be given, for the coverage check of both tables of multipliers. `clip_norm` > 0
     clips the global norm of the gradient first.
     """
-    core, decoupled = lookup(
-        "optimiser",
-        name,
-        {
-            "sgd": (optax.trace(momentum, nesterov) if momentum else optax.identity(), False),
-            "adam": (optax.scale_by_adam(), False),
-            "adamw": (optax.scale_by_adam(), True),
-        },
-    )
+    core = lookup("optimiser", name, OPTIMIZERS)(momentum, nesterov)
+    decoupled = name == "adamw"
     paths = list(paths)
     rates = parameter_factors("learning_rate_multipliers", learning_rate_multipliers, paths, stages)
     decays = parameter_factors("weight_decay_multipliers", weight_decay_multipliers, paths, stages)
@@ -52,6 +45,18 @@ def make_optimizer(
     )
 
 
+def _sgd(momentum: float, nesterov: bool) -> optax.GradientTransformation:
+    return optax.trace(momentum, nesterov) if momentum else optax.identity()
+
+
+def _adam(momentum: float, nesterov: bool) -> optax.GradientTransformation:
+    del momentum, nesterov
+    return optax.scale_by_adam()
+
+
+OPTIMIZERS = {"sgd": _sgd, "adam": _adam, "adamw": _adam}
+
+
 def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequence[str]) -> dict[str, float]:
     """The factor of each parameter path from the first row that matches it.
 
@@ -63,8 +68,7 @@ def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequ
     """
     patterns = [re.escape(name) if name in stages else name for name, _ in rows]
     patterns = [
-        rf"(.*/)?{pattern}/.*" if name in stages else pattern
-        for pattern, (name, _) in zip(patterns, rows, strict=True)
+        rf"(.*/)?{pattern}/.*" if name in stages else pattern for pattern, (name, _) in zip(patterns, rows, strict=True)
     ]
     factors: dict[str, float] = {}
     used = set()
@@ -76,7 +80,9 @@ def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequ
                 break
     missing = [path for path in paths if path not in factors]
     if missing:
-        raise UserError(f"{table} covers no row for {len(missing)} parameters, {missing[0]} first; end it with ('.*', 1.0)")
+        raise UserError(
+            f"{table} covers no row for {len(missing)} parameters, {missing[0]} first; end it with ('.*', 1.0)"
+        )
     idle = [rows[number][0] for number in range(len(rows)) if number not in used]
     if idle:
         known = f"stages: {', '.join(stages)}; a parameter is named like {paths[0]}"

@@ -1,4 +1,4 @@
-"""Measure what the synthetic set claims: drawing speed, how far thumbnails tell the classes apart, what full size adds to a quarter.
+"""Measure what the synthetic set claims: speed, what thumbnails give away, what full size adds to a quarter of it.
 
 Every figure comes from lesions that training never saw. A test bench, not medicine.
 """
@@ -91,7 +91,7 @@ def probe(images: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.nd
 
 
 class Network(nn.Module):
-    """Four convolutions of total stride 8, a global average, a linear classifier."""
+    """Five convolutions of total stride 16, a global average, a linear classifier."""
 
     classes: int
 
@@ -99,7 +99,7 @@ class Network(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """uint8 [batch, height, width, 3] to logits [batch, classes]."""
         x = x.astype(jnp.float32) / 64 - 2
-        for width, stride in ((12, 2), (24, 2), (32, 2), (48, 1)):
+        for width, stride in ((12, 2), (24, 2), (32, 2), (48, 1), (64, 2)):
             x = nn.Conv(width, (3, 3), stride, use_bias=False)(x)
             x = nn.relu(nn.BatchNorm(not train, momentum=0.9)(x))
         return nn.Dense(self.classes)(x.mean((1, 2)))

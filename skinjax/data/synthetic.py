@@ -1,7 +1,7 @@
 """Dermoscopy-like photographs drawn from a seed, at any size: for tests, demonstrations and benchmarks, not medicine.
 
 The classes differ partly in shape and colour and partly in fine structures (network, globules, dots, vessels, cysts)
-that vanish when the photograph is made small. A photograph depends on version, seed, class, lesion and photo number only.
+that vanish when the photograph is made small. A photograph depends on version, seed, class and number only.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from skinjax.errors import UserError
 
 GENERATOR_VERSION = 1
-"""Part of every random seed, and to be part of the name of whatever is stored: another version draws other photographs."""
+"""Part of every random seed; belongs in the name of whatever is stored. Another version draws other photographs."""
 
 HAM10000_COUNTS = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
 HAM10000_RATIO = HAM10000_COUNTS["nv"] / HAM10000_COUNTS["df"]
@@ -174,7 +174,7 @@ PATIENTS = {
 
 
 def _plan(settings: Settings) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The columns of `plan`, and (label, lesion of the class, photograph of the lesion) of every row: int64 [images, 3]."""
+    """The columns of `plan`, and each row's (label, lesion of the class, photograph of it): int64 [images, 3]."""
     seed = settings.seed
     patients = [tuple(PATIENTS.values())[label % len(PATIENTS)] for label in range(settings.classes)]
     keys = np.concatenate([_keys(seed, k, patients[k], n) for k, n in enumerate(class_counts(settings))])
@@ -192,7 +192,7 @@ def _plan(settings: Settings) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 
 def _keys(seed: int, label: int, patients: Patients, images: int) -> np.ndarray:
-    """The keys of a class's photographs: int64 [images, 3]. They show three lesions at least, where there are enough."""
+    """The keys of a class's photographs: int64 [images, 3]. At least three lesions, where there are enough."""
     wanted = 1 + _choose(_rng(seed, SIZES, label), patients.photographs, images)
     sizes: list[int] = []
     left = images
@@ -323,7 +323,7 @@ Layers = dict[str, np.ndarray]
 SKIN = (0.92, 0.79, 0.74)
 KERATIN = (0.95, 0.90, 0.87)
 ABSORBED = {"melanin": (0.43, 0.70, 0.95), "blood": (0.07, 0.50, 0.36), "blue": (0.80, 0.52, 0.28)}
-"""Reflectance of skin without pigment and of the white layer; absorbance of one unit of each pigment: red, green, blue."""
+"""Red, green and blue: reflectance of bare skin and of the white layer; absorbance of one unit of each pigment."""
 
 GRAIN = 4.0
 """The camera's noise, at most, in grey levels."""
@@ -376,7 +376,7 @@ class Colour:
     blood: Range
     blue: Range = (0.0, 0.1)
     patchiness: Range = (0.1, 0.4)
-    pale_centre: Range = (0.0, 0.2)
+    pale_centre: Range = (0.0, 0.3)
 
 
 @dataclass(frozen=True)
@@ -396,11 +396,11 @@ SHAPES = {
     "soft": Shape((0.17, 0.36), (1.0, 1.7), (0.08, 0.30), (0.20, 0.55)),
 }
 COLOURS = {
-    "brown": Colour((0.6, 1.7), (0.0, 0.5)),
+    "brown": Colour((0.5, 1.4), (0.0, 0.5)),
     "pink": Colour((0.1, 0.6), (0.5, 1.2)),
-    "scar": Colour((0.4, 0.9), (0.2, 0.7), pale_centre=(0.4, 0.9)),
-    "veiled": Colour((0.6, 1.7), (0.0, 0.5), blue=(0.0, 0.3), patchiness=(0.15, 0.45)),
-    "red": Colour((0.0, 0.3), (0.9, 2.4), blue=(0.0, 0.8)),
+    "scar": Colour((0.4, 1.0), (0.1, 0.7), pale_centre=(0.3, 0.85)),
+    "veiled": Colour((0.5, 1.4), (0.0, 0.5), blue=(0.0, 0.3), patchiness=(0.15, 0.45)),
+    "red": Colour((0.0, 0.3), (0.8, 2.0), blue=(0.0, 0.6), patchiness=(0.05, 0.2)),
     "tan": Colour((0.3, 0.8), (0.0, 0.3)),
     "grey": Colour((0.1, 0.5), (0.1, 0.4), blue=(0.5, 1.1)),
     "black": Colour((1.7, 2.8), (0.0, 0.4), blue=(0.1, 0.5)),
@@ -408,11 +408,11 @@ COLOURS = {
 RECIPES = {
     "akiec": Recipe(SHAPES["soft"], COLOURS["pink"], {"red_network": 0.9, "scale": 0.7}),
     "bcc": Recipe(SHAPES["even"], COLOURS["pink"], {"vessels": 0.9, "nests": 0.6}),
-    "bkl": Recipe(SHAPES["sharp"], COLOURS["brown"], {"ridges": 0.7, "cysts": 0.8, "openings": 0.4}),
+    "bkl": Recipe(SHAPES["sharp"], COLOURS["brown"], {"ridges": 0.75, "cysts": 0.85, "openings": 0.4}),
     "df": Recipe(SHAPES["even"], COLOURS["scar"], {"fine_network": 0.6}),
     "mel": Recipe(SHAPES["jagged"], COLOURS["veiled"], {"labyrinth": 0.9, "dots": 0.8}),
-    "nv": Recipe(SHAPES["even"], COLOURS["brown"], {"network": 0.7, "globules": 0.4}),
-    "vasc": Recipe(SHAPES["small"], COLOURS["red"], {"lacunae": 0.9}),
+    "nv": Recipe(SHAPES["even"], COLOURS["brown"], {"network": 0.8, "globules": 0.4}),
+    "vasc": Recipe(SHAPES["small"], COLOURS["red"], {"lacunae": 0.95}),
 }
 
 
@@ -464,10 +464,10 @@ def _draw_lesion(layers: Layers, view: View, recipe: Recipe, clarity: float, rng
             layers[structure.layer] += pattern
 
 
-# Fine structures: patterns (view, radius of the lesion, generator) -> [height, width], about zero on average where dense
+# Fine structures: patterns (view, radius of the lesion, generator) -> [height, width], dense ones about zero on average
 
-PERIOD = 1 / 24
-"""Of a network, in fields of view: seven pixels of a photograph of 224x168, less than two of one of 56x42."""
+PERIOD = 1 / 29
+"""Of a network, in fields of view: six pixels of a photograph of 224x168, one and a half of one of 56x42."""
 
 
 def _network(view: View, radius: float, rng: np.random.Generator, period: float = PERIOD) -> np.ndarray:
@@ -482,7 +482,7 @@ def _globules(view: View, radius: float, rng: np.random.Generator) -> np.ndarray
 
 def _labyrinth(view: View, radius: float, rng: np.random.Generator) -> np.ndarray:
     """Winding, branching lines: where random waves pass through zero, which is twice in their period."""
-    waves = view.waves(_spectrum(rng, 40, 0.45 / PERIOD, 0.75 / PERIOD))
+    waves = view.waves(_spectrum(rng, 40, 0.5 / PERIOD, 0.75 / PERIOD))
     return _smooth(1 - np.abs(waves, out=waves)) - np.float32(0.36)
 
 
@@ -504,9 +504,9 @@ def _specks(view: View, radius: float, rng: np.random.Generator, count: Range, s
 
 def _lacunae(view: View, radius: float, rng: np.random.Generator) -> np.ndarray:
     """Pools with clear edges."""
-    centres = _scatter(rng, int(rng.integers(8, 20)), radius)
-    pools = view.blobs(centres, rng.uniform(0.1, 0.2, len(centres)) * radius, np.ones(len(centres)))
-    return _smooth(3 * (pools - np.float32(0.5)))
+    centres = _scatter(rng, int(rng.integers(10, 26)), radius)
+    pools = view.blobs(centres, rng.uniform(0.07, 0.14, len(centres)) * radius, np.ones(len(centres)))
+    return _smooth(3 * (pools - np.float32(0.4)))
 
 
 def _vessels(view: View, radius: float, rng: np.random.Generator) -> np.ndarray:
@@ -532,19 +532,19 @@ class Structure:
 
 
 STRUCTURES = {
-    "network": Structure("melanin", 0.8, _network),
-    "labyrinth": Structure("melanin", 0.9, _labyrinth),
-    "ridges": Structure("melanin", 0.8, _ridges),
-    "globules": Structure("melanin", 1.0, _globules),
-    "dots": Structure("melanin", 2.5, partial(_specks, count=(15, 45), size=(0.006, 0.012))),
-    "cysts": Structure("white", 0.9, partial(_specks, count=(10, 30), size=(0.006, 0.012))),
+    "network": Structure("melanin", 1.1, _network),
+    "labyrinth": Structure("melanin", 1.2, _labyrinth),
+    "ridges": Structure("melanin", 1.1, _ridges),
+    "globules": Structure("melanin", 1.3, _globules),
+    "dots": Structure("melanin", 2.5, partial(_specks, count=(20, 60), size=(0.006, 0.010))),
+    "cysts": Structure("white", 0.9, partial(_specks, count=(15, 40), size=(0.006, 0.010))),
     "vessels": Structure("blood", 2.5, _vessels),
     "fine_network": Structure("melanin", 0.4, partial(_network, period=0.85 * PERIOD)),
     "red_network": Structure("blood", 1.0, partial(_network, period=1.1 * PERIOD)),
     "openings": Structure("melanin", 1.6, partial(_specks, count=(4, 12), size=(0.012, 0.02))),
     "nests": Structure("blue", 1.4, partial(_specks, count=(3, 9), size=(0.012, 0.03))),
     "scale": Structure("white", 0.5, _flakes),
-    "lacunae": Structure("blood", 2.0, _lacunae),
+    "lacunae": Structure("blood", 2.2, _lacunae),
 }
 
 

@@ -131,10 +131,9 @@ def one_vs_rest_auc(labels: Array, probabilities: Array, weights: Array | None =
     """
     known = labels >= 0
     labels, probabilities = labels[known], probabilities[known]
-    weights = np.ones(len(labels)) if weights is None else weights[..., known]
-    if not len(labels):
-        return np.full((*weights.shape[:-1], probabilities.shape[1]), np.nan)
-    areas = [_auc(labels == k, probabilities[:, k], weights) for k in range(probabilities.shape[1])]
+    # Rows first: reordering them then moves whole runs of memory.
+    by_row = np.ones(len(labels)) if weights is None else np.ascontiguousarray(np.moveaxis(weights, -1, 0)[known])
+    areas = [_auc(labels == k, probabilities[:, k], by_row) for k in range(probabilities.shape[1])]
     return np.stack(areas, axis=-1)
 
 
@@ -241,14 +240,16 @@ def _class_sizes(confusion: Array, training_counts: Sequence[int] | Array | None
 
 
 def _auc(positive: Array, scores: Array, weights: Array) -> Array:
-    """Weighted probability [...] that a positive scores above a negative, ties counting half. `weights`: [..., N]."""
-    order = np.argsort(scores, kind="stable")
-    blocks = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))  # where each run of equal scores starts
-    ranked = weights[..., order]
-    ups = np.add.reduceat(ranked * positive[order], blocks, axis=-1)
-    downs = np.add.reduceat(ranked * ~positive[order], blocks, axis=-1)
-    below = np.cumsum(downs, axis=-1) - downs / 2
-    return _ratio((ups * below).sum(axis=-1), ups.sum(axis=-1) * downs.sum(axis=-1), empty=np.nan)
+    """Weighted probability [...] that a positive scores above a negative, ties counting half. `weights`: [N, ...]."""
+    negatives = np.flatnonzero(~positive)
+    negatives = negatives[np.argsort(scores[negatives])]
+    # below[i] is the weight of the i lowest negatives.
+    below = np.zeros((len(negatives) + 1, *weights.shape[1:]))
+    np.cumsum(weights[negatives], axis=0, out=below[1:])
+    ranks = (np.searchsorted(scores[negatives], scores[positive], side=side) for side in ("left", "right"))
+    wins = sum(below[rank] for rank in ranks) / 2
+    ups = weights[positive]
+    return _ratio((ups * wins).sum(axis=0), ups.sum(axis=0) * below[-1], empty=np.nan)
 
 
 def _weighted_f1(confusion: Array, weights: Array) -> Array:

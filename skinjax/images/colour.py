@@ -1,7 +1,7 @@
 """Colour changes drawn per example, and the normalisations that networks expect (papers 000 and 003, ColorJitter).
 
-Pictures are float, 0..255. The four changes are torchvision's, but always in the order brightness, contrast, saturation, hue,
-where torchvision draws the order anew for each picture.
+Pictures are float, 0..255. The four changes are torchvision's, but always in the order brightness, contrast,
+saturation, hue, where torchvision draws the order anew for each picture.
 """
 
 from collections.abc import Callable

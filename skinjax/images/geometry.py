@@ -1,13 +1,12 @@
-"""Where a pixel comes from: affine matrices drawn per example, and the one bilinear gather that applies them all at once.
+"""Where a pixel comes from: affine matrices drawn per example, and the bilinear gather that applies them all at once.
 
-Convention: a matrix [2, 3] maps the OUTPUT point (x, y, 1) to the INPUT point (x, y), in pixels, with pixel (row, column)
-centred at (column + 0.5, row + 0.5). Matrices of consecutive operations are joined by `compose`, so a picture is
+Convention: a matrix [2, 3] maps the OUTPUT point (x, y, 1) to the INPUT point (x, y), in pixels, the centre of pixel
+(row, column) at (column + 0.5, row + 0.5). Matrices of consecutive operations are joined by `compose`, so a picture is
 interpolated once, however many operations a view has.
 """
 
 import functools
 import math
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -22,10 +21,10 @@ Size = tuple[int, int]
 def warp(images: Array, matrices: Array, size: Size, fill: float = 0.0) -> Array:
     """The pictures seen through affine maps, interpolated bilinearly from four pixels.
 
-    Inside a picture's area [0, W] x [0, H] the border pixels are replicated, so that a resize or a flip darkens no border;
-    beyond it the picture fades to `fill` within half a pixel, so that whole pixels outside are exactly `fill`. Identity,
-    flips, quarter turns and whole-pixel crops copy bit for bit. There is no antialiasing: to shrink by more than about two,
-    `resize` first.
+    Inside a picture's area [0, W] x [0, H] the border pixels are replicated, so that a resize or a flip darkens no
+    border; beyond it the picture fades to `fill` within half a pixel, so that whole pixels outside are exactly `fill`.
+    Identity, flips, quarter turns and whole-pixel crops copy bit for bit. There is no antialiasing: to shrink by more
+    than about two, `resize` first.
 
     images: [batch, H, W, channels], uint8 or float, 0..255
     matrices: [batch, 2, 3] or [2, 3] float32, output point -> input point
@@ -120,8 +119,9 @@ def random_resized_crop(
 ) -> Array:
     """A window of random area and aspect ratio, stretched to `size`.
 
-    As torchvision's RandomResizedCrop: area uniform in `scale` of the picture's, width / height log-uniform in `ratio`. Here
-    a window too wide or too high is cut to the picture instead of being drawn again, and its edges are not rounded to pixels.
+    As torchvision's RandomResizedCrop: area uniform in `scale` of the picture's, width / height log-uniform in `ratio`.
+    Here a window too wide or too high is cut to the picture instead of being drawn again, and its edges are not rounded
+    to pixels.
 
     keys: [batch]; returns [batch, 2, 3]
     """
@@ -154,8 +154,9 @@ def random_affine(
 ) -> Array:
     """A random turn, shift, zoom and shear about the centre, as torchvision's RandomAffine draws them.
 
-    degrees: the angle is uniform in [-degrees, degrees]; translate: the largest shift as fractions of (width, height), not
-    rounded to whole pixels here; scale: the zoom is uniform between these; shear: the largest (x, y) shears, in degrees.
+    degrees: the angle is uniform in [-degrees, degrees]; translate: the largest shift as fractions of (width, height),
+    not rounded to whole pixels here; scale: the zoom is uniform between these; shear: the largest (x, y) shears, in
+    degrees.
 
     keys: [batch]; size: (H, W) of the picture; returns [batch, 2, 3]
     """
@@ -177,8 +178,8 @@ def rotation(size: Size, degrees: Array) -> Array:
 def affine(size: Size, degrees: Array, translate: Array, scale: Array, shear: Array) -> Array:
     """Shear, then turn, then zoom about the centre, then shift: torchvision's `affine`, with its clockwise angles.
 
-    size: (H, W) of the picture; degrees: [batch]; translate: [batch, 2] as (x, y) pixels; scale: [batch]; shear: [batch, 2] as
-    (x, y) degrees; returns [batch, 2, 3], the inverse of the map that moves the picture
+    size: (H, W) of the picture; degrees: [batch]; translate: [batch, 2] as (x, y) pixels; scale: [batch];
+    shear: [batch, 2] as (x, y) degrees; returns [batch, 2, 3], the inverse of the map that moves the picture
     """
     cos, sin = _cos_sin(degrees)
     cos_y, sin_y = _cos_sin(degrees - shear[:, 1])
@@ -213,7 +214,7 @@ def check_crop_fits(stored: Size, size: Size) -> None:
 
 
 def _neighbours(position: Array, length: int) -> tuple[Array, Array, int]:
-    """First of the two pixels around each position, the second one's weight (with a channel axis), the step between them."""
+    """The first of the two pixels around each position, the second one's weight [..., 1], the step between them."""
     step = min(1, length - 1)
     index = jnp.clip(position - 0.5, 0, length - 1)
     # Clipped again as integers: a matrix with NaN must not send the unchecked gather out of the picture.
@@ -227,10 +228,11 @@ def _matrix(*entries: Array | float) -> Array:
     return jnp.stack(columns, -1).reshape(*columns[0].shape, 2, 3)
 
 
-def _cos_sin(degrees: Array) -> Sequence[Array]:
+def _cos_sin(degrees: Array) -> tuple[Array, ...]:
     """Cosine and sine of angles in degrees, exactly 0 and +-1 at multiples of 90."""
     quarter = jnp.round(degrees / 90)
     rest = jnp.deg2rad(degrees - 90 * quarter)
     cos, sin = jnp.cos(rest), jnp.sin(rest)
-    turn = quarter.astype(jnp.int32) % 4
-    return jnp.choose(turn, [cos, -sin, -cos, sin]), jnp.choose(turn, [sin, cos, -sin, -cos])
+    turn = quarter.astype(jnp.int32)
+    turned = [(cos, sin), (-sin, cos), (-cos, -sin), (sin, -cos)]
+    return tuple(jnp.choose(turn, choices, mode="wrap") for choices in zip(*turned, strict=True))

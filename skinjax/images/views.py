@@ -1,8 +1,8 @@
 """What a network is shown: named training views (data), evaluation views, and the keys that make them reproducible.
 
-A training view warps once, then changes colour, then normalises. Departures from the torchvision pipelines of papers 000 and
-003: colour comes after the geometry (it touches the smaller picture and reads bytes; only contrast sees the empty corners),
-and what one step moves out of the frame can come back in the next (a chain of pictures would have lost it).
+A training view warps once, changes colour, then normalises. Departures from the torchvision pipelines of papers 000
+and 003: colour comes after the geometry (the gather reads bytes and colour the smaller picture; only contrast sees the
+empty corners), and what one step moves out of the frame can come back in the next (a chain of pictures loses it).
 """
 
 import dataclasses
@@ -152,8 +152,8 @@ def evaluation_view(
 ) -> Callable[[Array], Array]:
     """A function images [batch, H, W, 3] uint8 -> [batch, h, w, 3], the same for every run.
 
-    kind: `squash` shows the whole picture, `centre_crop` its middle window of `crop` pixels (default `size`; paper 003 cuts
-    336x336 and shows 224x224); both are resized with antialiasing.
+    kind: `squash` shows the whole picture, `centre_crop` its middle window of `crop` pixels (default `size`; paper 003
+    cuts 336x336 and shows 224x224); both are resized with antialiasing.
     """
     cut = lookup("evaluation view", kind, EVALUATION_CUTS)
     mean, std = lookup("normalisation", normalisation, NORMALISATIONS)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from skinjax.class_weights import class_weights
@@ -45,7 +44,9 @@ class Classifier:
         """What depends on the training images: class weights from `counts` [classes]."""
         return {"class_weights": class_weights(self.weight_formula, counts, self.classes).astype(np.float32)}
 
-    def loss(self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: PhaseOfMethod) -> tuple[Terms, dict]:
+    def loss(
+        self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: PhaseOfMethod
+    ) -> tuple[Terms, dict]:
         """The terms of the training loss of a batch, and the updated batch statistics."""
         del step
         images, targets, weights = self.training_inputs(batch, rng)
@@ -53,7 +54,9 @@ class Classifier:
         logits = self.head.apply({"params": variables["params"]["head"]}, maps["features"])
         return {"classification": (1.0, *self.classify(variables, logits, targets, weights, phase))}, stats
 
-    def predict(self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None) -> dict[str, Array]:
+    def predict(
+        self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None
+    ) -> dict[str, Array]:
         """Class probabilities [batch, classes] of stored uint8 images, through the evaluation view."""
         logits = self.logits(variables, images, at)
         outputs = {"probabilities": jax.nn.softmax(logits)}
@@ -87,7 +90,9 @@ class Classifier:
         maps, updated = self.backbone.apply(own, images, train=True, frozen=phase.frozen, mutable=["batch_stats"])
         return maps, {**variables["batch_stats"], "backbone": updated["batch_stats"]}
 
-    def classify(self, variables: Variables, logits: Array, targets: Array, weights: Array, phase: PhaseOfMethod | None):
+    def classify(
+        self, variables: Variables, logits: Array, targets: Array, weights: Array, phase: PhaseOfMethod | None
+    ):
         """(sum, count) of the classification loss, the phase's own where it has one."""
         loss_function = (phase and phase.loss_function) or self.loss_function
         return loss_function(logits, targets, variables["constants"]["class_weights"], weights)

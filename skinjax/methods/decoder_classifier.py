@@ -70,7 +70,9 @@ class DecoderClassifier(Classifier):
             constants["reconstruction_weights"] = (weights / weights.sum()).astype(np.float32)
         return constants
 
-    def loss(self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: PhaseOfMethod) -> tuple[Terms, dict]:
+    def loss(
+        self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: PhaseOfMethod
+    ) -> tuple[Terms, dict]:
         if not self.has_decoder:
             return super().loss(variables, batch, rng, step=step, phase=phase)
         images, targets, weights = self.training_inputs(batch, rng)
@@ -96,7 +98,9 @@ class DecoderClassifier(Classifier):
         rebuilt, updated = self.decoder.apply(own, features, train=True, mutable=["batch_stats"])
         return rebuilt, {**stats, "decoder": updated["batch_stats"]}
 
-    def twin(self, variables: Variables, images: Array, rebuilt: Array, features: Array, stats: dict, phase: PhaseOfMethod):
+    def twin(
+        self, variables: Variables, images: Array, rebuilt: Array, features: Array, stats: dict, phase: PhaseOfMethod
+    ):
         """(features of the images, features of the reconstructions, statistics) under the chosen BatchNorm option."""
         if self.stop_reconstruction_gradient:
             rebuilt = jax.lax.stop_gradient(rebuilt)

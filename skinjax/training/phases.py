@@ -10,6 +10,7 @@ from skinjax.errors import UserError, lookup
 from skinjax.losses import ClassificationLoss
 
 Sampler = Callable[[int], np.ndarray]
+UNITS = {unit: unit for unit in ("steps", "epochs", "examples")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ def duration_in_steps(amount: float, unit: str, batch: int, epoch_length: int) -
     >>> duration_in_steps(2, "epochs", batch=32, epoch_length=100)
     7
     """
-    images = lookup("duration unit", unit, {"steps": batch, "epochs": epoch_length, "examples": 1})
+    images = {"steps": batch, "epochs": epoch_length, "examples": 1}[lookup("duration unit", unit, UNITS)]
     if amount <= 0:
         raise UserError(f"a phase lasts {amount} {unit}; its duration must be positive")
     return max(1, math.ceil(amount * images / batch - 1e-9))

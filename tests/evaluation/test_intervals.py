@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -53,6 +55,11 @@ def two_class_table(correct: list[bool], groups: list[str] | None = None) -> Pre
     labels = np.arange(len(correct)) % 2
     predicted = np.where(correct, labels, 1 - labels)
     return Predictions(ids, groups or ids, labels, ["test"] * len(ids), np.eye(2)[predicted], ("a", "b"))
+
+
+def test_judging_needs_no_jax():
+    code = "import sys, skinjax.evaluation.intervals; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("metric", EVERY_METRIC)

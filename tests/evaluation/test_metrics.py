@@ -30,7 +30,7 @@ TWO_STAGE = np.array(
         [0, 0, 0, 0, 0, 1, 27],
     ]
 )
-# Paper 002, "Balancing for model learning": acne, alopecia, blister, crust, erythema, leuko, macula, tumor, ulcer, wheal.
+# Paper 002, "Balancing for model learning": acne, alopecia, blister, crust, erythema, leuko, macula, tumor, ulcer, ...
 UNBALANCED = np.array(
     [
         [30, 0, 0, 0, 7, 0, 3, 0, 0, 0],
@@ -186,6 +186,7 @@ def test_auc_is_undefined_without_positives_or_negatives():
 
 def test_smallest_classes_by_count_then_class_order():
     assert metrics.smallest_classes([5, 2, 9, 2, 1], 3).tolist() == [4, 1, 3]
+    assert metrics.smallest_classes([7, 3] * 40, 40).tolist() == list(range(1, 80, 2))
     with pytest.raises(UserError, match="the 6 smallest of 5 classes"):
         metrics.smallest_classes([5, 2, 9, 2, 1], 6)
 

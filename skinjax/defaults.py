@@ -1,0 +1,93 @@
+"""Every field that a run has, with its default; the files in configs/ start from here and change few of them."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+# Sections that say where and how loudly a run works; two configs that differ only here are the same run.
+NOT_IDENTITY = ("logging",)
+
+
+def defaults(name: str, variant: str) -> ConfigDict:
+    """The base of every config: `name` and `variant` are those of the file and of the variant asked for."""
+    return ConfigDict(
+        {
+            "name": name,
+            "variant": variant,
+            "seed": 0,
+            "dataset": {"name": "synthetic", "arguments": {}},
+            "split": {
+                "protocol": "lesion_grouped",  # or image_stratified
+                "test": 0.2,
+                "validation": 0.15,
+                "folds": 1,
+                "fold": 0,
+                "seed": 0,
+            },
+            "stored_size": {"height": 224, "width": 224, "fit": "squash", "filter": "bilinear"},
+            "views": {
+                "size": (224, 224),
+                "train": "plain",
+                "evaluation": "squash",
+                "normalisation": "imagenet",
+            },
+            "sampler": "natural",
+            "model": {"backbone": "resnet50", "dtype": "auto"},  # auto: bfloat16 on accelerators, float32 on CPUs
+            "loss": {
+                "name": "cross_entropy",
+                "class_weights": "none",
+                "gamma": 2.0,
+                "label_smoothing": 0.0,
+                "reduction": "torch_weighted_mean",
+            },
+            "method": {"name": "classifier", "mixup_share": 0.0, "mixup_beta": 0.0},  # 0 = off; give one of the two
+            "optimizer": {
+                "name": "sgd",
+                "learning_rate": 1e-3,
+                "momentum": 0.9,
+                "nesterov": False,
+                "weight_decay": 0.0,
+                "weight_decay_multipliers": ((".*", 1.0),),
+                "clip_norm": 0.0,
+            },
+            "batch": 32,
+            "accumulate": 1,
+            "ema_decay": 0.0,
+            "phases": {"train": phase()},
+            "phase_order": ("train",),
+            "evaluate": "last",  # or best: the checkpoint that the final figures are of
+            "evaluations": {"every": 1.0, "unit": "epochs", "metric": "macro_recall", "patience": 0},
+            "checkpoints": {"every": 1.0, "unit": "epochs", "keep": 2},
+            "logging": {"every": 20, "tensorboard": True, "threads": 4},
+        }
+    )
+
+
+def decoder_method(alpha: float = 10.0, beta: float = 0.2) -> dict[str, Any]:
+    """The fields of paper 000's method; beta=0 is CD."""
+    return {
+        "name": "decoder_classifier",
+        "mixup_share": 0.0,
+        "mixup_beta": 0.0,
+        "alpha": alpha,
+        "beta": beta,
+        "norm": "l2",
+        "reconstruction_weights": "odds_normalised",
+        "twin_batch_norm": "update",
+        "stop_reconstruction_gradient": False,
+        "decoder": {"channels": 256, "kernels": (4, 8), "strides": (4, 8), "paddings": (0, 0)},
+    }
+
+
+def phase(duration: float = 10.0, unit: str = "epochs") -> dict[str, Any]:
+    """A phase; `duration`, `milestones` and `warmup` are counted in `unit` (steps, epochs or examples)."""
+    return {
+        "duration": duration,
+        "unit": unit,
+        "schedule": "constant",
+        "milestones": (),
+        "factor": 0.1,
+        "warmup": 0.0,
+        "learning_rate_multipliers": ((".*", 1.0),),
+        "frozen": (),
+    }

@@ -1,0 +1,452 @@
+"""From a config to a run: the only reader of configs. Everything below takes plain arguments."""
+
+import dataclasses
+import functools
+import json
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from ml_collections import ConfigDict
+
+from skinjax.class_weights import CLASS_WEIGHTS
+from skinjax.data import splits
+from skinjax.data.dataset import DATASETS, Dataset, class_counts, data_root, open_dataset, short_hash
+from skinjax.data.pipeline import HostBatch, StoredSize, held_out_batches, training_batches
+from skinjax.data.sampling import SAMPLERS, evaluation_batches, process_slice
+from skinjax.errors import UserError, lookup
+from skinjax.evaluation import metrics
+from skinjax.evaluation.intervals import summary_with_intervals
+from skinjax.evaluation.predictions import Predictions, write_predictions
+from skinjax.files import write_atomically
+from skinjax.images.mixing import mixup
+from skinjax.images.views import VIEWS, evaluation_view, train_view
+from skinjax.losses import ClassificationLoss
+from skinjax.methods import METHODS
+from skinjax.methods.base import Method, Variables
+from skinjax.models import make_backbone
+from skinjax.models.decoder import Decoder
+from skinjax.models.heads import LinearHead
+from skinjax.optimizers import OPTIMIZERS, make_optimizer
+from skinjax.parallel import check_batch, make_mesh, padded_batch
+from skinjax.schedules import SCHEDULES, make_schedule
+from skinjax.training.checkpoints import Checkpoints
+from skinjax.training.inference import make_evaluation_step, predict
+from skinjax.training.logs import MetricsLog
+from skinjax.training.loop import Interrupted, LoopSettings, Trainer
+from skinjax.training.phases import UNITS, Phase, duration_in_steps
+from skinjax.workdir import claim, default_workdir, environment, identity
+
+Say = Callable[[str], None]
+PROTOCOLS = {"lesion_grouped": splits.lesion_grouped, "image_stratified": splits.image_stratified}
+EVALUATED = {"last": "the checkpoint at the end", "best": "the checkpoint with the best validation metric"}
+HEADLINE = ("macro_recall", "macro_f1", "macro_precision", "accuracy", "mc_specificity", "macro_auc")
+SYNTHETIC_NOTICE = "synthetic demo set: photographs drawn by a program, a test bench and not medicine"
+
+
+def run(
+    config: ConfigDict, workdir: str | None = None, data_dir: str | None = None, say: Say = print
+) -> dict[str, Any]:
+    """Train, evaluate and write everything that `config` asks for; returns the figures by split.
+
+    Started again with the same config, it goes on where it was; a finished run gives its figures at once.
+    """
+    plain = config.to_dict()
+    folder = Path(workdir) if workdir else default_workdir(plain)
+    if plain["dataset"]["name"] == "synthetic":
+        say(SYNTHETIC_NOTICE)
+    check(config)
+    with claim(folder, plain), stopped_by_signals() as should_stop:
+        say(f"run in {folder}")
+        figures = finished_figures(folder)
+        if figures is None:
+            figures = train_and_evaluate(config, folder, data_root(data_dir), should_stop, say)
+        for split, values in figures.items():
+            say(format_figures(split, values))
+        return figures
+
+
+def check(config: ConfigDict) -> None:
+    """Refuse unknown names before anything is built or written."""
+    lookup("data set", config.dataset.name, DATASETS)
+    lookup("split protocol", config.split.protocol, PROTOCOLS)
+    lookup("sampler", config.sampler, SAMPLERS)
+    lookup("optimiser", config.optimizer.name, OPTIMIZERS)
+    lookup("value of evaluate", config.evaluate, EVALUATED)
+    lookup("metric", config.evaluations.metric, {**metrics.METRICS, **metrics.SCORE_METRICS})
+    for section in (config.evaluations, config.checkpoints):
+        lookup("duration unit", section.unit, UNITS)
+    for name in config.phase_order:
+        phase = lookup("phase", name, config.phases)
+        lookup("schedule", phase.schedule, SCHEDULES)
+        lookup("duration unit", phase.unit, UNITS)
+    if len(set(config.phase_order)) < max(1, len(config.phase_order)):
+        raise UserError(f"phase_order is {tuple(config.phase_order)}; it must name at least one phase, and none twice")
+    make_method(config, classes=("any",))
+
+
+def make_method(config: ConfigDict, classes: Sequence[str]) -> Method:
+    """The method of a config for these classes."""
+    dtype = lookup("dtype", config.model.dtype, DTYPES)
+    if config.model.dtype == "auto" and jax.default_backend() != "cpu":
+        dtype = jnp.bfloat16
+    size = tuple(config.views.size)
+    constructor = lookup("method", config.method.name, METHODS)
+    shared: dict[str, Any] = {
+        "classes": tuple(classes),
+        "backbone": make_backbone(config.model.backbone, dtype),
+        "head": LinearHead(len(classes), dtype),
+        "train_view": train_view(lookup("training view", config.views.train, VIEWS), size, config.views.normalisation),
+        "evaluation_view": evaluation_view(config.views.evaluation, size, config.views.normalisation),
+        "loss_function": make_loss(config.loss),
+        "weight_formula": config.loss.class_weights,
+        "mix": make_mixing(config.method.mixup_share, config.method.mixup_beta),
+    }
+    lookup("class weight formula", config.loss.class_weights, CLASS_WEIGHTS)
+    if config.method.name == "classifier":
+        return constructor(**shared)
+    settings = config.method
+    lookup("class weight formula", settings.reconstruction_weights, CLASS_WEIGHTS)
+    return constructor(
+        **shared,
+        decoder=Decoder(size, **{name: _tuple(value) for name, value in settings.decoder.items()}, dtype=dtype),
+        alpha=settings.alpha,
+        beta=settings.beta,
+        norm=settings.norm,
+        reconstruction_weight_formula=settings.reconstruction_weights,
+        twin_batch_norm=settings.twin_batch_norm,
+        stop_reconstruction_gradient=settings.stop_reconstruction_gradient,
+    )
+
+
+DTYPES = {"auto": None, "float32": None, "bfloat16": jnp.bfloat16}
+
+
+def make_loss(loss: ConfigDict) -> ClassificationLoss:
+    """The classification loss of a config's `loss` section."""
+    return ClassificationLoss(loss.name, loss.gamma, loss.label_smoothing, loss.reduction)
+
+
+def make_mixing(share: float, beta: float) -> Callable | None:
+    """Mixup with a fixed share or Beta(beta, beta), or None when both are zero."""
+    if not share and not beta:
+        return None
+    return functools.partial(mixup, share=share or None, beta=beta or None)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Data:
+    """A data set, its split, and the record numbers of each part."""
+
+    dataset: Dataset
+    split: splits.Split
+    records: dict[str, np.ndarray]
+    size: StoredSize
+
+    def labels(self, part: str) -> np.ndarray:
+        """The class numbers of a part's records."""
+        return self.dataset.columns["label"][self.records[part]]
+
+    def training_counts(self) -> np.ndarray:
+        """Training images per class."""
+        return class_counts(self.labels("train"), self.dataset.classes)
+
+
+def make_data(config: ConfigDict, folder: Path, root: Path, say: Say) -> Data:
+    """The data set, split as the run's `split.csv` says; the first start writes it."""
+    dataset = open_dataset(config.dataset.name, config.dataset.arguments.to_dict(), root, say)
+    path = folder / "split.csv"
+    if not path.exists():
+        settings = config.split.to_dict()
+        protocol = PROTOCOLS[settings.pop("protocol")]
+        ids, groups = dataset.columns["image_id"], dataset.columns["group"]
+        splits.write_split(path, protocol(ids, groups, dataset.label_names(), **settings))
+    split = splits.read_split(path)
+    splits.check(split)
+    record_of = {image_id: record for record, image_id in enumerate(dataset.columns["image_id"].tolist())}
+    unknown = [image_id for image_id in split.image_ids.tolist() if image_id not in record_of]
+    if unknown:
+        raise UserError(f"{path} names {len(unknown)} images that {dataset.name} does not have, {unknown[0]!r} first")
+    numbers = np.array([record_of[image_id] for image_id in split.image_ids.tolist()], np.int32)
+    records = {part: np.sort(numbers[split.rows(part)]) for part in splits.PARTS}
+    if config.evaluate == "best" or config.evaluations.patience:
+        _need_validation(config, records)
+    stored = config.stored_size
+    return Data(dataset, split, records, StoredSize(stored.height, stored.width, stored.fit, stored.filter))
+
+
+def _need_validation(config: ConfigDict, records: Mapping[str, np.ndarray]) -> None:
+    if not len(records["validation"]):
+        wanted = "evaluate='best'" if config.evaluate == "best" else "early stopping"
+        raise UserError(f"{wanted} needs validation images and this split has none: set split.validation above 0")
+
+
+def make_phases(config: ConfigDict, data: Data) -> list[Phase]:
+    """The phases in order, with durations in steps."""
+    phases = []
+    for number, name in enumerate(config.phase_order):
+        settings = config.phases[name]
+        sampler = SAMPLERS[config.sampler](
+            data.records["train"],
+            data.labels("train"),
+            config.batch,
+            # Another stream for each phase, so that a second one does not repeat the batches of the first.
+            config.seed + 1000003 * number,
+            data.dataset.classes,
+        )
+        in_steps = functools.partial(
+            duration_in_steps, unit=settings.unit, batch=config.batch, epoch_length=sampler.epoch_length
+        )
+        steps = in_steps(settings.duration)
+        schedule = make_schedule(
+            settings.schedule,
+            config.optimizer.learning_rate,
+            steps,
+            warmup=in_steps(settings.warmup) if settings.warmup else 0,
+            milestones=[in_steps(milestone) for milestone in settings.milestones],
+            factor=settings.factor,
+        )
+        phases.append(
+            Phase(name, steps, sampler, schedule, _rows(settings.learning_rate_multipliers), tuple(settings.frozen))
+        )
+    return phases
+
+
+def train_and_evaluate(
+    config: ConfigDict, folder: Path, root: Path, should_stop: Callable[[], bool], say: Say
+) -> dict[str, Any]:
+    """The run itself: data, method, training, then predictions and figures of every held-out part."""
+    use_compilation_cache(root)
+    mesh = make_mesh()
+    check_batch(config.batch, mesh, config.accumulate)
+    writer = jax.process_index() == 0
+    data = make_data(config, folder, root, say)
+    method = make_method(config, data.dataset.classes)
+    phases = make_phases(config, data)
+    write_atomically(
+        folder / "environment.json", json.dumps(environment(config.seed, [str(d) for d in jax.devices()]), indent=2)
+    )
+    evaluation_step = make_evaluation_step(method, mesh)
+
+    def predict_part(variables: Variables, part: str, protocol: dict[str, Any]) -> tuple[Predictions, dict[str, float]]:
+        records = data.records[part]
+        batches = evaluation_batches(len(records), padded_batch(config.batch, mesh))
+        return predict(
+            evaluation_step,
+            variables,
+            held_out_batches(
+                data.dataset, records, batches, data.size, rows=_own_rows(batches.batch), threads=config.logging.threads
+            ),
+            data.dataset,
+            records,
+            split=part,
+            protocol=protocol,
+            mesh=mesh,
+            check=trainer.check_interrupted,
+        )
+
+    def validate(variables: Variables) -> dict[str, float]:
+        predictions, terms = predict_part(variables, "validation", {})
+        return {**validation_figures(predictions, data.training_counts()), **terms}
+
+    checkpoints = Checkpoints(folder / "checkpoints", config.checkpoints.keep, writer, say)
+    trainer = Trainer(
+        method=method,
+        mesh=mesh,
+        settings=loop_settings(config, phases[0].sampler.epoch_length),
+        checkpoints=checkpoints,
+        make_optimizer=functools.partial(_phase_optimizer, config, method),
+        batches=functools.partial(_phase_batches, config, data),
+        validate=validate if len(data.records["validation"]) else None,
+        open_log=lambda step: MetricsLog(folder, step, config.logging.tensorboard),
+        should_stop=should_stop,
+        say=say,
+    )
+    init = functools.partial(initial_variables, method, data)
+    state, history = trainer.fit(phases, init)
+    if config.evaluate == "best":
+        state = trainer.restore(phases, init, checkpoints.sealed(history.best_step))
+    checkpoints.close()
+    figures = {}
+    for part in ("validation", "test"):
+        if len(data.records[part]):
+            protocol = describe(config, data, part, state.step)
+            predictions, _ = predict_part(state.evaluated(), part, protocol)
+            figures[part] = write_figures(folder, part, predictions, data.training_counts())
+    write_atomically(folder / FINISHED_FILE, json.dumps({"steps": int(state.step), "splits": list(figures)}))
+    return figures
+
+
+FINISHED_FILE = "finished.json"
+
+
+def initial_variables(method: Method, data: Data, seed: jax.Array) -> Variables:
+    """Parameters drawn from the seed, and the constants of this training part."""
+    batch = {"image": jnp.zeros((1, data.size.height, data.size.width, 3), jnp.uint8)}
+    variables = method.init(jax.random.fold_in(jax.random.key(seed), INITIALISATION), batch)
+    constants = jax.tree.map(jnp.asarray, method.constants(data.training_counts()))
+    return {**variables, "constants": constants}
+
+
+# Folded into the seed for the initial parameters: no training step has this number.
+INITIALISATION = np.uint32(2**32 - 1)
+
+
+def _phase_optimizer(
+    config: ConfigDict, method: Method, phase: Phase, paths: Sequence[str]
+) -> optax.GradientTransformation:
+    settings = config.optimizer.to_dict()
+    settings.pop("learning_rate")
+    decays = _rows(settings.pop("weight_decay_multipliers"))
+    return make_optimizer(
+        settings.pop("name"),
+        phase.learning_rate,
+        paths,
+        method.stages(),
+        learning_rate_multipliers=phase.learning_rate_multipliers,
+        weight_decay_multipliers=decays,
+        **settings,
+    )
+
+
+def _phase_batches(config: ConfigDict, data: Data, phase: Phase, start: int) -> Iterator[HostBatch]:
+    return training_batches(
+        data.dataset,
+        phase.sampler,
+        data.size,
+        start=start,
+        stop=phase.steps,
+        rows=_own_rows(config.batch),
+        threads=config.logging.threads,
+    )
+
+
+def _own_rows(batch: int) -> slice:
+    return process_slice(batch, jax.process_index(), jax.process_count())
+
+
+def loop_settings(config: ConfigDict, epoch_length: int) -> LoopSettings:
+    """How often to evaluate, save and log, in steps."""
+
+    def every(section: ConfigDict) -> int:
+        return duration_in_steps(section.every, section.unit, config.batch, epoch_length) if section.every else 0
+
+    return LoopSettings(
+        seed=config.seed,
+        batch=config.batch,
+        accumulate=config.accumulate,
+        ema_decay=config.ema_decay,
+        evaluate_every=every(config.evaluations),
+        checkpoint_every=every(config.checkpoints),
+        log_every=config.logging.every,
+        metric=config.evaluations.metric,
+        patience=config.evaluations.patience,
+    )
+
+
+def validation_figures(predictions: Predictions, training_counts: np.ndarray) -> dict[str, float]:
+    """What is logged at every evaluation: the metrics, and recall and F1 of the smallest classes (paper 000, Fig. 2)."""
+    figures = {name: metrics.evaluate(predictions, name) for name in (*metrics.METRICS, *metrics.SCORE_METRICS)}
+    small = metrics.small_classes(metrics.table_confusion(predictions), 1, training_counts)
+    return {**figures, **{f"smallest_class_{name}": float(value) for name, value in small.items()}}
+
+
+def describe(config: ConfigDict, data: Data, part: str, step: jax.Array) -> dict[str, Any]:
+    """The protocol that every figure carries."""
+    return {
+        "config": f"{config.name}:{config.variant}",
+        "config_hash": short_hash(identity(config.to_dict())),
+        "dataset": data.dataset.name,
+        "fingerprint": data.dataset.fingerprint,
+        "synthetic": data.dataset.synthetic,
+        "split": data.split.protocol,
+        "part": part,
+        "checkpoint": config.evaluate,
+        "steps": int(step),
+        "view": config.views.evaluation,
+        "size": list(config.views.size),
+        "seed": config.seed,
+        "images": len(data.records[part]),
+        "groups": len(np.unique(data.dataset.columns["group"][data.records[part]])),
+    }
+
+
+def write_figures(folder: Path, part: str, predictions: Predictions, training_counts: np.ndarray) -> dict[str, Any]:
+    """`predictions_<part>.csv` and `metrics_<part>.json`; returns what the latter holds."""
+    write_predictions(folder / f"predictions_{part}.csv", predictions)
+    figures = summary_with_intervals(predictions, training_counts=training_counts)
+    write_atomically(folder / f"metrics_{part}.json", json.dumps(figures, indent=1))
+    return figures
+
+
+def finished_figures(folder: Path) -> dict[str, Any] | None:
+    """The figures of a run that is done, or None."""
+    if not (folder / FINISHED_FILE).exists():
+        return None
+    parts = json.loads((folder / FINISHED_FILE).read_text())["splits"]
+    return {part: json.loads((folder / f"metrics_{part}.json").read_text()) for part in parts}
+
+
+def format_figures(part: str, figures: Mapping[str, Any]) -> str:
+    """The headline metrics with their intervals and their protocol, for people."""
+    protocol = figures["protocol"]
+    percent = round(100 * figures["intervals"]["level"])
+    lines = [
+        f"{part}: {figures['images']} images of {figures['groups']} lesions, {protocol['split']['name']} split, "
+        f"{protocol['checkpoint']} checkpoint ({protocol['steps']} steps), seed {protocol['seed']}"
+        + (", synthetic" if protocol["synthetic"] else "")
+    ]
+    for name in HEADLINE:
+        value = figures[name]
+        if value["value"] is not None:
+            bounds = f"[{value['low']:.3f}, {value['high']:.3f}]"
+            lines.append(f"  {name.replace('_', ' '):<16} {value['value']:.3f}  {percent} % interval {bounds}")
+    return "\n".join(lines)
+
+
+def use_compilation_cache(root: Path) -> None:
+    """Keep compiled programs beside the data sets, unless the user chose a place for them."""
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(root / "compilation_cache"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+class stopped_by_signals:  # noqa: N801 (used as a context manager)
+    """SIGTERM and the first Ctrl-C set a flag that training looks at between two steps; before it they end the run."""
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+
+    def __enter__(self) -> Callable[[], bool]:
+        self._stop = False
+        self._asked = False
+        try:
+            self._before = {number: signal.signal(number, self._handle) for number in self.signals}
+        except ValueError:  # not the main thread: whoever runs us there handles signals
+            self._before = {}
+        return self._should_stop
+
+    def __exit__(self, *error) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _should_stop(self) -> bool:
+        self._asked = True
+        return self._stop
+
+    def _handle(self, number: int, frame: Any) -> None:
+        if self._stop or not self._asked:
+            raise Interrupted(f"stopped by {signal.Signals(number).name}; the same command continues from there")
+        self._stop = True
+
+
+def _rows(rows: Sequence[Sequence[Any]]) -> tuple[tuple[str, float], ...]:
+    return tuple((str(name), float(factor)) for name, factor in rows)
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, (list, tuple)) else value

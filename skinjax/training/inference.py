@@ -1,0 +1,66 @@
+"""A trained method over the records of a data set: one row of predictions per image, none dropped."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skinjax.data.dataset import Dataset
+from skinjax.data.pipeline import HostBatch
+from skinjax.evaluation.predictions import Predictions
+from skinjax.methods.base import Batch, Method, Variables
+from skinjax.parallel import prefetch, replicated
+
+# Outputs of `predict` that go into the predictions table; the others are for explanation.
+TABLE_OUTPUTS = ("probabilities", "scores")
+EvaluationStep = Callable[[Variables, Batch], tuple[dict[str, Any], dict[str, Any]]]
+
+
+def make_evaluation_step(method: Method, mesh: jax.sharding.Mesh) -> EvaluationStep:
+    """A jitted function (variables, batch) -> (outputs per image, {term: (sum, count)}), replicated on every process."""
+
+    def step(variables: Variables, batch: Batch):
+        outputs = method.predict(variables, batch["image"])
+        return {name: outputs[name] for name in TABLE_OUTPUTS if name in outputs}, method.evaluate(variables, batch)
+
+    return jax.jit(step, out_shardings=replicated(mesh))
+
+
+def predict(
+    step: EvaluationStep,
+    variables: Variables,
+    batches: Iterable[HostBatch],
+    dataset: Dataset,
+    records: np.ndarray,
+    *,
+    split: str,
+    protocol: dict[str, Any],
+    mesh: jax.sharding.Mesh,
+    check: Callable[[], None] = lambda: None,
+) -> tuple[Predictions, dict[str, float]]:
+    """The predictions table of `records` and the mean of each validation term; `check` is called before every batch."""
+    outputs = []
+    totals: dict[str, tuple[float, float]] = {}
+    for batch in prefetch(batches, mesh):
+        check()
+        per_image, terms = step(variables, batch)
+        outputs.append(per_image)
+        totals = jax.tree.map(jnp.add, totals, terms) if totals else terms
+    columns = {
+        name: np.concatenate([np.asarray(part[name]) for part in outputs])[: len(records)] for name in outputs[0]
+    }
+    predictions = Predictions(
+        image_ids=dataset.columns["image_id"][records],
+        groups=dataset.columns["group"][records],
+        labels=dataset.columns["label"][records],
+        splits=np.full(len(records), split),
+        classes=dataset.classes,
+        protocol=protocol,
+        **columns,
+    )
+    means = {
+        name: float(total) / float(count) if count > 0 else float("nan") for name, (total, count) in totals.items()
+    }
+    return predictions, means

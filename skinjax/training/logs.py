@@ -1,0 +1,114 @@
+"""What a run tells while it runs: `metrics.jsonl`, TensorBoard, and a progress bar or plain lines."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+
+class MetricsLog:
+    """One JSON object per line in `metrics.jsonl`, the numbers of which also go to TensorBoard.
+
+    Opened at `step`, it cuts off what a killed run had logged beyond it, and a line that was cut short.
+    """
+
+    def __init__(self, folder: Path, step: int, tensorboard: bool = True):
+        path = folder / "metrics.jsonl"
+        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
+        path.write_text("".join(kept))
+        self._file: TextIO = open(path, "a")  # noqa: SIM115 (closed by close)
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1) if tensorboard else None
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        """Append the values of a step."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+        if self._writer is not None:
+            for name, value in values.items():
+                if isinstance(value, float):
+                    self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close both."""
+        self._file.close()
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _lines(path: Path) -> list[str]:
+    """The whole lines of a log that a kill may have cut anywhere."""
+    if not path.exists():
+        return []
+    whole = []
+    for line in path.read_text(errors="replace").splitlines(keepends=True):
+        try:
+            json.loads(line)["step"]
+        except (ValueError, KeyError, TypeError):
+            break
+        if line.endswith("\n"):
+            whole.append(line)
+    return whole
+
+
+class Progress:
+    """Steps done, images per second and time left: a bar on a terminal, a plain line per report elsewhere."""
+
+    def __init__(self, start: int, total: int, batch: int, stream: TextIO | None = None):
+        self._stream = stream or sys.stderr
+        self._total, self._batch = total, batch
+        self._last_step, self._last_time = start, time.perf_counter()
+        self._seconds_per_step: float | None = None
+        terminal = self._stream.isatty()
+        self._bar = (
+            tqdm(total=total, initial=start, unit="step", file=self._stream, dynamic_ncols=True) if terminal else None
+        )
+
+    def report(self, step: int, values: Mapping[str, float]) -> float:
+        """Show the state after `step` steps; returns the images per second since the last report."""
+        now = time.perf_counter()
+        steps = max(step - self._last_step, 1)
+        seconds = max(now - self._last_time, 1e-9) / steps
+        self._last_step, self._last_time = step, now
+        # The first steps include compilation; later ones are smoothed.
+        self._seconds_per_step = (
+            seconds if self._seconds_per_step is None else 0.7 * self._seconds_per_step + 0.3 * seconds
+        )
+        rate = self._batch / seconds
+        if self._bar is not None:
+            self._bar.update(step - self._bar.n)
+            self._bar.set_postfix_str(f"loss {values['loss']:.3f}, {rate:.0f} images/s")
+        else:
+            left = _duration((self._total - step) * self._seconds_per_step)
+            self.say(f"step {step}/{self._total}  loss {values['loss']:.4f}  {rate:.0f} images/s  {left} left")
+        return rate
+
+    def pause(self) -> None:
+        """Leave out the time since the last report (an evaluation, say) from the next one."""
+        self._last_time = time.perf_counter()
+
+    def say(self, text: str) -> None:
+        """A line of text, above the bar where there is one."""
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            print(text, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _duration(seconds: float) -> str:
+    """
+    >>> _duration(75)
+    '1:15'
+    """
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

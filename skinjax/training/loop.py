@@ -1,0 +1,237 @@
+"""The one training loop: phases of jitted, donated steps, and in this order each time: evaluate, checkpoint, fetch, step, log.
+
+Evaluation comes first so that the checkpoint holds its result; the checkpoint comes before the batch so that a restart
+continues with exactly the batch that was to come. A "step" is the number of updates done.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from skinjax.data.pipeline import HostBatch
+from skinjax.errors import UserError
+from skinjax.methods.base import Method, Variables
+from skinjax.parallel import prefetch, replicated
+from skinjax.training.checkpoints import Checkpoints, Seal, abstract
+from skinjax.training.logs import MetricsLog, Progress
+from skinjax.training.phases import Phase
+from skinjax.training.state import TrainState, begin_phase, make_train_step, partition
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; a checkpoint has been written."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopSettings:
+    """How often things happen (in steps; 0 = only at the end of a phase) and what "best" means."""
+
+    seed: int
+    batch: int
+    accumulate: int = 1
+    ema_decay: float = 0.0
+    evaluate_every: int = 0
+    checkpoint_every: int = 0
+    log_every: int = 20
+    metric: str = "macro_recall"
+    patience: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """What early stopping and "best" remember; it lives in the checkpoint's seal."""
+
+    phase_start: int = 0
+    phase_finished: bool = False
+    evaluated: int = 0
+    best_value: float | None = None
+    best_step: int | None = None
+    evaluations_since_best: int = 0
+
+    def after(self, step: int, value: float) -> "History":
+        """The history after an evaluation that gave `value` at `step`."""
+        if self.best_value is None or value > self.best_value:
+            return dataclasses.replace(self, evaluated=step, best_value=value, best_step=step, evaluations_since_best=0)
+        return dataclasses.replace(self, evaluated=step, evaluations_since_best=self.evaluations_since_best + 1)
+
+
+@dataclasses.dataclass
+class Trainer:
+    """The parts of a run, joined by `fit`.
+
+    batches(phase, start) gives the host batches of a phase from its step `start` on; validate(variables) gives named
+    figures of the validation part, or is None where that part is empty; should_stop says that the run is to end early.
+    """
+
+    method: Method
+    mesh: jax.sharding.Mesh
+    settings: LoopSettings
+    checkpoints: Checkpoints
+    make_optimizer: Callable[[Phase, Sequence[str]], optax.GradientTransformation]
+    batches: Callable[[Phase, int], Iterator[HostBatch]]
+    validate: Callable[[Variables], dict[str, float]] | None
+    open_log: Callable[[int], MetricsLog]
+    should_stop: Callable[[], bool]
+    say: Callable[[str], None] = print
+
+    def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
+        """Train through all phases, from the newest undamaged checkpoint if there is one; `init(seed)` makes the variables."""
+        seal = self.checkpoints.latest()
+        state, history, index = self._resume(phases, init, seal) if seal else (None, History(), 0)
+        self._saved = seal.step if seal else None
+        step = seal.step if seal else 0
+        self._log = self.open_log(step)
+        self._progress = Progress(step, history.phase_start + sum(p.steps for p in phases[index:]), self.settings.batch)
+        try:
+            for phase in phases[index:]:
+                if state is None:
+                    variables = jax.jit(init, out_shardings=replicated(self.mesh))(self._seed)
+                    state = self._begin(phase, jnp.zeros((), jnp.int32), variables)
+                elif history.phase_finished:
+                    history = dataclasses.replace(
+                        history, phase_start=int(state.step), phase_finished=False, evaluations_since_best=0
+                    )
+                    state = self._begin(phase, state.step, state.variables)
+                state, history = self._run(phase, state, history)
+            self.checkpoints.wait()
+        finally:
+            self._log.close()
+            self._progress.close()
+        return state, history
+
+    def restore(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables], seal: Seal) -> TrainState:
+        """The state of a checkpoint."""
+        phase = next((phase for phase in phases if phase.name == seal.phase), None)
+        if phase is None:
+            raise UserError(
+                f"checkpoint {seal.step} belongs to the phase {seal.phase!r}, which this config does not have"
+            )
+        like = jax.eval_shape(lambda: self._begin(phase, jnp.zeros((), jnp.int32), init(self._seed)))
+        return self.checkpoints.restore(seal.step, abstract(like, replicated(self.mesh)))
+
+    @property
+    def _seed(self) -> jax.Array:
+        return jnp.asarray(self.settings.seed, jnp.uint32)
+
+    def _resume(self, phases, init, seal: Seal) -> tuple[TrainState, History, int]:
+        history = History(**seal.history)
+        state = self.restore(phases, init, seal)
+        self.say(f"continuing from the checkpoint after {seal.step} steps")
+        return state, history, [phase.name for phase in phases].index(seal.phase) + history.phase_finished
+
+    def _begin(self, phase: Phase, step: jax.Array, variables: Variables) -> TrainState:
+        optimizer = self._optimizer(phase, variables)
+        begin = jax.jit(
+            lambda step, seed, variables: begin_phase(
+                step, seed, variables, optimizer, phase.frozen, self.settings.ema_decay > 0
+            ),
+            out_shardings=replicated(self.mesh),
+        )
+        return begin(step, self._seed, variables)
+
+    def _optimizer(self, phase: Phase, variables: Variables) -> optax.GradientTransformation:
+        trainable, _ = partition(variables["params"], phase.frozen)
+        if not trainable:
+            raise UserError(f"phase {phase.name!r} freezes every parameter; leave one stage unfrozen")
+        return self.make_optimizer(phase, list(trainable))
+
+    def _run(self, phase: Phase, state: TrainState, history: History) -> tuple[TrainState, History]:
+        settings, start, step = self.settings, history.phase_start, int(state.step)
+        train_step = jax.jit(
+            make_train_step(
+                self.method,
+                phase,
+                self._optimizer(phase, state.variables),
+                accumulate=settings.accumulate,
+                ema_decay=settings.ema_decay,
+            ),
+            donate_argnums=0,
+            out_shardings=replicated(self.mesh),
+        )
+        batches = prefetch(self.batches(phase, step - start), self.mesh)
+        pending: list[tuple[int, dict[str, jax.Array]]] = []
+        while True:
+            final = step == start + phase.steps
+            interrupted = False
+            try:
+                if self._due(settings.evaluate_every, step - start, final) and history.evaluated != step:
+                    history = self._evaluate(phase, state, history, pending)
+                self.check_interrupted()
+            except Interrupted:
+                interrupted = True
+            final = final or 0 < settings.patience <= history.evaluations_since_best
+            if final:
+                history = dataclasses.replace(history, phase_finished=True)
+            improved = history.best_step == step
+            if interrupted or improved or self._due(settings.checkpoint_every, step - start, final):
+                self._save(phase, state, history, pending)
+            if interrupted:
+                self.checkpoints.wait()
+                raise Interrupted(f"stopped after {step} steps; the same command continues from there")
+            if final:
+                return state, history
+            state, report = train_step(state, next(batches))
+            pending.append((step, report))
+            step += 1
+            if step % settings.log_every == 0 or step == start + phase.steps:
+                self._report(phase, step, start, pending)
+                pending.clear()
+
+    def check_interrupted(self) -> None:
+        """Raise `Interrupted` when the run is to stop; safe to call between any two batches."""
+        if self.should_stop():
+            raise Interrupted
+
+    @staticmethod
+    def _due(every: int, done: int, final: bool) -> bool:
+        return final or (every > 0 and done > 0 and done % every == 0)
+
+    def _evaluate(self, phase: Phase, state: TrainState, history: History, pending: list) -> History:
+        self._check_finite(phase, history.phase_start, pending)
+        step = int(state.step)
+        if self.validate is None:
+            return dataclasses.replace(history, evaluated=step)
+        figures = self.validate(state.evaluated())
+        self._progress.pause()
+        self._log.write(step, {"phase": phase.name, **{f"validation/{name}": x for name, x in figures.items()}})
+        value = figures[self.settings.metric]
+        history = history.after(step, value)
+        best = ", the best so far" if history.best_step == step else ""
+        self._progress.say(f"step {step}: validation {self.settings.metric} {value:.4f}{best}")
+        return history
+
+    def _save(self, phase: Phase, state: TrainState, history: History, pending: list) -> None:
+        step = int(state.step)
+        if step != self._saved:
+            self._check_finite(phase, history.phase_start, pending)
+            self.checkpoints.save(state, Seal(step, phase.name, dataclasses.asdict(history)))
+            self._saved = step
+
+    def _report(self, phase: Phase, step: int, start: int, pending: list) -> None:
+        reports = self._check_finite(phase, start, pending)
+        means = {name: sum(float(report[name]) for report in reports) / len(reports) for name in reports[0]}
+        learning_rate = float(phase.learning_rate(step - 1 - start))
+        rate = self._progress.report(step, means)
+        values = {f"train/{name}": value for name, value in means.items()}
+        self._log.write(
+            step, {"phase": phase.name, **values, "learning_rate": learning_rate, "images_per_second": rate}
+        )
+
+    @staticmethod
+    def _check_finite(phase: Phase, start: int, pending: list) -> list[dict[str, Any]]:
+        """The reports on the host; the first that is not finite ends the run before anything of it is saved."""
+        reports = jax.device_get([report for _, report in pending])
+        for (step, _), report in zip(pending, reports, strict=True):
+            terms = [name for name, value in report.items() if name != "loss" and not math.isfinite(value)]
+            if terms:
+                raise UserError(
+                    f"training diverged at step {step + 1}: {', '.join(terms)} is not finite at learning rate "
+                    f"{float(phase.learning_rate(step - start)):.3g}; lower the learning rate or clip the gradient "
+                    "(the checkpoints before it are kept)"
+                )
+        return reports

@@ -1,0 +1,141 @@
+"""What changes while training, and the step that changes it."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax.struct
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import optax
+
+from skinjax.methods.base import Array, Batch, Method, PhaseOfMethod, Terms, Variables
+
+FlatParameters = dict[str, Array]
+TERM_COUNT = 2
+
+
+@flax.struct.dataclass
+class TrainState:
+    """`variables` has params, batch_stats and constants; `ema` (params and batch_stats) is None when it is off.
+
+    The seed is an array, so that another seed runs the same compiled program.
+    """
+
+    step: Array
+    seed: Array
+    variables: Variables
+    optimizer: Any
+    ema: Variables | None
+
+    def evaluated(self) -> Variables:
+        """The variables that are judged and kept: the averaged ones when there are any."""
+        return self.variables if self.ema is None else {**self.variables, **self.ema}
+
+
+def begin_phase(
+    step: Array,
+    seed: Array,
+    variables: Variables,
+    optimizer: optax.GradientTransformation,
+    frozen: tuple[str, ...],
+    ema: bool,
+) -> TrainState:
+    """The state at the start of a phase: a fresh optimiser for the unfrozen parameters, a fresh average."""
+    trainable, _ = partition(variables["params"], frozen)
+    average = {name: variables[name] for name in ("params", "batch_stats")} if ema else None
+    # A copy, because the step donates its state and an array cannot be donated twice.
+    return TrainState(step, seed, variables, optimizer.init(trainable), jax.tree.map(jnp.copy, average))
+
+
+def make_train_step(
+    method: Method,
+    phase: PhaseOfMethod,
+    optimizer: optax.GradientTransformation,
+    *,
+    accumulate: int = 1,
+    ema_decay: float = 0.0,
+) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]:
+    """A function (state, batch) -> (state, {"loss": ..., one value per term, "gradient_norm": ...}), to be jitted."""
+
+    def train_step(state: TrainState, batch: Batch):
+        rng = jax.random.fold_in(jax.random.key(state.seed), state.step)
+        trainable, frozen = partition(state.variables["params"], phase.frozen)
+
+        def terms_of(trainable: FlatParameters, stats: Any, part: Batch) -> tuple[Terms, Any]:
+            variables = {**state.variables, "params": merge(trainable, frozen), "batch_stats": stats}
+            return method.loss(variables, part, rng, step=state.step, phase=phase)
+
+        gradients, values, stats = batch_gradient(
+            terms_of, trainable, state.variables["batch_stats"], batch, accumulate
+        )
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer, trainable)
+        params = merge(optax.apply_updates(trainable, updates), frozen)
+        variables = {**state.variables, "params": params, "batch_stats": stats}
+        ema = state.ema
+        if ema is not None:
+            current = {name: variables[name] for name in ema}
+            ema = jax.tree.map(lambda old, new: ema_decay * old + (1 - ema_decay) * new, ema, current)
+        report = {"loss": sum(values.values()), **values, "gradient_norm": optax.global_norm(gradients)}
+        return TrainState(state.step + 1, state.seed, variables, optimizer_state, ema), report
+
+    return train_step
+
+
+def batch_gradient(terms_of: Callable, trainable: FlatParameters, stats: Any, batch: Batch, accumulate: int):
+    """(gradient, value of each term, batch statistics) of a whole batch, computed in `accumulate` parts.
+
+    Each part's sums are divided by the counts of the whole batch, so the gradient is that of the batch (BatchNorm apart,
+    which sees the parts). A part takes rows from every device's share.
+    """
+
+    def gradient_of(stats: Any, part: Batch, counts: dict[str, Array] | None):
+        def loss(trainable: FlatParameters):
+            terms, new_stats = terms_of(trainable, stats, part)
+            values = {
+                name: term_value(coefficient, total, count if counts is None else counts[name])
+                for name, (coefficient, total, count) in terms.items()
+            }
+            return sum(values.values()), (values, new_stats)
+
+        gradient, (values, new_stats) = jax.grad(loss, has_aux=True)(trainable)
+        return gradient, values, new_stats
+
+    if accumulate == 1:
+        return gradient_of(stats, batch, None)
+    parts = jax.tree.map(lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1), batch)
+
+    def counts_of(part: Batch) -> dict[str, Array]:
+        # Counts depend on labels and masks only, so the compiler drops the networks from this pass.
+        return {name: term[TERM_COUNT] for name, term in terms_of(trainable, stats, part)[0].items()}
+
+    counts = jax.tree.map(functools.partial(jnp.sum, axis=0), jax.lax.map(counts_of, parts))
+
+    def add(carry: tuple, part: Batch):
+        gradient, values, stats = carry
+        *new, stats = gradient_of(stats, part, counts)
+        return (*jax.tree.map(jnp.add, (gradient, values), tuple(new)), stats), None
+
+    shapes = jax.eval_shape(lambda part: gradient_of(stats, part, counts)[:2], jax.tree.map(lambda x: x[0], parts))
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    return jax.lax.scan(add, (*zeros, stats), parts)[0]
+
+
+def term_value(coefficient: Any, total: Array, count: Array) -> Array:
+    """coefficient * sum / count, summed over a term's classes; nothing where the count is zero."""
+    mean = jnp.where(count > 0, total / jnp.where(count > 0, count, 1), 0)
+    return jnp.sum(coefficient * mean)
+
+
+def partition(params: Variables, frozen: tuple[str, ...]) -> tuple[FlatParameters, FlatParameters]:
+    """Flat parameters {path: array}: those that train, and those under a frozen stage or module."""
+    flat = flax.traverse_util.flatten_dict(params, sep="/")
+    still = {path for path in flat if set(path.split("/")[:2]) & set(frozen)}
+    return {path: x for path, x in flat.items() if path not in still}, {path: flat[path] for path in still}
+
+
+def merge(*parts: FlatParameters) -> Variables:
+    """The nested tree of flat parameters."""
+    flat = {path: x for part in parts for path, x in part.items()}
+    return flax.traverse_util.unflatten_dict(flat, sep="/")
