@@ -1,12 +1,12 @@
 """Paper 000: auxiliary decoder and twin classifier (CD, CDC), on the synthetic set and on the paper's two data sets.
 
-| command | what | aims at | cost |
+| --config=configs/cdc.py | what | aims at | cost |
 |---|---|---|---|
-| `--config=configs/cdc.py` | narrow ResNet, 96 px, synthetic set | macro recall >= 0.35 (chance 0.14) | 3 minutes on 2 cores |
-| `--config=configs/cdc.py:skin7` | ResNet-50, 224 px, HAM10000, fold 0 of 5 | macro F1 86.75 (.82), recall 84.81 | 200 epochs of 8,010 images |
-| `--config=configs/cdc.py:skin198` | ResNet-50, 224 px, SD-198, fold 0 of 5 | macro F1 67.97 (1.00), recall 69.16 | 200 epochs of 5,270 images |
+| `:demo` | narrow ResNet, 96 px, synthetic set | macro recall >= 0.35 (chance 0.14) | 4 minutes on 2 cores |
+| `:skin7` | ResNet-50, 224 px, HAM10000, fold 0 of 5 | macro F1 86.75, recall 84.81 | 200 epochs, 8,010 images |
+| `:skin198` | ResNet-50, 224 px, SD-198, fold 0 of 5 | macro F1 67.97, recall 69.16 | 200 epochs, 5,270 images |
 
-`--config.method.beta=0.0` is CD. Printed numbers are means (standard deviations) over the five folds of an image-level
+`--config.method.beta=0.0` is CD. Printed numbers are means over the five folds of an image-level
 split, at the last epoch: `--config.split.fold=0` ... `4`.
 """
 

@@ -24,7 +24,7 @@ from skinjax.evaluation import metrics
 from skinjax.evaluation.intervals import summary_with_intervals
 from skinjax.evaluation.predictions import Predictions, write_predictions
 from skinjax.files import write_atomically
-from skinjax.images.mixing import mixup
+from skinjax.images.mixing import beta_shares, mixup
 from skinjax.images.views import VIEWS, evaluation_view, train_view
 from skinjax.losses import ClassificationLoss
 from skinjax.methods import METHODS
@@ -133,10 +133,17 @@ def make_loss(loss: ConfigDict) -> ClassificationLoss:
 
 
 def make_mixing(share: float, beta: float) -> Callable | None:
-    """Mixup with a fixed share or Beta(beta, beta), or None when both are zero."""
-    if not share and not beta:
-        return None
-    return functools.partial(mixup, share=share or None, beta=beta or None)
+    """Mixup with a fixed share or with shares from Beta(beta, beta), or None when both are zero."""
+    if share and beta:
+        raise UserError(f"method.mixup_share is {share} and method.mixup_beta is {beta}; give one of the two")
+    if share:
+        return functools.partial(mixup, share=share)
+
+    def mix(key: jax.Array, images: jax.Array, targets: jax.Array, mask: jax.Array):
+        share_key, partner_key = jax.random.split(key)
+        return mixup(partner_key, images, targets, mask, beta_shares(share_key, beta, len(images)))
+
+    return mix if beta else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -165,7 +172,7 @@ def make_data(config: ConfigDict, folder: Path, root: Path, say: Say) -> Data:
         settings = config.split.to_dict()
         protocol = PROTOCOLS[settings.pop("protocol")]
         ids, groups = dataset.columns["image_id"], dataset.columns["group"]
-        splits.write_split(path, protocol(ids, groups, dataset.label_names(), **settings))
+        splits.write_split(path, protocol(ids.tolist(), groups.tolist(), dataset.label_names().tolist(), **settings))
     split = splits.read_split(path)
     splits.check(split)
     record_of = {image_id: record for record, image_id in enumerate(dataset.columns["image_id"].tolist())}
@@ -269,7 +276,7 @@ def train_and_evaluate(
     )
     init = functools.partial(initial_variables, method, data)
     state, history = trainer.fit(phases, init)
-    if config.evaluate == "best":
+    if config.evaluate == "best" and history.best_step is not None:
         state = trainer.restore(phases, init, checkpoints.sealed(history.best_step))
     checkpoints.close()
     figures = {}
@@ -350,7 +357,7 @@ def loop_settings(config: ConfigDict, epoch_length: int) -> LoopSettings:
 
 
 def validation_figures(predictions: Predictions, training_counts: np.ndarray) -> dict[str, float]:
-    """What is logged at every evaluation: the metrics, and recall and F1 of the smallest classes (paper 000, Fig. 2)."""
+    """What is logged at every evaluation: the metrics, and those of the smallest class (paper 000, Fig. 2)."""
     figures = {name: metrics.evaluate(predictions, name) for name in (*metrics.METRICS, *metrics.SCORE_METRICS)}
     small = metrics.small_classes(metrics.table_confusion(predictions), 1, training_counts)
     return {**figures, **{f"smallest_class_{name}": float(value) for name, value in small.items()}}
@@ -379,7 +386,7 @@ def describe(config: ConfigDict, data: Data, part: str, step: jax.Array) -> dict
 def write_figures(folder: Path, part: str, predictions: Predictions, training_counts: np.ndarray) -> dict[str, Any]:
     """`predictions_<part>.csv` and `metrics_<part>.json`; returns what the latter holds."""
     write_predictions(folder / f"predictions_{part}.csv", predictions)
-    figures = summary_with_intervals(predictions, training_counts=training_counts)
+    figures = summary_with_intervals(predictions, training_counts=training_counts.tolist())
     write_atomically(folder / f"metrics_{part}.json", json.dumps(figures, indent=1))
     return figures
 
@@ -411,7 +418,7 @@ def format_figures(part: str, figures: Mapping[str, Any]) -> str:
 
 def use_compilation_cache(root: Path) -> None:
     """Keep compiled programs beside the data sets, unless the user chose a place for them."""
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.read("jax_compilation_cache_dir") is None:
         jax.config.update("jax_compilation_cache_dir", str(root / "compilation_cache"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 

@@ -1,4 +1,4 @@
-"""Losses as pure functions: a value per example, then a (sum, count) that the trainer divides once over the global batch.
+"""Losses as pure functions: a value per example, then a (sum, count) that the trainer divides once over the batch.
 
 Targets are probabilities [batch, classes]: one-hot rows, mixtures of mixup, or all zero for an unlabelled image, which
 then contributes to neither sum nor count.
@@ -71,7 +71,7 @@ class ClassificationLoss:
             raise UserError(f"loss.label_smoothing is {self.label_smoothing}; it must lie in [0, 1)")
 
     def __call__(self, logits: Array, targets: Array, class_weights: Array, example_weights: Array):
-        """(sum, count), scalars, for `logits`, `targets` [batch, classes]; `example_weights` [batch] are 0 where masked."""
+        """(sum, count) of `logits`, `targets` [batch, classes]; `example_weights` [batch] are 0 where masked."""
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         labelled = targets.sum(axis=-1)
         smooth = self.label_smoothing

@@ -1,4 +1,4 @@
-"""python -m skinjax.main --config=configs/cdc.py[:VARIANT] [--workdir=DIR] [--data_dir=DIR] [--config.FIELD=VALUE ...]"""
+"""python -m skinjax.main --config=configs/cdc.py[:VARIANT] [--workdir=DIR] [--data_dir=DIR] [--config.FIELD=VALUE]"""
 
 import os
 import sys

@@ -24,7 +24,7 @@ def make_optimizer(
     nesterov: bool = False,
     clip_norm: float = 0.0,
 ) -> optax.GradientTransformation:
-    """`sgd`, `adam` (PyTorch's: decay joins the gradient) or `adamw` (decay apart from it), in PyTorch's order of operations.
+    """`sgd`, `adam` (weight decay joins the gradient) or `adamw` (decay apart from it), in PyTorch's order.
 
     `paths` are the parameters that will be given, for the coverage check of both tables of multipliers. `clip_norm` > 0
     clips the global norm of the gradient first.
@@ -63,8 +63,8 @@ def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequ
     A row's first field is a stage or module name (all its parameters) or a regular expression for the whole path. A
     parameter without a row and a row without a parameter are both errors: either is a typo more often than not.
 
-    >>> parameter_factors("rates", [("stem", 0.1), (".*", 1.0)], ["backbone/stem/kernel", "head/bias"], ["stem", "head"])
-    {'backbone/stem/kernel': 0.1, 'head/bias': 1.0}
+    >>> parameter_factors("rates", [("stem", 0.1), (".*", 1.0)], ["net/stem/kernel", "head/bias"], ["stem", "head"])
+    {'net/stem/kernel': 0.1, 'head/bias': 1.0}
     """
     patterns = [re.escape(name) if name in stages else name for name, _ in rows]
     patterns = [

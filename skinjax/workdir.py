@@ -60,7 +60,8 @@ def _refuse_foreign(workdir: Path, config: Mapping[str, Any]) -> None:
         found = [entry.name for entry in workdir.iterdir() if entry.name != ".lock" and not entry.name.endswith(".tmp")]
         if found:
             raise UserError(
-                f"{workdir} is not empty ({sorted(found)[0]} is in it) and holds no run of skinjax: choose another workdir"
+                f"{workdir} is not empty ({sorted(found)[0]} is in it) and holds no run of skinjax: "
+                "choose another workdir"
             )
         return
     try:

@@ -1,4 +1,4 @@
-"""From step to batch: record numbers, bytes, uint8 pixels. Batch t is the same for any number of threads, after any restart."""
+"""From step to batch: record numbers, bytes, uint8 pixels; the same for any number of threads and after any restart."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -94,6 +94,6 @@ def _batch(dataset: Dataset, records: np.ndarray, size: StoredSize) -> HostBatch
 
 
 def _threaded(batch: Callable[[int], HostBatch], start: int, stop: int, threads: int) -> Iterator[HostBatch]:
-    """Whole batches from grain's threads, in order: the decoders release the GIL, and nothing depends on who made what."""
+    """Whole batches from grain's threads, in order; the decoders release the GIL."""
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     return iter(grain.MapDataset.range(start, max(start, stop)).map(batch).to_iter_dataset(options))

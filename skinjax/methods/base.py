@@ -10,6 +10,7 @@ from skinjax.losses import ClassificationLoss
 
 Array = jax.Array
 Batch = Mapping[str, Array]
+Module = Any  # a flax.linen.Module, whose `apply` is typed as a union of everything it may return
 Variables = dict[str, Any]
 # name -> (coefficient, sum, count): the trainer adds coefficient * sum / count, divided once over the global batch.
 # Vectors are allowed; counts depend on labels, weights and mask only.
@@ -46,7 +47,7 @@ class Method(Protocol):
     def predict(
         self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None
     ) -> dict[str, Array]:
-        """`probabilities` [batch, classes] of stored uint8 images (evaluation views included), and what else there is."""
+        """`probabilities` [batch, classes] of stored uint8 images, through the evaluation view,and more."""
 
     def evaluate(self, variables: Variables, batch: Batch) -> dict[str, tuple[Array, Array]]:
         """The (sum, count) of validation terms."""

@@ -4,7 +4,6 @@ import dataclasses
 import zlib
 from collections.abc import Callable, Mapping
 
-import flax.linen as nn
 import jax
 import numpy as np
 
@@ -12,7 +11,7 @@ from skinjax.class_weights import class_weights
 from skinjax.images.mixing import Mixed
 from skinjax.images.views import example_keys
 from skinjax.losses import ClassificationLoss
-from skinjax.methods.base import Array, Batch, PhaseOfMethod, Terms, Variables
+from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +23,11 @@ class Classifier:
     """
 
     classes: tuple[str, ...]
-    backbone: nn.Module
-    head: nn.Module
+    backbone: Module
+    head: Module
     train_view: Callable[[Array, Array], Array]
     evaluation_view: Callable[[Array], Array]
-    loss_function: ClassificationLoss = ClassificationLoss()
+    loss_function: ClassificationLoss
     weight_formula: str = "none"
     mix: Callable[[Array, Array, Array, Array], Mixed] | None = None
 
@@ -75,7 +74,7 @@ class Classifier:
         return (*self.backbone.stages, "head")
 
     def training_inputs(self, batch: Batch, rng: Array) -> tuple[Array, Array, Array]:
-        """Augmented images, targets [batch, classes] (zero rows where unlabelled) and weights [batch] (zero where masked)."""
+        """Augmented images, targets [batch, classes] (zero where unlabelled), weights [batch] (zero where masked)."""
         view_key, mixing_key = jax.random.split(rng)
         images = self.train_view(example_keys(view_key, batch["position"]), batch["image"])
         targets = jax.nn.one_hot(batch["label"], len(self.classes))

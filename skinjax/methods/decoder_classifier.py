@@ -8,7 +8,6 @@ The decoder rebuilds the augmented, normalised input from the last map; L_r is t
 import dataclasses
 from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from skinjax.class_weights import class_weights
 from skinjax.errors import UserError, lookup
 from skinjax.losses import RECONSTRUCTION_NORMS, reconstruction
-from skinjax.methods.base import Array, Batch, PhaseOfMethod, Terms, Variables
+from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
 from skinjax.methods.classifier import Classifier, module_key
 
 TWIN_BATCH_NORMS = {
@@ -30,7 +29,7 @@ TWIN_BATCH_NORMS = {
 class DecoderClassifier(Classifier):
     """The classifier with a decoder and a twin pass that shares its weights."""
 
-    decoder: nn.Module | None = None
+    decoder: Module = None
     alpha: float = 10.0
     beta: float = 0.2
     norm: str = "l2"

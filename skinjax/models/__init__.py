@@ -11,5 +11,5 @@ BACKBONES = {**RESNETS}
 
 
 def make_backbone(name: str, dtype: Any = None) -> nn.Module:
-    """The backbone `name` computing in `dtype` (parameters stay float32), or a `UserError` that lists the known ones."""
+    """The backbone `name` computing in `dtype`; its parameters stay float32."""
     return lookup("backbone", name, BACKBONES)(dtype=dtype)

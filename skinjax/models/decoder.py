@@ -1,4 +1,4 @@
-"""The auxiliary decoder of paper 000: two deconvolution blocks from the last map back to an image of the input's size."""
+"""The auxiliary decoder of paper 000: two deconvolution blocks from the last map back to an image of input size."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ Array = jax.Array
 class Decoder(nn.Module):
     """Features [batch, h, w, channels] to an image [batch, *size, 3] in the space of the normalised input.
 
-    Two stride-2 deconvolutions would end at a quarter of a 224-pixel input's side divided by two; the strides of 4 and 8
-    undo a backbone of total stride 32 exactly (7 -> 28 -> 224). Where a backbone's map does not divide the input
-    (Inception), the second block's output is resized bilinearly to it. The output is linear: a valid network input.
+    Two deconvolutions of the usual stride 2 would end at 28 pixels of 224; strides of 4 and 8 undo a total stride of 32
+    exactly (7 -> 28 -> 224). Where a backbone's map does not divide the input (Inception), the output is resized
+    bilinearly. It is linear: a valid network input.
     """
 
     size: tuple[int, int]

@@ -1,4 +1,4 @@
-"""ResNet (He et al. 2015) as torchvision has it: stride in the 3x3 of a bottleneck, symmetric padding, BatchNorm 1e-5."""
+"""ResNet (He et al. 2015) as torchvision has it: a bottleneck's stride in its 3x3, symmetric padding, epsilon 1e-5."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -108,7 +108,7 @@ class ResNet(nn.Module):
         frozen: tuple[str, ...] = (),
     ) -> dict[str, Array]:
         """`at[name]` is applied to that map before the next stage reads it; a frozen stage runs in evaluation mode."""
-        layers = [Stem(self.width, self.dtype, name="stem")]
+        layers: list[nn.Module] = [Stem(self.width, self.dtype, name="stem")]
         for number, depth in enumerate(self.depths):
             width, stride, name = self.width * 2**number, 1 if number == 0 else 2, self.stages[number + 1]
             layers.append(Stage(self.block, depth, width, stride, self.dtype, name=name))

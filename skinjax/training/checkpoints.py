@@ -54,7 +54,7 @@ class Checkpoints:
     def save(self, state: Any, seal: Seal) -> None:
         """Start saving `state` (a tree of arrays); waits only for the save before it."""
         self.wait()
-        with _writing(self._folder):
+        with _Writing(self._folder):
             if self._write:
                 self._remove(seal.step)
             self._saver.save(self._path(seal.step), args=ocp.args.PyTreeSave(state))
@@ -62,7 +62,7 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Finish the save under way, seal it and remove what is no longer kept."""
-        with _writing(self._folder):
+        with _Writing(self._folder):
             self._saver.wait_until_finished()
             if self._pending is None:
                 return
@@ -153,8 +153,8 @@ def _digests(folder: Path) -> dict[str, str]:
     return digests
 
 
-class _writing:
-    """Turns whatever a failed write raises (tensorstore has its own errors) into one sentence; what was saved before stays."""
+class _Writing:
+    """Turns whatever a failed write raises (tensorstore has its own errors) into one sentence."""
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -167,8 +167,8 @@ class _writing:
             free = shutil.disk_usage(self._folder).free
             reason = "the disk is full" if free < 2**20 or "No space left" in str(error) else str(error).split("\n")[0]
             raise UserError(
-                f"cannot write a checkpoint to {self._folder}: {reason}; the earlier ones are intact, make room and start "
-                "the same command again"
+                f"cannot write a checkpoint to {self._folder}: {reason}; the earlier ones are intact, make room and "
+                "start the same command again"
             ) from error
 
 

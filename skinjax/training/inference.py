@@ -19,7 +19,7 @@ EvaluationStep = Callable[[Variables, Batch], tuple[dict[str, Any], dict[str, An
 
 
 def make_evaluation_step(method: Method, mesh: jax.sharding.Mesh) -> EvaluationStep:
-    """A jitted function (variables, batch) -> (outputs per image, {term: (sum, count)}), replicated on every process."""
+    """A jitted function (variables, batch) -> (outputs per image, {term: (sum, count)}), whole on every process."""
 
     def step(variables: Variables, batch: Batch):
         outputs = method.predict(variables, batch["image"])
@@ -58,7 +58,8 @@ def predict(
         splits=np.full(len(records), split),
         classes=dataset.classes,
         protocol=protocol,
-        **columns,
+        probabilities=columns["probabilities"],
+        scores=columns.get("scores"),
     )
     means = {
         name: float(total) / float(count) if count > 0 else float("nan") for name, (total, count) in totals.items()

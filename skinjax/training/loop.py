@@ -1,4 +1,4 @@
-"""The one training loop: phases of jitted, donated steps, and in this order each time: evaluate, checkpoint, fetch, step, log.
+"""The one training loop: phases of jitted, donated steps, each time evaluate, checkpoint, fetch batch, step, log.
 
 Evaluation comes first so that the checkpoint holds its result; the checkpoint comes before the batch so that a restart
 continues with exactly the batch that was to come. A "step" is the number of updates done.
@@ -23,7 +23,7 @@ from skinjax.training.phases import Phase
 from skinjax.training.state import TrainState, begin_phase, make_train_step, partition
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 (it is no error)
     """The run was asked to stop; a checkpoint has been written."""
 
 
@@ -80,7 +80,7 @@ class Trainer:
     say: Callable[[str], None] = print
 
     def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
-        """Train through all phases, from the newest undamaged checkpoint if there is one; `init(seed)` makes the variables."""
+        """Train through all phases, from the newest undamaged checkpoint on; `init(seed)` makes the variables."""
         seal = self.checkpoints.latest()
         state, history, index = self._resume(phases, init, seal) if seal else (None, History(), 0)
         self._saved = seal.step if seal else None
@@ -102,6 +102,7 @@ class Trainer:
         finally:
             self._log.close()
             self._progress.close()
+        assert state is not None  # there is at least one phase
         return state, history
 
     def restore(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables], seal: Seal) -> TrainState:

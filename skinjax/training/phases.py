@@ -1,15 +1,13 @@
-"""A phase: a stretch of training with its own images, schedule, frozen stages and loss; it starts with a fresh optimiser."""
+"""A phase: a stretch of training with its own images, schedule, frozen stages and loss, and a fresh optimiser."""
 
 import dataclasses
 import math
 from collections.abc import Callable
 
-import numpy as np
-
+from skinjax.data.sampling import Sampler
 from skinjax.errors import UserError, lookup
 from skinjax.losses import ClassificationLoss
 
-Sampler = Callable[[int], np.ndarray]
 UNITS = {unit: unit for unit in ("steps", "epochs", "examples")}
 
 

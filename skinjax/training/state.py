@@ -86,8 +86,8 @@ def make_train_step(
 def batch_gradient(terms_of: Callable, trainable: FlatParameters, stats: Any, batch: Batch, accumulate: int):
     """(gradient, value of each term, batch statistics) of a whole batch, computed in `accumulate` parts.
 
-    Each part's sums are divided by the counts of the whole batch, so the gradient is that of the batch (BatchNorm apart,
-    which sees the parts). A part takes rows from every device's share.
+    Each part's sums are divided by the counts of the whole batch, so the gradient is that of the batch (BatchNorm
+    apart, which sees the parts). A part takes rows from every device's share.
     """
 
     def gradient_of(stats: Any, part: Batch, counts: dict[str, Array] | None):
