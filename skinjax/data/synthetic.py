@@ -455,7 +455,7 @@ def _draw_lesion(layers: Layers, view: View, recipe: Recipe, clarity: float, rng
     layers["white"] += np.float32(0.45) * pale
     where = inside * _smooth(np.float32(0.4) * patches + np.float32(0.8))
     for name, share in recipe.structures.items():
-        strength = clarity * rng.uniform(0.5, 1.0)
+        strength = clarity * rng.uniform(0.35, 1.0)
         if rng.random() < share:
             structure = STRUCTURES[name]
             pattern = structure.pattern(view, radius, rng)
