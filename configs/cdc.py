@@ -10,6 +10,8 @@
 split, at the last epoch: `--config.split.fold=0` ... `4`.
 """
 
+from ml_collections import ConfigDict
+
 from skinjax.defaults import decoder_method, defaults, phase
 from skinjax.errors import lookup
 
@@ -20,11 +22,11 @@ def get_config(variant="demo"):
 
 def demo(variant):
     config = defaults("cdc", variant)
-    config.dataset.arguments = {"images": 1500, "height": 96, "width": 128}
+    config.dataset.arguments = ConfigDict({"images": 1500, "height": 96, "width": 128})
     config.stored_size.update(height=112, width=112)
     config.views.size = (96, 96)
     config.model.backbone = "resnet_narrow"
-    config.method = decoder_method()
+    config.method = ConfigDict(decoder_method())
     config.method.decoder.channels = 64
     config.sampler = "balanced_batches"
     config.optimizer.learning_rate = 0.05
@@ -39,7 +41,7 @@ def paper(variant, dataset):
     config.dataset.name = dataset
     config.split.update(protocol="image_stratified", test=0.0, validation=0.0, folds=5)
     config.stored_size.update(height=300, width=300)
-    config.method = decoder_method()
+    config.method = ConfigDict(decoder_method())
     config.views.train = "skin7_group"
     config.batch = 96
     config.phases.train = phase(200.0) | {"schedule": "step", "milestones": (100.0,)}

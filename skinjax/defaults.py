@@ -10,7 +10,7 @@ NOT_IDENTITY = ("logging",)
 
 def defaults(name: str, variant: str) -> ConfigDict:
     """The base of every config: `name` and `variant` are those of the file and of the variant asked for."""
-    return ConfigDict(
+    config = ConfigDict(
         {
             "name": name,
             "variant": variant,
@@ -61,6 +61,7 @@ def defaults(name: str, variant: str) -> ConfigDict:
             "logging": {"every": 20, "tensorboard": True, "threads": 4},
         }
     )
+    return config.lock()
 
 
 def decoder_method(alpha: float = 10.0, beta: float = 0.2) -> dict[str, Any]:

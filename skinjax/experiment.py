@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -418,7 +419,7 @@ def format_figures(part: str, figures: Mapping[str, Any]) -> str:
 
 def use_compilation_cache(root: Path) -> None:
     """Keep compiled programs beside the data sets, unless the user chose a place for them."""
-    if jax.config.read("jax_compilation_cache_dir") is None:
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(root / "compilation_cache"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 

@@ -1,51 +1,47 @@
-"""python -m skinjax.main --config=configs/cdc.py[:VARIANT] [--workdir=DIR] [--data_dir=DIR] [--config.FIELD=VALUE]"""
+"""Train and evaluate what a config asks for; the same command goes on with a run that was interrupted."""
 
+import argparse
 import os
 import sys
-import traceback
 
-from absl import flags
-from ml_collections import config_flags
+from skinjax.errors import UserError, lookup
 
-from skinjax.errors import UserError
+KNOWN_FLAGS = dict.fromkeys(("--config", "--config.FIELD", "--workdir", "--data_dir", "--help"))
 
-CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "A config file, with a variant behind a colon: configs/cdc.py:demo. Fields: --config.seed=1."
-)
-WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run [runs/CONFIG-VARIANT-HASH].")
-DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets lie [$SKINJAX_DATA, else the user's cache].")
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        raise UserError(f"{message} (see --help)")
 
 
 def parse(arguments: list[str]):
-    """The config that the command line asks for; everything wrong with it is a `UserError`."""
-    try:
-        rest = flags.FLAGS(arguments)
-    except UserError:
-        raise
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise UserError(f"{error}".strip()) from error
-    except Exception as error:  # the config is a program of the user's: whatever it raises is told with its place
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{where.filename}, line {where.lineno}"
-        raise UserError(f"the config cannot be read: {type(error).__name__}: {error} ({place})") from error
-    if len(rest) > 1:
-        raise UserError(f"unknown argument {rest[1]!r}; flags start with -- (see --help)")
-    if CONFIG.value is None:
-        raise UserError("no config: start with --config=configs/cdc.py")
-    return CONFIG.value
+    """The flags, and the changes of config fields as a list of FIELD=VALUE."""
+    parser = _Parser(prog="python -m skinjax.main", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--config", metavar="FILE[:VARIANT]", help="as in configs/cdc.py:demo")
+    parser.add_argument("--config.FIELD", metavar="VALUE", help="another value of a field: --config.seed=1")
+    parser.add_argument("--workdir", help="the folder of the run (default: runs/CONFIG-VARIANT-HASH)")
+    parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+    changes = [argument.removeprefix("--config.") for argument in arguments if argument.startswith("--config.")]
+    rest = [argument for argument in arguments if not argument.startswith("--config.")]
+    parsed, unknown = parser.parse_known_args(rest)
+    for argument in unknown:
+        lookup("argument", argument.partition("=")[0], KNOWN_FLAGS)
+    if parsed.config is None:
+        raise UserError("no config is given: start with --config=configs/cdc.py")
+    return parsed, changes
 
 
 def main(arguments: list[str]) -> int:
-    """Run and return the exit status: 0 done or stopped by a signal after a checkpoint, 1 a user's mistake."""
-    if {"--help", "-h"} & set(arguments):
-        print(f"{__doc__}\n\n{flags.FLAGS.module_help(sys.modules[__name__])}")
-        return 0
+    """Run and return the exit status: 0 done, or stopped by a signal after a checkpoint; 1 a user's mistake."""
     try:
-        config = parse(arguments)
-        from skinjax import experiment  # after parsing: it imports jax, and a typo is told at once
+        flags, changes = parse(arguments)
+        from skinjax.config_files import load_config
+
+        config = load_config(flags.config, changes)
+        from skinjax import experiment  # imports jax: what is wrong with the command is told before
 
         try:
-            experiment.run(config, WORKDIR.value, DATA_DIR.value)
+            experiment.run(config, flags.workdir, flags.data_dir)
         except experiment.Interrupted as stop:
             print(stop, file=sys.stderr)
     except UserError as error:
@@ -55,7 +51,8 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    status = main(sys.argv)
+    status = main(sys.argv[1:])
     sys.stdout.flush()
-    # Threads of a loader that was left half-way must not keep the process.
-    os._exit(status) if status else sys.exit(status)
+    sys.stderr.flush()
+    # Threads of a loader that an error left half-way must not keep the process.
+    os._exit(status)

@@ -70,13 +70,19 @@ def _refuse_foreign(workdir: Path, config: Mapping[str, Any]) -> None:
         raise UserError(f"{path} is not a config of skinjax: choose another workdir") from None
     ours = flatten(json.loads(json.dumps(identity(config))))
     different = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
-    if different:
+    if different and not _holds_results(workdir):
+        (workdir / "split.csv").unlink(missing_ok=True)  # left by a start that failed before it trained
+    elif different:
         name = different[0]
         more = f" and {len(different) - 1} more fields" if len(different) > 1 else ""
         raise UserError(
             f"{workdir} belongs to another config: its {name} is {theirs.get(name)!r}, not {ours.get(name)!r}{more}; "
             "choose another workdir"
         )
+
+
+def _holds_results(workdir: Path) -> bool:
+    return any(workdir.glob("checkpoints/*.json")) or any(workdir.glob("metrics_*.json"))
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

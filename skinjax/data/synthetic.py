@@ -398,9 +398,9 @@ SHAPES = {
 COLOURS = {
     "brown": Colour((0.5, 1.4), (0.0, 0.5)),
     "pink": Colour((0.1, 0.6), (0.5, 1.2)),
-    "scar": Colour((0.4, 1.0), (0.1, 0.7), pale_centre=(0.3, 0.85)),
+    "scar": Colour((0.4, 1.0), (0.1, 0.7), pale_centre=(0.45, 0.9)),
     "veiled": Colour((0.5, 1.4), (0.0, 0.5), blue=(0.0, 0.3), patchiness=(0.15, 0.45)),
-    "red": Colour((0.0, 0.3), (0.8, 2.0), blue=(0.0, 0.6), patchiness=(0.05, 0.2)),
+    "red": Colour((0.0, 0.3), (1.2, 2.5), blue=(0.0, 0.6), patchiness=(0.05, 0.2)),
     "tan": Colour((0.3, 0.8), (0.0, 0.3)),
     "grey": Colour((0.1, 0.5), (0.1, 0.4), blue=(0.5, 1.1)),
     "black": Colour((1.7, 2.8), (0.0, 0.4), blue=(0.1, 0.5)),

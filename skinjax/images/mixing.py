@@ -22,7 +22,7 @@ class Mixed(NamedTuple):
 def mixup(key: Array, images: Array, targets: Array, mask: Array, share: Array | float) -> Mixed:
     """share * own + (1 - share) * partner, for pictures and targets alike.
 
-    Partners are a random permutation of the usable rows. A row that is masked out or has no label (all targets zero), or
+    Partners are a random permutation of the usable rows. A row masked out or without a label (all targets zero), or one
     that meets itself, stays as it is, and an unusable row reaches no other.
 
     images: [batch, ...] float; targets: [batch, classes]; mask: [batch] bool

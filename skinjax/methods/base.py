@@ -47,7 +47,7 @@ class Method(Protocol):
     def predict(
         self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None
     ) -> dict[str, Array]:
-        """`probabilities` [batch, classes] of stored uint8 images, through the evaluation view, and whatever else there is."""
+        """`probabilities` [batch, classes] of stored uint8 images, through the evaluation view, and more."""
 
     def evaluate(self, variables: Variables, batch: Batch) -> dict[str, tuple[Array, Array]]:
         """The (sum, count) of validation terms."""

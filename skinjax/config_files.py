@@ -1,0 +1,101 @@
+"""Config files and the fields that a command line changes in them: `configs/cdc.py:demo` and `config.seed=1`."""
+
+import ast
+import re
+import runpy
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from skinjax.errors import UserError, lookup
+
+# Sections whose fields belong to whoever reads them; a command line may add some.
+OPEN_SECTIONS = ("dataset.arguments",)
+
+
+def load_config(name: str, changes: Sequence[str] = ()) -> ConfigDict:
+    """The config that `get_config(variant)` of the file `name` (`FILE[:VARIANT]`) gives, with `FIELD=VALUE` changes.
+
+    >>> load_config("configs/cdc.py:demo", ["seed=3", "views.size=(64, 64)"]).seed  # doctest: +SKIP
+    3
+    """
+    path, _, variant = name.partition(":")
+    if not Path(path).is_file():
+        raise UserError(f"there is no config file {path}")
+    try:
+        get_config = runpy.run_path(path).get("get_config")
+        if get_config is None:
+            raise UserError(f"{path} is no config file: it defines no get_config(variant)")
+        config = get_config(*[variant] if variant else [])
+    except UserError:
+        raise
+    except Exception as error:  # the config is a program of the user's: whatever it raises is told with its place
+        raise UserError(f"the config cannot be read: {_place(error, path)}: {_reason(error)}") from error
+    for change in changes:
+        field, equals, text = change.partition("=")
+        if not equals:
+            raise UserError(f"--config.{field} needs a value: --config.{field}=VALUE")
+        change_field(config, field, text)
+    return config
+
+
+def change_field(config: ConfigDict, field: str, text: str) -> None:
+    """Set a dotted field from text, which must read as a value of the field's own type."""
+    *sections, last = field.split(".")
+    section, walked = config, ""
+    for name in [*sections, last]:
+        if not isinstance(section, ConfigDict):
+            raise UserError(f"the config's field {walked} is a value and has no field {name!r}")
+        if name == last and walked in OPEN_SECTIONS:
+            break
+        value = lookup(f"field of config{'.' * bool(walked)}{walked}", name, dict(section.items()))
+        walked = f"{walked}.{name}".lstrip(".")
+        if walked != field:
+            section = value
+    old = section.get(last)
+    if isinstance(old, ConfigDict):
+        raise UserError(f"the config's {field} is a section; set one of its fields: {', '.join(sorted(old))}")
+    with section.unlocked(), section.ignore_type():
+        section[last] = _read(field, text, old)
+
+
+def _read(field: str, text: str, old: Any) -> Any:
+    """`text` as a value of the type of `old`; whole numbers do for decimal ones, and anything does for a new field."""
+    if isinstance(old, str):
+        return text
+    literal = {"true": "True", "false": "False"}.get(text, text)
+    try:
+        value = ast.literal_eval(literal)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        value = text
+    if isinstance(old, float) and type(value) is int:
+        return float(value)
+    if isinstance(old, tuple) and isinstance(value, list):
+        return tuple(value)
+    if old is not None and type(value) is not type(old):
+        raise UserError(f"the config's {field} is {_kind(old)} (now {old!r}) and cannot be {text!r}")
+    return value
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", tuple: "a tuple like (1, 2)"}
+    return kinds.get(type(value), type(value).__name__)
+
+
+def _place(error: Exception, path: str) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return f"{path}, line {frames[-1].lineno}" if frames else path
+
+
+def _reason(error: Exception) -> str:
+    text = str(error.args[0]) if error.args else type(error).__name__
+    unknown = re.search(r'Key "(\w+)" does not exist.*Other fields present: (.*)', text, re.DOTALL)
+    if unknown:  # the fields of the section itself are the quoted ones
+        known = ", ".join(sorted(re.findall(r"'(\w+)':", unknown[2])))
+        return f"unknown field {unknown[1]!r}; known: {known}"
+    return " ".join(text.split()).strip("'\"")
