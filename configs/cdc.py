@@ -6,8 +6,8 @@
 | `:skin7` | ResNet-50, 224 px, HAM10000, fold 0 of 5 | macro F1 86.75, recall 84.81 | 200 epochs, 8,010 images |
 | `:skin198` | ResNet-50, 224 px, SD-198, fold 0 of 5 | macro F1 67.97, recall 69.16 | 200 epochs, 5,270 images |
 
-`--config.method.beta=0.0` is CD. Printed numbers are means over the five folds of an image-level
-split, at the last epoch: `--config.split.fold=0` ... `4`.
+`--config.method.beta=0.0` is CD. Printed numbers are means over the five folds of an image-level split, at the last
+epoch: `--config.split.fold=0` ... `4`.
 """
 
 from ml_collections import ConfigDict
@@ -17,17 +17,20 @@ from skinjax.errors import lookup
 
 
 def get_config(variant="demo"):
-    return lookup("variant of configs/cdc.py", variant or "demo", VARIANTS)(variant or "demo")
+    config = lookup("variant of configs/cdc.py", variant, RECIPES)("cdc", variant)
+    config.method = ConfigDict(decoder_method())
+    if variant == "demo":
+        config.method.decoder.channels = 64  # as narrow as the network
+    return config
 
 
-def demo(variant):
-    config = defaults("cdc", variant)
+def demo(name, variant):
+    """How every method is trained on the synthetic set; chosen on its validation part."""
+    config = defaults(name, variant)
     config.dataset.arguments = ConfigDict({"images": 1500, "height": 96, "width": 128})
     config.stored_size.update(height=112, width=112)
     config.views.size = (96, 96)
     config.model.backbone = "resnet_narrow"
-    config.method = ConfigDict(decoder_method())
-    config.method.decoder.channels = 64
     config.sampler = "balanced_batches"
     config.optimizer.learning_rate = 0.05
     config.phases.train = phase(20.0) | {"schedule": "cosine", "warmup": 1.0}
@@ -36,20 +39,20 @@ def demo(variant):
     return config
 
 
-def paper(variant, dataset):
-    config = defaults("cdc", variant)
+def skin7(name, variant, dataset="ham10000"):
+    """How the paper trains; what it leaves open is as its group's code has it."""
+    config = defaults(name, variant)
     config.dataset.name = dataset
     config.split.update(protocol="image_stratified", test=0.0, validation=0.0, folds=5)
     config.stored_size.update(height=300, width=300)
-    config.method = ConfigDict(decoder_method())
     config.views.train = "skin7_group"
     config.batch = 96
     config.phases.train = phase(200.0) | {"schedule": "step", "milestones": (100.0,)}
     return config
 
 
-VARIANTS = {
-    "demo": demo,
-    "skin7": lambda variant: paper(variant, "ham10000"),
-    "skin198": lambda variant: paper(variant, "sd198"),
-}
+def skin198(name, variant):
+    return skin7(name, variant, dataset="sd198")
+
+
+RECIPES = {"demo": demo, "skin7": skin7, "skin198": skin198}

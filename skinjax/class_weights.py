@@ -8,14 +8,14 @@ from skinjax.errors import UserError, lookup
 
 
 def class_weights(formula: str, counts: Sequence[int] | np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Weights [classes] by `formula` for training `counts` [classes]; every class needs an image.
+    """Weights [classes] by `formula` for training `counts` [classes]; but for `none`, every class needs an image.
 
     >>> class_weights("balanced", [6, 2], ["nv", "mel"]).round(3)
     array([0.667, 2.   ])
     """
     counts = np.asarray(counts, np.float64)
     empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
-    if empty:
+    if empty and formula != "none":
         raise UserError(
             f"no training image of class {', '.join(empty)}: its weight is undefined; add images or drop it"
         )

@@ -1,10 +1,12 @@
 """Config files and the fields that a command line changes in them: `configs/cdc.py:demo` and `config.seed=1`."""
 
 import ast
+import contextlib
 import re
 import runpy
+import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,11 @@ def load_config(name: str, changes: Sequence[str] = ()) -> ConfigDict:
     if not Path(path).is_file():
         raise UserError(f"there is no config file {path}")
     try:
-        get_config = runpy.run_path(path).get("get_config")
-        if get_config is None:
-            raise UserError(f"{path} is no config file: it defines no get_config(variant)")
-        config = get_config(*[variant] if variant else [])
+        with _importable(Path(path).parent):
+            get_config = runpy.run_path(path).get("get_config")
+            if get_config is None:
+                raise UserError(f"{path} is no config file: it defines no get_config(variant)")
+            config = get_config(*[variant] if variant else [])
     except UserError:
         raise
     except Exception as error:  # the config is a program of the user's: whatever it raises is told with its place
@@ -60,6 +63,16 @@ def change_field(config: ConfigDict, field: str, text: str) -> None:
         raise UserError(f"the config's {field} is a section; set one of its fields: {', '.join(sorted(old))}")
     with section.unlocked(), section.ignore_type():
         section[last] = _read(field, text, old)
+
+
+@contextlib.contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let config files import their neighbours; last in the path, so that they hide nothing."""
+    sys.path.append(str(folder.absolute()))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder.absolute()))
 
 
 def _read(field: str, text: str, old: Any) -> Any:
@@ -96,6 +109,6 @@ def _reason(error: Exception) -> str:
     text = str(error.args[0]) if error.args else type(error).__name__
     unknown = re.search(r'Key "(\w+)" does not exist.*Other fields present: (.*)', text, re.DOTALL)
     if unknown:  # the fields of the section itself are the quoted ones
-        known = ", ".join(sorted(re.findall(r"'(\w+)':", unknown[2])))
+        known = ", ".join(sorted(re.findall(r"'(\w+)\\?':", unknown[2])))
         return f"unknown field {unknown[1]!r}; known: {known}"
     return " ".join(text.split()).strip("'\"")

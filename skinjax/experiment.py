@@ -268,7 +268,7 @@ def train_and_evaluate(
         mesh=mesh,
         settings=loop_settings(config, phases[0].sampler.epoch_length),
         checkpoints=checkpoints,
-        make_optimizer=functools.partial(_phase_optimizer, config, method),
+        make_optimizer=functools.partial(phase_optimizer, config, method),
         batches=functools.partial(_phase_batches, config, data),
         validate=validate if len(data.records["validation"]) else None,
         open_log=lambda step: MetricsLog(folder, step, config.logging.tensorboard),
@@ -305,7 +305,7 @@ def initial_variables(method: Method, data: Data, seed: jax.Array) -> Variables:
 INITIALISATION = np.uint32(2**32 - 1)
 
 
-def _phase_optimizer(
+def phase_optimizer(
     config: ConfigDict, method: Method, phase: Phase, paths: Sequence[str]
 ) -> optax.GradientTransformation:
     settings = config.optimizer.to_dict()

@@ -54,7 +54,8 @@ class ClassificationLoss:
     """A loss by name with its settings; called, it gives the (sum, count) of a batch.
 
     `torch_weighted_mean` is PyTorch's 'mean' with class weights. It divides by the weights of the batch at hand, which
-    in small batches undoes most of the weighting (papers.md, 1.3); `batch_mean` does not.
+    in small batches undoes most of the weighting (papers.md, 1.3); `batch_mean` does not. For soft targets, whose
+    weight here is the mixture's, PyTorch's 'mean' is `batch_mean`.
     """
 
     name: str = "cross_entropy"
@@ -107,8 +108,7 @@ def log_one_minus_softmax(logits: Array) -> Array:
 
     For every class but the likeliest p <= 1/2, so log1p(-p) is exact; for that one, 1 - p is the sum over the others.
     """
+    log_p = jax.nn.log_softmax(logits)
     top = jax.nn.one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1], dtype=bool)
-    others = jax.nn.logsumexp(logits, axis=-1, where=~top, keepdims=True)
-    of_top = others - jax.nn.logsumexp(logits, axis=-1, keepdims=True)
-    p = jnp.where(top, 0, jax.nn.softmax(logits))
-    return jnp.where(top, of_top, jnp.log1p(-p))
+    of_top = jax.nn.logsumexp(log_p, axis=-1, where=~top, keepdims=True)
+    return jnp.where(top, of_top, jnp.log1p(-jnp.where(top, 0, jnp.exp(log_p))))

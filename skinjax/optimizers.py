@@ -81,7 +81,7 @@ def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequ
     missing = [path for path in paths if path not in factors]
     if missing:
         raise UserError(
-            f"{table} covers no row for {len(missing)} parameters, {missing[0]} first; end it with ('.*', 1.0)"
+            f"{table} has no row for {len(missing)} parameters, {missing[0]} first; end it with ('.*', 1.0)"
         )
     idle = [rows[number][0] for number in range(len(rows)) if number not in used]
     if idle:

@@ -8,14 +8,15 @@ from PIL import Image, ImageDraw
 
 from skinjax.data.synthetic import Painter, Settings, class_names
 
-MARGIN = 44
+MARGIN = 60
+TITLE = 18
 GAP = 4
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/images/synthetic_contact_sheet.png"))
-    parser.add_argument("--columns", type=int, default=5, help="lesions per class (default 5)")
+    parser.add_argument("--columns", type=int, default=4, help="lesions per class (default 4)")
     parser.add_argument("--classes", type=int, default=7, help="default 7, HAM10000's")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--height", type=int, default=168)
@@ -34,7 +35,10 @@ def main() -> None:
     examples = [lesions(painter, label, arguments.columns) for label in range(arguments.classes)]
     quarter = [[shrink_and_enlarge(image) for image in row] for row in examples]
     names = class_names(arguments.classes)
-    sheet = Image.fromarray(np.concatenate([block(examples, names), block(quarter, names)], 1))
+    height, width = arguments.height, arguments.width
+    left = block(examples, names, f"synthetic, a test bench and not medicine: {width}x{height}")
+    right = block(quarter, names, f"the same at {width // 4}x{height // 4}")
+    sheet = Image.fromarray(np.concatenate([left, right], 1))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     # A palette keeps the file small; dithering keeps the colours.
     sheet.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(arguments.out, optimize=True)
@@ -56,15 +60,17 @@ def shrink_and_enlarge(image: np.ndarray) -> np.ndarray:
     return np.asarray(small.resize((width, height), Image.Resampling.NEAREST))
 
 
-def block(rows: list[list[np.ndarray]], names: tuple[str, ...]) -> np.ndarray:
-    """Rows of images under each other, each with its class's name: uint8 [H, W, 3]."""
+def block(rows: list[list[np.ndarray]], names: tuple[str, ...], title: str) -> np.ndarray:
+    """A title and rows of images under each other, each with its class's name: uint8 [H, W, 3]."""
     height, width = rows[0][0].shape[:2]
-    sheet = Image.new("RGB", (MARGIN + len(rows[0]) * (width + GAP), len(rows) * (height + GAP)), "white")
+    sheet = Image.new("RGB", (MARGIN + len(rows[0]) * (width + GAP), TITLE + len(rows) * (height + GAP)), "white")
     pen = ImageDraw.Draw(sheet)
+    pen.text((MARGIN, 3), title, fill="black")
     for i, (name, row) in enumerate(zip(names, rows, strict=True)):
-        pen.text((4, i * (height + GAP) + height // 2), name, fill="black")
+        top = TITLE + i * (height + GAP)
+        pen.text((4, top + height // 2), name, fill="black")
         for j, image in enumerate(row):
-            sheet.paste(Image.fromarray(image), (MARGIN + j * (width + GAP), i * (height + GAP)))
+            sheet.paste(Image.fromarray(image), (MARGIN + j * (width + GAP), top))
     return np.asarray(sheet)
 
 

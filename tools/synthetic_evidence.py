@@ -44,6 +44,7 @@ def main() -> None:
 
 
 def measure_speed(painter: Painter) -> None:
+    """Print processor time of drawing and encoding, on one thread."""
     rows = range(painter.settings.images)
     with threadpool_limits(1):
         painter.draw(0)
@@ -72,9 +73,10 @@ def compare(settings: Settings, epochs: int) -> None:
 
 
 def report(name: str, labels: np.ndarray, predicted: np.ndarray, remark: str = "") -> None:
+    """Print recall by class and the confusion matrix (rows: the truth)."""
     classes = class_names(int(labels.max()) + 1)
     recalls = recall_score(labels, predicted, average=None)
-    each = "  ".join(f"{name} {100 * recall:.0f}" for name, recall in zip(classes, recalls, strict=True))
+    each = "  ".join(f"{label} {100 * recall:.0f}" for label, recall in zip(classes, recalls, strict=True))
     print(f"{name}: macro recall {100 * recalls.mean():.1f} %   ({each}{remark})")
     print(confusion_matrix(labels, predicted), flush=True)
 
@@ -85,6 +87,7 @@ def shrink(images: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def probe(images: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Labels that balanced logistic regression on pixels predicts for `test`."""
     flat = images.reshape(len(images), -1) / 255
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500, class_weight="balanced"))
     return model.fit(flat[train], labels[train]).predict(flat[test])

@@ -64,9 +64,9 @@ def class_names(classes: int) -> tuple[str, ...]:
     >>> class_names(3)
     ('class_000', 'class_001', 'class_002')
     """
-    return (
-        tuple(HAM10000_COUNTS) if classes == len(HAM10000_COUNTS) else tuple(f"class_{i:03d}" for i in range(classes))
-    )
+    if classes == len(HAM10000_COUNTS):
+        return tuple(HAM10000_COUNTS)
+    return tuple(f"class_{i:03d}" for i in range(classes))
 
 
 def class_counts(settings: Settings) -> np.ndarray:
@@ -92,7 +92,7 @@ def plan(settings: Settings) -> dict[str, np.ndarray]:
 
 
 class Painter:
-    """Draws the photographs of one plan; threads may share it.
+    """Draws the photographs of one plan (its `columns`); threads may share it.
 
     >>> Painter(Settings(images=7, height=32, width=40)).draw(3).shape
     (32, 40, 3)
@@ -133,6 +133,7 @@ ORDER, SIZES, DX_TYPE, AGE, SEX, SITE, LESION, PHOTO = range(1, 9)
 """Random streams. Each column has its own, so that a lesion's value does not depend on how many lesions there are."""
 
 LEAST_SIDE = 160
+"""Pixels, about: a photograph with a shorter side is drawn some whole number of times larger, then averaged."""
 
 CLARITY = {"histo": 0.75, "consensus": 1.0, "confocal": 0.9, "follow_up": 1.0}
 """How strong the fine structures are, by dx_type: what was excised had been hard to tell."""
@@ -255,6 +256,7 @@ class View:
 
     @classmethod
     def random(cls, height: int, width: int, rng: np.random.Generator) -> "View":
+        """A photograph of [height, width] pixels, turned, zoomed and shifted at random."""
         y, x = ((np.arange(n, dtype=np.float32) + 0.5 - n / 2) / min(height, width) for n in (height, width))
         angle, zoom = rng.uniform(0, 2 * np.pi), rng.uniform(0.88, 1.18)
         turn = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -493,6 +495,7 @@ def _ridges(view: View, radius: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def _flakes(view: View, radius: float, rng: np.random.Generator) -> np.ndarray:
+    """Small islands."""
     return _smooth(view.waves(_spectrum(rng, 40, 14.0, 30.0)) - np.float32(0.9))
 
 

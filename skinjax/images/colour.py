@@ -97,8 +97,8 @@ def shift_hue(images: Array, shifts: Array) -> Array:
     images: [batch, H, W, 3], 0..255; shifts: [batch], 0.5 = the opposite hue
     """
     red, green, blue = images[..., 0], images[..., 1], images[..., 2]
-    value = images.max(-1)
-    chroma = value - images.min(-1)
+    value = jnp.maximum(jnp.maximum(red, green), blue)
+    chroma = value - jnp.minimum(jnp.minimum(red, green), blue)
     slope = 1 / jnp.where(chroma > 0, chroma, 1)
     sextant = jnp.where(
         value == red,
@@ -108,7 +108,8 @@ def shift_hue(images: Array, shifts: Array) -> Array:
     sextant = sextant + 6 * shifts[:, None, None]
 
     def channel(offset: int) -> Array:
-        place = jnp.mod(sextant + offset, 6)
+        place = sextant + offset
+        place = place - 6 * jnp.floor(place / 6)
         return value - chroma * jnp.clip(jnp.minimum(place, 4 - place), 0, 1)
 
     return jnp.stack([channel(5), channel(3), channel(1)], -1)

@@ -10,6 +10,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from skinjax.errors import UserError
@@ -61,11 +62,8 @@ def resize(images: Array, size: Size) -> Array:
     images: [batch, H, W, channels], 0..255
     returns: [batch, h, w, channels] float32, 0..255
     """
-    batch, _, _, channels = images.shape
-    images = images.astype(jnp.float32)
-    if images.shape[1:3] == tuple(size):
-        return images
-    return jax.image.resize(images, (batch, *size, channels), "linear", antialias=True)
+    rows = _resize_axis(images.astype(jnp.float32), 1, size[0])
+    return _resize_axis(rows, 2, size[1])
 
 
 def compose(*matrices: Array) -> Array:
@@ -220,6 +218,23 @@ def _neighbours(position: Array, length: int) -> tuple[Array, Array, int]:
     # Clipped again as integers: a matrix with NaN must not send the unchecked gather out of the picture.
     first = jnp.clip(index.astype(jnp.int32), 0, length - 1 - step)
     return first, (index - first)[..., None], step
+
+
+def _resize_axis(images: Array, axis: int, length: int) -> Array:
+    """One axis at another length: the few pixels under each triangle of Pillow's filter, gathered and weighted."""
+    stored = images.shape[axis]
+    if stored == length:
+        return images
+    support = max(stored / length, 1.0)
+    centre = (np.arange(length) + 0.5) * stored / length
+    first = np.floor(centre - support + 0.5).astype(np.int64)
+    taken = first[:, None] + np.arange(math.ceil(2 * support))
+    weight = np.maximum(0, 1 - np.abs(taken + 0.5 - centre[:, None]) / support) * ((taken >= 0) & (taken < stored))
+    weight = (weight / weight.sum(1, keepdims=True)).astype(np.float32)
+    taken = np.clip(taken, 0, stored - 1)
+    along = (-1,) + (1,) * (images.ndim - axis - 1)
+    parts = [images.take(taken[:, i], axis, mode="clip") * weight[:, i].reshape(along) for i in range(taken.shape[1])]
+    return functools.reduce(jnp.add, parts)
 
 
 def _matrix(*entries: Array | float) -> Array:

@@ -77,7 +77,7 @@ class DecoderClassifier(Classifier):
         images, targets, weights = self.training_inputs(batch, rng)
         maps, stats = self.encode(variables, images, phase)
         features = maps["features"]
-        rebuilt, stats = self.decode(variables, features, stats)
+        rebuilt, stats = self.decode(variables, features, stats, phase)
         terms: Terms = {}
         if self.beta > 0:
             features, twin_features, stats = self.twin(variables, images, rebuilt, features, stats, phase)
@@ -91,10 +91,13 @@ class DecoderClassifier(Classifier):
             terms["reconstruction"] = (coefficients, sums, counts)
         return terms, stats
 
-    def decode(self, variables: Variables, features: Array, stats: dict[str, Any]) -> tuple[Array, dict]:
-        """The reconstruction [batch, height, width, 3] and the statistics with the decoder's updated."""
+    def decode(
+        self, variables: Variables, features: Array, stats: dict[str, Any], phase: PhaseOfMethod
+    ) -> tuple[Array, dict]:
+        """The reconstruction [batch, height, width, 3] and the statistics with the decoder's updated unless frozen."""
         own = {"params": variables["params"]["decoder"], "batch_stats": stats["decoder"]}
-        rebuilt, updated = self.decoder.apply(own, features, train=True, mutable=["batch_stats"])
+        train = "decoder" not in phase.frozen
+        rebuilt, updated = self.decoder.apply(own, features, train=train, mutable=["batch_stats"])
         return rebuilt, {**stats, "decoder": updated["batch_stats"]}
 
     def twin(

@@ -24,7 +24,7 @@ class LinearHead(nn.Module):
         bound = pooled.shape[-1] ** -0.5
 
         def uniform_bias(key, shape):
-            return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+            return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
 
         bias = self.param("bias", uniform_bias, (self.classes,))
         pooled = pooled.astype(jnp.promote_types(pooled.dtype, jnp.float32))

@@ -48,8 +48,8 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         shape = (self.kernel, self.kernel, x.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape)
-        bias = self.param("bias", nn.initializers.zeros, (self.features,)) if self.use_bias else None
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32) if self.use_bias else None
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         if self.kernel == 1:
             y = x[:, :: self.stride, :: self.stride] @ kernel[0, 0]
@@ -79,10 +79,10 @@ class BatchNorm(nn.Module):
     @nn.compact
     def __call__(self, x: Array, *, use_running_average: bool) -> Array:
         features = (x.shape[-1],)
-        scale = self.param("scale", self.scale_init, features)
-        bias = self.param("bias", nn.initializers.zeros, features)
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, features)
-        running_var = self.variable("batch_stats", "var", jnp.ones, features)
+        scale = self.param("scale", self.scale_init, features, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, features, jnp.float32)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, features, jnp.float32)
+        running_var = self.variable("batch_stats", "var", jnp.ones, features, jnp.float32)
         if use_running_average:
             mean, var = running_mean.value, running_var.value
         else:
@@ -124,8 +124,8 @@ class ConvTranspose(nn.Module):
         k = self.kernel
         fan = self.features * k * k
         init = nn.initializers.normal((2 / fan) ** 0.5)
-        kernel = self.param("kernel", init, (k, k, x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros, (self.features,)) if self.use_bias else None
+        kernel = self.param("kernel", init, (k, k, x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32) if self.use_bias else None
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         if k == self.stride and self.padding == 0:
             y = _depth_to_space_product(x, kernel)

@@ -120,6 +120,7 @@ class ResNet(nn.Module):
 
 
 RESNETS: dict[str, Callable[..., ResNet]] = {
+    "resnet_tiny": functools.partial(ResNet, BasicBlock, (1, 1, 1, 1), 4),  # for tests
     "resnet_narrow": functools.partial(ResNet, BasicBlock, (1, 1, 1, 1), 16),
     "resnet18": functools.partial(ResNet, BasicBlock, (2, 2, 2, 2)),
     "resnet34": functools.partial(ResNet, BasicBlock, (3, 4, 6, 3)),

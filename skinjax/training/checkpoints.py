@@ -1,13 +1,14 @@
 """Checkpoints: orbax, written in the background, each sealed by a digest of our own, with fall-back past damaged ones.
 
-A checkpoint is `checkpoints/<step>/` and its seal `checkpoints/<step>.json`, which holds the digest of every file, the
-phase and the history. The seal is written last: a checkpoint without one never finished.
+A checkpoint is `checkpoints/<step>/` and its seal `checkpoints/<step>.json`, which holds the phase, the history, the
+digest of every file and one of itself. The seal is written last: a checkpoint without one never finished.
 """
 
 import dataclasses
 import hashlib
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,11 @@ import orbax.checkpoint as ocp
 from skinjax.errors import UserError
 from skinjax.files import write_atomically
 
-# orbax tells of every step of its work; a failed write is reported by us, in one sentence.
-logging.getLogger("absl").addFilter(lambda record: record.levelno >= logging.ERROR or "orbax" not in record.pathname)
+# orbax logs every step of its work, and a failed write as pages of tracebacks; we report that, in one sentence.
+logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+
+# What a killed save leaves behind: a folder without a seal, orbax's temporary one, the seal's temporary file.
+UNFINISHED = re.compile(r"\d{8,}(\.orbax-checkpoint-tmp.*)?|\.\d{8,}\.json\.[0-9a-f]+\.tmp")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, keep: int = 2, write: bool = True, say: Callable[[str], None] = print):
+        if keep < 1:
+            raise UserError(f"a run that keeps {keep} checkpoints cannot be continued; keep at least 1")
         self._folder = folder
         self._keep = keep
         self._write = write
@@ -49,7 +55,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps of the sealed checkpoints, ascending; their files may still be damaged."""
-        return sorted(int(path.stem) for path in self._folder.glob("*.json") if path.stem.isdecimal())
+        return sorted(int(path.stem) for path in self._folder.glob("*.json") if re.fullmatch(r"\d{8,}", path.stem))
 
     def save(self, state: Any, seal: Seal) -> None:
         """Start saving `state` (a tree of arrays); waits only for the save before it."""
@@ -62,33 +68,43 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Finish the save under way, seal it and remove what is no longer kept."""
+        # Forgotten before the wait: what could not be written must never be sealed.
+        seal, self._pending = self._pending, None
         with _Writing(self._folder):
             self._saver.wait_until_finished()
-            if self._pending is None:
-                return
-            seal, self._pending = self._pending, None
-            if self._write:
-                content = {**dataclasses.asdict(seal), "sha256": _digests(self._path(seal.step))}
-                write_atomically(self._seal_path(seal.step), json.dumps(content, indent=1))
+            if seal is not None and self._write:
+                self._write_seal(seal, _digests(self._path(seal.step)))
                 self._prune(seal.history.get("best_step"))
+
+    def reseal(self, seal: Seal) -> None:
+        """Another history for the checkpoint of `seal.step`, the state of which is still the same."""
+        self.wait()
+        with _Writing(self._folder):
+            if self._write:
+                self._write_seal(seal, self._read(seal.step)[1])
 
     def latest(self) -> Seal | None:
         """The newest undamaged checkpoint; a damaged one is reported and removed, so that it can be written again."""
-        for step in reversed(self.steps()):
-            problem = self._problem(step)
-            if problem is None:
-                return self._seal(step)
-            self._say(f"checkpoint {step} is damaged ({problem}): falling back to the one before it")
-            if self._write:
-                self._remove(step)
+        self._sweep()
+        steps = self.steps()
+        for place, step in enumerate(reversed(steps), start=1):
+            try:
+                return self.sealed(step)
+            except UserError as error:
+                before = "the one before it" if place < len(steps) else "the start, as there is none before it"
+                self._say(f"{error}: falling back to {before}")
+                if self._write:
+                    self._remove(step)
         return None
 
     def sealed(self, step: int) -> Seal:
         """The seal of the checkpoint of `step`, once every byte was found as it was written."""
-        problem = self._problem(step)
-        if problem is not None:
-            raise UserError(f"checkpoint {step} in {self._folder} is damaged ({problem}) and cannot be evaluated")
-        return self._seal(step)
+        try:
+            seal, expected = self._read(step)
+            _compare(expected, _digests(self._path(step)))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"checkpoint {step} in {self._folder} is damaged ({error})") from error
+        return seal
 
     def restore(self, step: int, like: Any) -> Any:
         """The state of a sealed checkpoint, with the shapes, types and shardings of the tree `like`."""
@@ -106,36 +122,36 @@ class Checkpoints:
     def _seal_path(self, step: int) -> Path:
         return self._folder / f"{step:08d}.json"
 
-    def _seal(self, step: int) -> Seal:
-        content = json.loads(self._seal_path(step).read_text())
-        return Seal(content["step"], content["phase"], content["history"])
-
-    def _problem(self, step: int) -> str | None:
+    def _read(self, step: int) -> tuple[Seal, dict[str, str]]:
+        """The seal of `step` and the digests in it."""
+        path = self._seal_path(step)
         try:
-            sealed = json.loads(self._seal_path(step).read_text())
-            expected = sealed["sha256"]
-            if sealed["step"] != step or not {"phase", "history"} <= sealed.keys():
-                return "its seal is incomplete"
-            found = _digests(self._path(step))
+            content = json.loads(path.read_text())
+            if content.pop("seal_sha256") != _digest_of(content):
+                raise ValueError("it has changed")
+            return Seal(content["step"], content["phase"], content["history"]), content["sha256"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            return f"its seal cannot be read: {error}"
-        for name in sorted(expected.keys() | found.keys()):
-            if name not in found:
-                return f"{name} is missing"
-            if name not in expected:
-                return f"{name} does not belong to it"
-            if expected[name] != found[name]:
-                return f"{name} has changed"
-        return None
+            raise ValueError(f"its seal {path.name} cannot be read: {error}") from error
+
+    def _write_seal(self, seal: Seal, sha256: dict[str, str]) -> None:
+        content = {**dataclasses.asdict(seal), "sha256": sha256}
+        content["seal_sha256"] = _digest_of(content)
+        write_atomically(self._seal_path(seal.step), json.dumps(content, indent=1))
 
     def _prune(self, best_step: int | None) -> None:
         for step in self.steps()[: -self._keep]:
             if step != best_step:
                 self._remove(step)
-        # What a killed run left behind: folders without a seal, orbax's temporary ones among them.
-        for path in self._folder.iterdir():
-            if path.is_dir() and not path.with_suffix(".json").exists():
-                shutil.rmtree(path, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what a killed run left behind."""
+        whole = {self._path(step).name for step in self.steps()}
+        for path in self._folder.iterdir() if self._write else ():
+            if UNFINISHED.fullmatch(path.name) and path.name not in whole:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def _remove(self, step: int) -> None:
         """The seal goes first, so that no half-removed checkpoint is ever taken for whole."""
@@ -151,6 +167,17 @@ def _digests(folder: Path) -> dict[str, str]:
             with open(path, "rb") as file:
                 digests[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").hexdigest()
     return digests
+
+
+def _digest_of(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _compare(expected: dict[str, str], found: dict[str, str]) -> None:
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            problem = "is missing" if name not in found else "has changed" if name in expected else "does not belong"
+            raise ValueError(f"{name} {problem}")
 
 
 class _Writing:

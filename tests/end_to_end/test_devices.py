@@ -1,0 +1,60 @@
+"""One program for one device and for many: the same batches, and the same mathematics shown in float64."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """{devices: what train_on_devices.py wrote on that many simulated devices}, one process after the other."""
+    folder = tmp_path_factory.mktemp("devices")
+    results = {}
+    for devices in (1, 4):
+        flags = (
+            f"--xla_force_host_platform_device_count={devices} --xla_cpu_collective_call_terminate_timeout_seconds=600"
+        )
+        program = Path(__file__).with_name("train_on_devices.py")
+        command = [sys.executable, str(program), str(folder / "data"), str(folder / f"{devices}.npz")]
+        environment = {**os.environ, "XLA_FLAGS": flags, "JAX_ENABLE_X64": "1", "JAX_PLATFORMS": "cpu"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-3000:]
+        with np.load(folder / f"{devices}.npz") as arrays:
+            results[devices] = {name: arrays[name] for name in arrays.files}
+        assert results[devices].pop("devices") == devices
+    return results
+
+
+def names(trained, kind):
+    found = [name for name in trained[1] if name.startswith(kind)]
+    assert found
+    assert trained[1].keys() == trained[4].keys()
+    return found
+
+
+def test_batches_are_identical(trained):
+    for name in names(trained, "batch/"):
+        np.testing.assert_array_equal(trained[1][name], trained[4][name], err_msg=name)
+
+
+def test_float64_parameters_agree_after_twenty_steps(trained):
+    for name in names(trained, "params/"):
+        assert trained[1][name].dtype == np.float64
+        np.testing.assert_allclose(trained[1][name], trained[4][name], rtol=0, atol=1e-9, err_msg=name)
+
+
+def test_first_float32_gradient_agrees(trained):
+    for name in names(trained, "gradient/"):
+        assert trained[1][name].dtype == np.float32
+        scale = max(1.0, np.abs(trained[1][name]).max())
+        np.testing.assert_allclose(trained[1][name] / scale, trained[4][name] / scale, rtol=0, atol=1e-5, err_msg=name)
+
+
+def test_ragged_tail_is_evaluated_whole(trained):
+    count = len(trained[1]["probabilities"])
+    assert count % 8, "the test part should leave a ragged tail"
+    np.testing.assert_allclose(trained[1]["probabilities"], trained[4]["probabilities"], rtol=0, atol=1e-9)

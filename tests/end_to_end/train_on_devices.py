@@ -1,0 +1,94 @@
+"""Run by test_devices.py in a process of its own: train a tiny CDC on all devices and write what must not depend on them.
+
+python train_on_devices.py DATA_DIR OUTPUT.npz
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skinjax import experiment
+from skinjax.config_files import load_config
+from skinjax.data.pipeline import held_out_batches, training_batches
+from skinjax.data.sampling import evaluation_batches
+from skinjax.parallel import make_mesh, padded_batch, prefetch, replicated
+from skinjax.training.inference import make_evaluation_step, predict
+from skinjax.training.state import batch_gradient, begin_phase, make_train_step, merge, partition
+
+ROOT = Path(__file__).parent.parent.parent
+CHANGES = [
+    "dataset.arguments.images=90",
+    "dataset.arguments.height=40",
+    "dataset.arguments.width=48",
+    "stored_size.height=40",
+    "stored_size.width=40",
+    "views.size=(32, 32)",
+    "views.train=skin7_group",
+    "model.backbone=resnet_tiny",
+    "method.decoder.channels=8",
+    "loss.class_weights=balanced",
+    "batch=8",
+    "phases.train.duration=20.0",
+    "phases.train.unit=steps",
+    "phases.train.warmup=2.0",
+    "split.test=0.3",
+    "optimizer.learning_rate=0.01",
+]
+
+
+def main(data_dir: Path, output: Path) -> None:
+    config = load_config(str(ROOT / "configs" / "cdc.py"), CHANGES)
+    mesh = make_mesh()
+    with tempfile.TemporaryDirectory() as folder:
+        data = experiment.make_data(config, Path(folder), data_dir, print)
+    method = experiment.make_method(config, data.dataset.classes)
+    phase = experiment.make_phases(config, data)[0]
+    variables = jax.jit(lambda seed: experiment.initial_variables(method, data, seed))(config.seed)
+    single = jax.device_put(variables, replicated(mesh))
+    double = jax.tree.map(lambda x: x.astype(jnp.float64), single)
+
+    trainable, _ = partition(double["params"], ())
+    optimizer = experiment.phase_optimizer(config, method, phase, list(trainable))
+    state = begin_phase(jnp.int32(0), jnp.uint32(0), double, optimizer, (), ema=False)
+    state = jax.device_put(state, replicated(mesh))
+    step = jax.jit(make_train_step(method, phase, optimizer), donate_argnums=0, out_shardings=replicated(mesh))
+    batches = list(training_batches(data.dataset, phase.sampler, data.size, start=0, stop=phase.steps))
+
+    def first_gradient(variables, batch):
+        def terms(params, stats, part):
+            nested = {**variables, "params": merge(params), "batch_stats": stats}
+            return method.loss(nested, part, jax.random.key(0), step=jnp.int32(0), phase=phase)
+
+        return batch_gradient(terms, partition(variables["params"], ())[0], variables["batch_stats"], batch, 1)[0]
+
+    on_devices = prefetch(batches, mesh)
+    gradient = None
+    for batch in on_devices:
+        if gradient is None:
+            gradient = jax.jit(first_gradient, out_shardings=replicated(mesh))(single, batch)
+        state, _ = step(state, batch)
+
+    records = data.records["test"]
+    padded = evaluation_batches(len(records), padded_batch(8, mesh))
+    predictions, _ = predict(
+        make_evaluation_step(method, mesh),
+        state.variables,
+        held_out_batches(data.dataset, records, padded, data.size),
+        data.dataset,
+        records,
+        split="test",
+        protocol={},
+        mesh=mesh,
+    )
+    arrays = {f"params/{name}": x for name, x in partition(state.variables["params"], ())[0].items()}
+    arrays |= {f"gradient/{name}": x for name, x in gradient.items()}
+    arrays |= {f"batch/{name}": np.stack([batch[name] for batch in batches]) for name in batches[0]}
+    np.savez(output, devices=len(jax.devices()), probabilities=predictions.probabilities, **arrays)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,87 @@
+"""How fast a config trains: step time, images per second, and the share of the time spent waiting for input.
+
+    python tools/benchmark_train.py --config=configs/cdc.py [--steps=40] [--config.FIELD=VALUE ...]
+
+The loop is the trainer's: batches from the pipeline, prefetched, a donated jitted step. "input" is the time in which the
+loop waited for a batch; "resident" repeats one batch that is already on the device.
+"""
+
+import argparse
+import itertools
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+
+from skinjax import experiment
+from skinjax.config_files import load_config
+from skinjax.data.dataset import data_root
+from skinjax.data.pipeline import training_batches
+from skinjax.parallel import make_mesh, prefetch, replicated
+from skinjax.training.state import begin_phase, make_train_step, partition
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="configs/cdc.py")
+    parser.add_argument("--data_dir")
+    parser.add_argument("--steps", type=int, default=40)
+    options, rest = parser.parse_known_args()
+    config = load_config(options.config, [change.removeprefix("--config.") for change in rest])
+    mesh = make_mesh()
+    with tempfile.TemporaryDirectory() as folder:
+        data = experiment.make_data(config, Path(folder), data_root(options.data_dir), print)
+    method = experiment.make_method(config, data.dataset.classes)
+    phase = experiment.make_phases(config, data)[0]
+    variables = jax.jit(lambda seed: experiment.initial_variables(method, data, seed))(config.seed)
+    trainable, _ = partition(variables["params"], phase.frozen)
+    optimizer = experiment.phase_optimizer(config, method, phase, list(trainable))
+    state = begin_phase(
+        jax.numpy.int32(0), jax.numpy.uint32(0), variables, optimizer, phase.frozen, config.ema_decay > 0
+    )
+    state = jax.device_put(state, replicated(mesh))
+    step = make_train_step(method, phase, optimizer, accumulate=config.accumulate, ema_decay=config.ema_decay)
+    step = jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))
+
+    batches = training_batches(
+        data.dataset, phase.sampler, data.size, start=0, stop=options.steps + 3, threads=config.logging.threads
+    )
+    stream = prefetch(batches, mesh)
+    first = next(stream)
+    start = time.perf_counter()
+    compiled = step.lower(state, first).compile()
+    print(
+        f"{config.name}:{config.variant} on {jax.device_count()} {jax.devices()[0].device_kind}, batch {config.batch}"
+    )
+    print(f"compile          {time.perf_counter() - start:8.2f} s")
+    state, resident = timed(compiled, state, itertools.repeat(first, options.steps))
+    state, fed = timed(compiled, state, itertools.islice(stream, options.steps))
+    total = sum(step for _, step in fed)
+    waiting = sum(wait for wait, _ in fed)
+    for name, seconds in (("resident", resident), ("with input", fed)):
+        median = statistics.median(step for _, step in seconds)
+        print(
+            f"{name:<12} step {1000 * median:8.1f} ms (median of {len(seconds)}), {config.batch / median:8.1f} images/s"
+        )
+    print(f"waiting for input {100 * waiting / total:7.1f} % of the time")
+
+
+def timed(step, state, batches):
+    """Run the steps one by one; (state, [(seconds waited for the batch, seconds in all)])."""
+    seconds = []
+    batches = iter(batches)
+    while True:
+        start = time.perf_counter()
+        batch = next(batches, None)
+        if batch is None:
+            return state, seconds
+        got = time.perf_counter()
+        state, report = step(state, batch)
+        jax.block_until_ready(report)
+        seconds.append((got - start, time.perf_counter() - start))
+
+
+if __name__ == "__main__":
+    main()
