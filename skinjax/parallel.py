@@ -1,6 +1,6 @@
 """Devices, mesh and processes: the whole parallel layer. One program for one device, many devices, many hosts."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -27,10 +27,14 @@ def over_data(mesh: Mesh) -> NamedSharding:
 
 def check_batch(batch: int, mesh: Mesh, accumulate: int = 1) -> None:
     """A batch, and each part of it when gradients are accumulated, must fall evenly onto the devices."""
+    if accumulate < 1:
+        raise UserError(f"accumulate is {accumulate}; 1 takes each batch at once")
     devices = mesh.shape["data"]
-    if batch < 1 or batch % (devices * accumulate):
+    share = devices * accumulate
+    if batch < 1 or batch % share:
         parts = f" in {accumulate} accumulated parts" if accumulate > 1 else ""
-        raise UserError(f"a batch of {batch}{parts} does not divide over {devices} devices; choose a multiple")
+        over = f"{devices} devices" if devices > 1 else "1 device"
+        raise UserError(f"a batch of {batch}{parts} does not divide over {over}; choose a multiple of {share}")
 
 
 def padded_batch(batch: int, mesh: Mesh) -> int:
@@ -45,11 +49,17 @@ def put(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     return {name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()}
 
 
-def prefetch(batches: Iterable[Mapping[str, np.ndarray]], mesh: Mesh, ahead: int = 2) -> Iterator[dict[str, Any]]:
-    """The batches on the devices, `ahead` of them on their way while one is computed on."""
+def prefetch(
+    batches: Iterable[Mapping[str, np.ndarray]], mesh: Mesh, ahead: int = 2
+) -> Generator[dict[str, Any], None, None]:
+    """The batches on the devices, `ahead` of them on their way while one is computed on; closes what it reads from."""
     waiting: list[dict[str, Any]] = []
-    for batch in batches:
-        waiting.append(put(batch, mesh))
-        if len(waiting) > ahead:
-            yield waiting.pop(0)
-    yield from waiting
+    try:
+        for batch in batches:
+            waiting.append(put(batch, mesh))
+            if len(waiting) > ahead:
+                yield waiting.pop(0)
+        yield from waiting
+    finally:
+        if hasattr(batches, "close"):
+            batches.close()

@@ -45,6 +45,7 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
                 ) from None
             for leftover in workdir.glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)
+            _refuse_foreign(workdir, config)  # again: another process may have claimed it until just now
             write_atomically(workdir / CONFIG_FILE, json.dumps(config, indent=2))
             yield
     except OSError as error:

@@ -30,14 +30,19 @@ SATURATED = np.array(
 )
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def totals(loss, logits, targets, class_weights, example_weights):
+    return loss(logits, targets, class_weights, example_weights)
+
+
 def mean(loss, logits=LOGITS, targets=HARD, class_weights=WEIGHTS, example_weights=ALL):
-    total, count = loss(*map(jnp.asarray, (logits, targets, class_weights, example_weights)))
+    total, count = totals(loss, logits, targets, class_weights, example_weights)
     return float(total / count)
 
 
 def per_example(loss, targets, class_weights):
     rows = range(len(LOGITS))
-    return [float(loss(LOGITS[i : i + 1], targets[i : i + 1], class_weights, ALL[:1])[0]) for i in rows]
+    return [float(totals(loss, LOGITS[i : i + 1], targets[i : i + 1], class_weights, ALL[:1])[0]) for i in rows]
 
 
 # torch.nn.functional.cross_entropy(LOGITS, target, weight, label_smoothing=..., reduction=...), torch 2.13, float64.
@@ -83,13 +88,13 @@ def naive_focal(logits, targets, class_weights, gamma):
 @pytest.mark.parametrize("gamma", GAMMAS)
 @pytest.mark.parametrize("targets", [HARD, SOFT])
 def test_focal_is_the_formula(gamma, targets):
-    values = focal(jnp.asarray(LOGITS), targets, WEIGHTS, gamma)
+    values = jax.jit(focal)(LOGITS, targets, WEIGHTS, gamma)
     np.testing.assert_allclose(values, naive_focal(LOGITS, targets, WEIGHTS, gamma), rtol=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
 def test_focal_has_the_gradient_of_the_formula(gamma):
-    gradient = jax.grad(lambda logits: focal(logits, SOFT, WEIGHTS, gamma).sum())(jnp.asarray(LOGITS))
+    gradient = jax.jit(jax.grad(lambda logits: focal(logits, SOFT, WEIGHTS, gamma).sum()))(jnp.asarray(LOGITS))
     small = 1e-6 * np.eye(LOGITS.size).reshape(-1, *LOGITS.shape)
     above, below = (naive_focal(LOGITS + sign * small, SOFT, WEIGHTS, gamma).sum(-1) for sign in (1, -1))
     np.testing.assert_allclose(gradient.ravel(), (above - below) / 2e-6, rtol=1e-4, atol=1e-5)
@@ -121,8 +126,8 @@ def test_focal_is_finite_at_saturated_logits(gamma):
 
 @pytest.mark.parametrize("gamma", GAMMAS)
 def test_focal_gradient_of_a_confident_mistake_is_that_of_cross_entropy(gamma):
-    gradient = jax.grad(lambda logits: focal(logits, jnp.eye(2)[1], jnp.ones(2), gamma))(jnp.array([1e4, -1e4]))
-    np.testing.assert_allclose(gradient, [1, -1], rtol=1e-5)
+    gradient = jax.jit(jax.grad(lambda logits: focal(logits, jnp.eye(2)[1], jnp.ones(2), gamma)))
+    np.testing.assert_allclose(gradient(jnp.array([1e4, -1e4])), [1, -1], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "bce_with_logits"])
@@ -164,16 +169,20 @@ def test_weighted_mean_undoes_the_weights_in_small_batches():
     others = np.array(list(itertools.product(range(7), repeat=4)))
     chance = frequency[others].prod(-1)
     loss = ClassificationLoss()
-    no_effort = jnp.zeros((1, 7))  # every image then costs its weight times log 7
 
     @jax.jit
     @functools.partial(jax.vmap, in_axes=(0, None))
-    def share(others, own):
-        labels = jnp.append(others, own)
-        _, count = loss(jnp.tile(no_effort, (5, 1)), jnp.eye(7)[labels], weights, jnp.ones(5))
-        return weights[own] / count
+    def pull(others, own):
+        """The gradient at the logit of `own`, the class of the last image, from equal logits."""
+        targets = jax.nn.one_hot(jnp.append(others, own), 7)
 
-    effective = np.array([chance @ share(others, own) for own in range(7)])
+        def value(logits):
+            total, count = loss(logits, targets, weights, jnp.ones(5))
+            return total / count
+
+        return jax.grad(value)(jnp.zeros((5, 7)))[-1, own]
+
+    effective = np.array([float(chance @ pull(others, own)) for own in range(7)])
     relative = effective / effective[1]
     assert relative[[0, 2, 3, 4, 5, 6]].round(1).tolist() == [3.8, 5.6, 6.7, 3.8, 8.8, 8.5]
 
@@ -262,7 +271,7 @@ def test_reductions_are_those_of_the_whole_batch_when_it_is_sharded():
             total, count = loss(logits, HARD, WEIGHTS, ALL)
             return total / count
 
-        expected, expected_gradient = jax.value_and_grad(one_device)(jnp.asarray(LOGITS))
+        expected, expected_gradient = jax.jit(jax.value_and_grad(one_device))(jnp.asarray(LOGITS))
         assert value == pytest.approx(float(expected), rel=1e-6)
         np.testing.assert_allclose(np.array(gradient)[1:5], expected_gradient, rtol=1e-5, atol=1e-7)
 

@@ -169,7 +169,7 @@ def read_dataset(folder: Path, name: str, synthetic: bool = False) -> Dataset:
         records = TfdsRecords(folder / manifest["records_folder"])
         if len(records) != len(table["image_id"]):
             raise ValueError(f"{len(records)} records for {len(table['image_id'])} rows")
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # damaged files make tfds, protobuf and array_record raise anything
         raise UserError(f"the data set in {folder} is damaged ({error}); delete that folder and run again") from error
     fingerprint = short_hash(manifest, length=16)
     return Dataset(name, tuple(manifest["classes"]), table, records, fingerprint, synthetic)
@@ -183,6 +183,10 @@ class TfdsRecords:
 
         builder = tfds.builder_from_directory(str(folder))
         self._source = builder.as_data_source(split="images", decoders={"image": tfds.decode.SkipDecoding()})
+        # Files are opened when first read from; reading a record of each finds what is missing or cut short now.
+        lengths = builder.info.splits["images"].shard_lengths
+        for first in np.cumsum([0, *lengths[:-1]]):
+            self[first]
 
     def __len__(self) -> int:
         return len(self._source)

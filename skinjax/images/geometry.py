@@ -62,8 +62,7 @@ def resize(images: Array, size: Size) -> Array:
     images: [batch, H, W, channels], 0..255
     returns: [batch, h, w, channels] float32, 0..255
     """
-    rows = _resize_axis(images.astype(jnp.float32), 1, size[0])
-    return _resize_axis(rows, 2, size[1])
+    return _resize_axis(_resize_axis(images, 1, size[0]), 2, size[1]).astype(jnp.float32)
 
 
 def compose(*matrices: Array) -> Array:
@@ -227,14 +226,18 @@ def _resize_axis(images: Array, axis: int, length: int) -> Array:
         return images
     support = max(stored / length, 1.0)
     centre = (np.arange(length) + 0.5) * stored / length
-    first = np.floor(centre - support + 0.5).astype(np.int64)
-    taken = first[:, None] + np.arange(math.ceil(2 * support))
-    weight = np.maximum(0, 1 - np.abs(taken + 0.5 - centre[:, None]) / support) * ((taken >= 0) & (taken < stored))
-    weight = (weight / weight.sum(1, keepdims=True)).astype(np.float32)
-    taken = np.clip(taken, 0, stored - 1)
+    taken = np.floor(centre - support + 0.5) + np.arange(math.ceil(2 * support))[:, None]
+    weight = np.maximum(0, 1 - np.abs(taken + 0.5 - centre) / support) * ((taken >= 0) & (taken < stored))
+    index = jnp.asarray(np.clip(taken, 0, stored - 1), jnp.int32)
+    weight = jnp.asarray(weight / weight.sum(0), jnp.float32)
     along = (-1,) + (1,) * (images.ndim - axis - 1)
-    parts = [images.take(taken[:, i], axis, mode="clip") * weight[:, i].reshape(along) for i in range(taken.shape[1])]
-    return functools.reduce(jnp.add, parts)
+
+    def add(tap: Array, total: Array) -> Array:
+        return total + images.take(index[tap], axis, mode="clip").astype(jnp.float32) * weight[tap].reshape(along)
+
+    # A loop, because XLA on CPU would otherwise compute this axis anew for every tap of whatever reads it.
+    shape = (*images.shape[:axis], length, *images.shape[axis + 1 :])
+    return jax.lax.fori_loop(0, len(index), add, jnp.zeros(shape, jnp.float32))
 
 
 def _matrix(*entries: Array | float) -> Array:

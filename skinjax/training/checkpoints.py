@@ -24,7 +24,8 @@ from skinjax.files import write_atomically
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 
 # What a killed save leaves behind: a folder without a seal, orbax's temporary one, the seal's temporary file.
-UNFINISHED = re.compile(r"\d{8,}(\.orbax-checkpoint-tmp.*)?|\.\d{8,}\.json\.[0-9a-f]+\.tmp")
+UNFINISHED = re.compile(r"[0-9]{8,}(\.orbax-checkpoint-tmp.*)?|\.[0-9]{8,}\.json\.[0-9a-f]+\.tmp")
+SEALED = re.compile(r"[0-9]{8}|[1-9][0-9]{8,}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """The steps of the sealed checkpoints, ascending; their files may still be damaged."""
-        return sorted(int(path.stem) for path in self._folder.glob("*.json") if re.fullmatch(r"\d{8,}", path.stem))
+        return sorted(int(path.stem) for path in self._folder.glob("*.json") if SEALED.fullmatch(path.stem))
 
     def save(self, state: Any, seal: Seal) -> None:
         """Start saving `state` (a tree of arrays); waits only for the save before it."""
@@ -87,24 +88,25 @@ class Checkpoints:
         """The newest undamaged checkpoint; a damaged one is reported and removed, so that it can be written again."""
         self._sweep()
         steps = self.steps()
-        for place, step in enumerate(reversed(steps), start=1):
+        for place in reversed(range(len(steps))):
             try:
-                return self.sealed(step)
-            except UserError as error:
-                before = "the one before it" if place < len(steps) else "the start, as there is none before it"
-                self._say(f"{error}: falling back to {before}")
+                return self._whole(steps[place])
+            except ValueError as error:
+                instead = f"falling back to checkpoint {steps[place - 1]}" if place else "training starts afresh"
+                self._say(f"checkpoint {steps[place]} is damaged ({error}): {instead}")
                 if self._write:
-                    self._remove(step)
+                    self._remove(steps[place])
         return None
 
     def sealed(self, step: int) -> Seal:
         """The seal of the checkpoint of `step`, once every byte was found as it was written."""
         try:
-            seal, expected = self._read(step)
-            _compare(expected, _digests(self._path(step)))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"checkpoint {step} in {self._folder} is damaged ({error})") from error
-        return seal
+            return self._whole(step)
+        except ValueError as error:
+            raise UserError(
+                f"checkpoint {step} in {self._folder} is damaged ({error}): bring it back from a copy or train again "
+                "in another workdir"
+            ) from error
 
     def restore(self, step: int, like: Any) -> Any:
         """The state of a sealed checkpoint, with the shapes, types and shardings of the tree `like`."""
@@ -122,15 +124,25 @@ class Checkpoints:
     def _seal_path(self, step: int) -> Path:
         return self._folder / f"{step:08d}.json"
 
+    def _whole(self, step: int) -> Seal:
+        """The seal of `step`; a ValueError says what is wrong with the checkpoint."""
+        seal, expected = self._read(step)
+        found = _digests(self._path(step))
+        for name in sorted(expected.keys() | found.keys()):
+            if expected.get(name) != found.get(name):
+                what = "is missing" if name not in found else "has changed" if name in expected else "is foreign to it"
+                raise ValueError(f"{name} {what}")
+        return seal
+
     def _read(self, step: int) -> tuple[Seal, dict[str, str]]:
         """The seal of `step` and the digests in it."""
         path = self._seal_path(step)
         try:
             content = json.loads(path.read_text())
-            if content.pop("seal_sha256") != _digest_of(content):
+            if content.pop("seal_sha256", None) != _digest_of(content) or content["step"] != step:
                 raise ValueError("it has changed")
             return Seal(content["step"], content["phase"], content["history"]), content["sha256"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (FileNotFoundError, ValueError, TypeError, AttributeError) as error:
             raise ValueError(f"its seal {path.name} cannot be read: {error}") from error
 
     def _write_seal(self, seal: Seal, sha256: dict[str, str]) -> None:
@@ -173,13 +185,6 @@ def _digest_of(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _compare(expected: dict[str, str], found: dict[str, str]) -> None:
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            problem = "is missing" if name not in found else "has changed" if name in expected else "does not belong"
-            raise ValueError(f"{name} {problem}")
-
-
 class _Writing:
     """Turns whatever a failed write raises (tensorstore has its own errors) into one sentence."""
 
@@ -190,7 +195,7 @@ class _Writing:
         pass
 
     def __exit__(self, kind, error, traceback) -> None:
-        if isinstance(error, Exception) and not isinstance(error, UserError):
+        if isinstance(error, (OSError, ValueError, RuntimeError)) and not isinstance(error, UserError):
             free = shutil.disk_usage(self._folder).free
             reason = "the disk is full" if free < 2**20 or "No space left" in str(error) else str(error).split("\n")[0]
             raise UserError(

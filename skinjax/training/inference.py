@@ -1,5 +1,6 @@
 """A trained method over the records of a data set: one row of predictions per image, none dropped."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -43,11 +44,12 @@ def predict(
     """The predictions table of `records` and the mean of each validation term; `check` is called before every batch."""
     outputs = []
     totals: dict[str, tuple[float, float]] = {}
-    for batch in prefetch(batches, mesh):
-        check()
-        per_image, terms = step(variables, batch)
-        outputs.append(per_image)
-        totals = jax.tree.map(jnp.add, totals, terms) if totals else terms
+    with contextlib.closing(prefetch(batches, mesh)) as on_devices:
+        for batch in on_devices:
+            check()
+            per_image, terms = step(variables, batch)
+            outputs.append(per_image)
+            totals = jax.tree.map(jnp.add, totals, terms) if totals else terms
     columns = {
         name: np.concatenate([np.asarray(part[name]) for part in outputs])[: len(records)] for name in outputs[0]
     }

@@ -1,6 +1,7 @@
 """What a run tells while it runs: `metrics.jsonl`, TensorBoard, and a progress bar or plain lines."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from typing import Any, TextIO
 
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
+
+from skinjax.files import write_atomically
 
 
 class MetricsLog:
@@ -20,17 +23,18 @@ class MetricsLog:
     def __init__(self, folder: Path, step: int, tensorboard: bool = True):
         path = folder / "metrics.jsonl"
         kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
-        path.write_text("".join(kept))
+        write_atomically(path, "".join(kept))
         self._file: TextIO = open(path, "a")  # noqa: SIM115 (closed by close)
         self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1) if tensorboard else None
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Append the values of a step."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        """Append the values of a step; a number that is undefined becomes null, as JSON has no NaN."""
+        defined = {name: None if _undefined(value) else value for name, value in values.items()}
+        self._file.write(json.dumps({"step": step, **defined}) + "\n")
         self._file.flush()
         if self._writer is not None:
             for name, value in values.items():
-                if isinstance(value, float):
+                if isinstance(value, float) and not _undefined(value):
                     self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
@@ -38,6 +42,10 @@ class MetricsLog:
         self._file.close()
         if self._writer is not None:
             self._writer.close()
+
+
+def _undefined(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _lines(path: Path) -> list[str]:

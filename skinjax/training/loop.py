@@ -4,10 +4,10 @@ Evaluation comes first so that the checkpoint holds its result; the checkpoint c
 continues with exactly the batch that was to come. A "step" is the number of updates done.
 """
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,10 @@ class LoopSettings:
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """What early stopping and "best" remember; it lives in the checkpoint's seal."""
+    """What early stopping, "best" and the log remember; it lives in the checkpoint's seal.
+
+    `unlogged` are the steps since the last line of the log, as (step before the update, report).
+    """
 
     phase_start: int = 0
     phase_finished: bool = False
@@ -52,10 +55,11 @@ class History:
     best_value: float | None = None
     best_step: int | None = None
     evaluations_since_best: int = 0
+    unlogged: Sequence[tuple[int, dict[str, float]]] = ()
 
     def after(self, step: int, value: float) -> "History":
-        """The history after an evaluation that gave `value` at `step`."""
-        if self.best_value is None or value > self.best_value:
+        """The history after an evaluation that gave `value` (NaN is no improvement) at `step`."""
+        if value > (-math.inf if self.best_value is None else self.best_value):
             return dataclasses.replace(self, evaluated=step, best_value=value, best_step=step, evaluations_since_best=0)
         return dataclasses.replace(self, evaluated=step, evaluations_since_best=self.evaluations_since_best + 1)
 
@@ -81,12 +85,12 @@ class Trainer:
 
     def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
         """Train through all phases, from the newest undamaged checkpoint on; `init(seed)` makes the variables."""
-        seal = self.checkpoints.latest()
+        seal = self._saved = self.checkpoints.latest()
         state, history, index = self._resume(phases, init, seal) if seal else (None, History(), 0)
-        self._saved = seal.step if seal else None
         step = seal.step if seal else 0
+        start = step if history.phase_finished else history.phase_start
         self._log = self.open_log(step)
-        self._progress = Progress(step, history.phase_start + sum(p.steps for p in phases[index:]), self.settings.batch)
+        self._progress = Progress(step, start + sum(p.steps for p in phases[index:]), self.settings.batch)
         try:
             for phase in phases[index:]:
                 if state is None:
@@ -99,6 +103,10 @@ class Trainer:
                     state = self._begin(phase, state.step, state.variables)
                 state, history = self._run(phase, state, history)
             self.checkpoints.wait()
+        except BaseException:
+            with contextlib.suppress(UserError):  # whatever ended the run, what it was saving is whole
+                self.checkpoints.wait()
+            raise
         finally:
             self._log.close()
             self._progress.close()
@@ -154,34 +162,37 @@ class Trainer:
             donate_argnums=0,
             out_shardings=replicated(self.mesh),
         )
-        batches = prefetch(self.batches(phase, step - start), self.mesh)
-        pending: list[tuple[int, dict[str, jax.Array]]] = []
-        while True:
-            final = step == start + phase.steps
-            interrupted = False
-            try:
-                if self._due(settings.evaluate_every, step - start, final) and history.evaluated != step:
-                    history = self._evaluate(phase, state, history, pending)
-                self.check_interrupted()
-            except Interrupted:
-                interrupted = True
-            final = final or 0 < settings.patience <= history.evaluations_since_best
-            if final:
-                history = dataclasses.replace(history, phase_finished=True)
-            improved = history.best_step == step
-            if interrupted or improved or self._due(settings.checkpoint_every, step - start, final):
-                self._save(phase, state, history, pending)
-            if interrupted:
-                self.checkpoints.wait()
-                raise Interrupted(f"stopped after {step} steps; the same command continues from there")
-            if final:
-                return state, history
-            state, report = train_step(state, next(batches))
-            pending.append((step, report))
-            step += 1
-            if step % settings.log_every == 0 or step == start + phase.steps:
-                self._report(phase, step, start, pending)
-                pending.clear()
+        pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=())
+        with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh)) as batches:
+            while True:
+                final = step == start + phase.steps
+                interrupted = False
+                try:
+                    if self._due(settings.evaluate_every, step - start, final) and history.evaluated != step:
+                        history = self._evaluate(phase, state, history, pending)
+                    self.check_interrupted()
+                except Interrupted:
+                    interrupted = True
+                final = (final and history.evaluated == step) or 0 < settings.patience <= history.evaluations_since_best
+                if final:
+                    history = dataclasses.replace(history, phase_finished=True)
+                    if pending:  # stopped early, between two lines of the log
+                        self._report(phase, step, start, pending)
+                        pending.clear()
+                improved = history.best_step == step
+                if interrupted or improved or self._due(settings.checkpoint_every, step - start, final):
+                    self._save(phase, state, history, pending)
+                if interrupted:
+                    self.checkpoints.wait()
+                    raise Interrupted(f"stopped after {step} steps; the same command continues from there")
+                if final:
+                    return state, history
+                state, report = train_step(state, next(batches))
+                pending.append((step, report))
+                step += 1
+                if step % settings.log_every == 0 or step == start + phase.steps:
+                    self._report(phase, step, start, pending)
+                    pending.clear()
 
     def check_interrupted(self) -> None:
         """Raise `Interrupted` when the run is to stop; safe to call between any two batches."""
@@ -208,14 +219,20 @@ class Trainer:
 
     def _save(self, phase: Phase, state: TrainState, history: History, pending: list) -> None:
         step = int(state.step)
-        if step != self._saved:
-            self._check_finite(phase, history.phase_start, pending)
-            self.checkpoints.save(state, Seal(step, phase.name, dataclasses.asdict(history)))
-            self._saved = step
+        reports = self._check_finite(phase, history.phase_start, pending)
+        unlogged = [[before, report] for (before, _), report in zip(pending, reports, strict=True)]
+        seal = Seal(step, phase.name, dataclasses.asdict(history) | {"unlogged": unlogged})
+        if self._saved is None or self._saved.step != step:
+            self.checkpoints.save(state, seal)
+        elif self._saved.phase == phase.name and self._saved != seal:
+            self.checkpoints.reseal(seal)  # an evaluation that had been interrupted has been made up for
+        else:
+            return
+        self._saved = seal
 
     def _report(self, phase: Phase, step: int, start: int, pending: list) -> None:
         reports = self._check_finite(phase, start, pending)
-        means = {name: sum(float(report[name]) for report in reports) / len(reports) for name in reports[0]}
+        means = {name: sum(report[name] for report in reports) / len(reports) for name in reports[0]}
         learning_rate = float(phase.learning_rate(step - 1 - start))
         rate = self._progress.report(step, means)
         values = {f"train/{name}": value for name, value in means.items()}
@@ -224,9 +241,10 @@ class Trainer:
         )
 
     @staticmethod
-    def _check_finite(phase: Phase, start: int, pending: list) -> list[dict[str, Any]]:
+    def _check_finite(phase: Phase, start: int, pending: list) -> list[dict[str, float]]:
         """The reports on the host; the first that is not finite ends the run before anything of it is saved."""
-        reports = jax.device_get([report for _, report in pending])
+        fetched = jax.device_get([report for _, report in pending])
+        reports = [{name: float(value) for name, value in report.items()} for report in fetched]
         for (step, _), report in zip(pending, reports, strict=True):
             terms = [name for name, value in report.items() if name != "loss" and not math.isfinite(value)]
             if terms:

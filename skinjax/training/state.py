@@ -57,7 +57,11 @@ def make_train_step(
     accumulate: int = 1,
     ema_decay: float = 0.0,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]:
-    """A function (state, batch) -> (state, {"loss": ..., one value per term, "gradient_norm": ...}), to be jitted."""
+    """A function (state, batch) -> (state, report), to be jitted.
+
+    The report has `loss`, one value per term, `gradient_norm`, and the norm of the parameters and statistics after the
+    step: an update or a statistic that overflowed shows in no loss before it is saved.
+    """
 
     def train_step(state: TrainState, batch: Batch):
         rng = jax.random.fold_in(jax.random.key(state.seed), state.step)
@@ -77,7 +81,12 @@ def make_train_step(
         if ema is not None:
             current = {name: variables[name] for name in ema}
             ema = jax.tree.map(lambda old, new: ema_decay * old + (1 - ema_decay) * new, ema, current)
-        report = {"loss": sum(values.values()), **values, "gradient_norm": optax.global_norm(gradients)}
+        report = {
+            "loss": sum(values.values()),
+            **values,
+            "gradient_norm": optax.global_norm(gradients),
+            "state_norm": optax.global_norm((params, stats)),
+        }
         return TrainState(state.step + 1, state.seed, variables, optimizer_state, ema), report
 
     return train_step

@@ -1,0 +1,90 @@
+"""The decoder fits every backbone's last map, and its gradient reaches the encoder (papers.md, section 7, check 14)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skinjax.errors import UserError
+from skinjax.models.decoder import Decoder
+
+KEY = jax.random.key(0)
+
+
+def built(decoder, *features):
+    """(image, {path: shape} of the parameters) for a map of this shape, as shapes only."""
+    features = jax.ShapeDtypeStruct(features, jnp.float32)
+    image, variables = jax.eval_shape(lambda x: decoder.init_with_output(KEY, x, train=False), features)
+    return image, {
+        f"{layer}/{name}": x.shape for layer, group in variables["params"].items() for name, x in group.items()
+    }
+
+
+def test_paper_000_decodes_7_to_28_to_224():
+    image, shapes = built(Decoder((224, 224)), 2, 7, 7, 2048)
+    assert image.shape == (2, 224, 224, 3)
+    assert shapes == {
+        "deconv1/kernel": (4, 4, 2048, 256),
+        "deconv1/bias": (256,),
+        "norm1/scale": (256,),
+        "norm1/bias": (256,),
+        "deconv2/kernel": (8, 8, 256, 3),
+        "deconv2/bias": (3,),
+    }
+    assert sum(np.prod(shape) for shape in shapes.values()) == 8_438_531  # 8.4 million
+
+
+@pytest.mark.parametrize(
+    ("arguments", "features", "size"),
+    [
+        ({}, (7, 7, 512), (224, 224)),
+        ({}, (3, 3, 128), (96, 96)),
+        ({}, (8, 8, 2048), (299, 299)),
+        ({}, (5, 5, 32), (224, 224)),
+        ({}, (14, 19, 32), (450, 600)),
+        ({}, (1, 1, 32), (32, 32)),
+        ({"kernels": (8, 16), "strides": (4, 8), "paddings": (2, 4)}, (7, 7, 512), (224, 224)),
+        ({"kernels": (4, 4), "strides": (2, 2), "paddings": (1, 1)}, (7, 7, 512), (224, 224)),
+    ],
+)
+def test_the_image_has_the_size_of_the_input(arguments, features, size):
+    image, _ = built(Decoder(size, channels=16, **arguments), 2, *features)
+    assert image.shape == (2, *size, 3)
+
+
+def test_a_map_that_does_not_divide_the_input_is_resized_bilinearly():
+    features = jax.random.normal(KEY, (1, 1, 1, 4))
+    exact, resized = Decoder((32, 32), channels=8), Decoder((40, 40), channels=8)
+    variables = exact.init(KEY, features, train=False)
+    image = exact.apply(variables, features, train=False)
+    expected = jax.image.resize(image, (1, 40, 40, 3), "bilinear")
+    np.testing.assert_allclose(resized.apply(variables, features, train=False), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_the_output_is_linear_and_the_gradient_reaches_the_encoder():
+    features = jax.random.normal(KEY, (4, 1, 1, 8))
+    decoder = Decoder((32, 32), channels=16)
+    variables = decoder.init(KEY, features, train=False)
+
+    @jax.jit
+    def rebuilt(features):
+        return decoder.apply(variables, features, train=True, mutable=["batch_stats"])[0]
+
+    image = rebuilt(features)
+    assert image.min() < 0 < image.max()
+    gradient = jax.grad(lambda x: jnp.square(rebuilt(x) - 1).mean())(features)
+    assert np.isfinite(gradient).all()
+    assert (np.abs(gradient).max(axis=(1, 2, 3)) > 0).all()
+
+
+def test_bfloat16_decoder_keeps_float32_parameters():
+    features = jax.ShapeDtypeStruct((2, 3, 3, 8), jnp.bfloat16)
+    decoder = Decoder((96, 96), channels=16, dtype=jnp.bfloat16)
+    image, variables = jax.eval_shape(lambda x: decoder.init_with_output(KEY, x, train=False), features)
+    assert image.dtype == jnp.bfloat16
+    assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
+def test_kernels_that_leave_nothing_are_refused():
+    with pytest.raises(UserError, match=r"kernels \(2, 2\) and paddings \(3, 0\) leave an empty image"):
+        built(Decoder((32, 32), channels=4, kernels=(2, 2), strides=(1, 1), paddings=(3, 0)), 1, 1, 1, 8)

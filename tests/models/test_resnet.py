@@ -1,0 +1,186 @@
+"""ResNets against torchvision's parameter counts and numbers, and what the other modules ask of a backbone."""
+
+import functools
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skinjax.errors import UserError
+from skinjax.models import BACKBONES, make_backbone
+from skinjax.models.heads import LinearHead
+from skinjax.models.layers import max_pool
+from skinjax.models.resnet import BasicBlock, Bottleneck, ResNet, Stem
+
+KEY = jax.random.key(0)
+STAGES = ("stem", "stage1", "stage2", "stage3", "features")
+TINY = ResNet(BasicBlock, (1, 1, 1, 1), 4)
+
+
+def shapes(module, size, batch=2):
+    """(variables, maps) of a backbone, as shapes only."""
+    images = jax.ShapeDtypeStruct((batch, size, size, 3), jnp.float32)
+    return jax.eval_shape(lambda x: module.init_with_output(KEY, x, train=False), images)[::-1]
+
+
+def count(params):
+    return sum(x.size for x in jax.tree.leaves(params))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "channels"),
+    [
+        ("resnet18", 11_689_512, 512),
+        ("resnet34", 21_797_672, 512),
+        ("resnet50", 25_557_032, 2048),
+        ("resnet101", 44_549_160, 2048),
+        ("resnet152", 60_192_808, 2048),
+    ],
+)
+def test_parameters_are_as_many_as_torchvisions(name, parameters, channels):
+    variables, maps = shapes(make_backbone(name), 224)
+    assert maps["features"].shape == (2, 7, 7, channels)
+    head = jax.eval_shape(LinearHead(1000).init, KEY, maps["features"])
+    assert count(variables["params"]) + count(head["params"]) == parameters
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_stages_name_maps_and_parameters(name):
+    backbone = make_backbone(name)
+    assert backbone.stages == STAGES
+    variables, maps = shapes(backbone, 64)
+    assert tuple(maps) == STAGES
+    assert [x.shape[1] for x in maps.values()] == [16, 16, 8, 4, 2]
+    assert set(variables["params"]) == set(variables["batch_stats"]) == set(STAGES)
+
+
+def test_parameters_are_float32_whatever_the_compute_type():
+    variables, maps = shapes(make_backbone("resnet_narrow", jnp.bfloat16), 64)
+    assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    assert {x.dtype for x in maps.values()} == {jnp.dtype("bfloat16")}
+
+
+def test_unknown_backbone_is_named():
+    with pytest.raises(UserError, match="unknown backbone 'resnet51'.*did you mean 'resnet50'"):
+        make_backbone("resnet51")
+
+
+def filled(variables):
+    """Parameters that another framework can write down: sines, shifted by the place in the sorted list of paths."""
+    flat = flax.traverse_util.flatten_dict(variables["params"], sep="/")
+    sines = {
+        path: 0.3 * np.sin(np.arange(flat[path].size) * 0.7 + number).reshape(flat[path].shape).astype(np.float32)
+        for number, path in enumerate(sorted(flat))
+    }
+    return {**variables, "params": flax.traverse_util.unflatten_dict(sines, sep="/")}
+
+
+def cosine_image(*shape):
+    return jnp.asarray(np.cos(np.arange(np.prod(shape)) * 0.9).reshape(shape), jnp.float32)
+
+
+# torchvision 0.28's blocks with the same parameters, in float64, rounded: the sum, then pixels (0, 1, 2) and (1, 2, 0);
+# a training pass and an evaluation pass with the statistics that it left.
+TORCHVISION = {
+    "basic": (
+        BasicBlock(6, 2),
+        (18.72167, [0, 0, 0.04575, 0, 0, 0], [0.45041, 0.49271, 0, 0, 0.31649, 0.57627]),
+        (2.32121, [0, 0, 0.03659, 0.03611, 0, 0], [0, 0, 0.03434, 0.0503, 0.031, 0.00515]),
+    ),
+    "bottleneck": (
+        Bottleneck(2, 2),
+        (
+            13.97047,
+            [0.42926, 0.31815, 0.0246, 0, 0.24326, 0.378, 0.17096, 0.01035],
+            [0.51651, 0.1215, 0, 0.22823, 0.50659, 0.27955, 0, 0.10381],
+        ),
+        (
+            4.0131,
+            [0.1853, 0.14927, 0.00201, 0, 0.06084, 0.14426, 0.08632, 0.01706],
+            [0.17568, 0.033, 0, 0.05004, 0.12368, 0.06185, 0, 0.059],
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_a_block_of_stride_two_is_torchvisions(name):
+    block, train, evaluation = TORCHVISION[name]
+    x = cosine_image(2, 6, 6, 4)
+    variables = filled(jax.eval_shape(functools.partial(block.init, train=False), KEY, x))
+    variables["batch_stats"] = jax.tree.map(lambda x: jnp.zeros(x.shape), variables["batch_stats"])
+    for norm in variables["batch_stats"].values():
+        norm["var"] = jnp.ones_like(norm["var"])
+    run = jax.jit(functools.partial(block.apply, mutable=["batch_stats"]), static_argnames="train")
+    for mode, (total, one, other) in ((True, train), (False, evaluation)):
+        y, variables["batch_stats"] = _with_stats(run(variables, x, train=mode))
+        assert float(y.sum()) == pytest.approx(total, abs=2e-4)
+        np.testing.assert_allclose([y[0, 1, 2], y[1, 2, 0]], [one, other], atol=2e-5)
+
+
+def _with_stats(result):
+    y, updated = result
+    return y, updated["batch_stats"]
+
+
+def test_the_stem_is_torchvisions():
+    x = cosine_image(1, 12, 12, 3)
+    variables = filled(Stem(2).init(KEY, x, False))
+    y, _ = Stem(2).apply(variables, x, True, mutable=["batch_stats"])
+    assert y.shape == (1, 3, 3, 2)
+    assert float(y.sum()) == pytest.approx(9.16478, abs=1e-4)
+    np.testing.assert_allclose(y[0, 0], [[0.48725, 0.3516], [0.48725, 0.37074], [0.39211, 0.44807]], atol=2e-5)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """(images, variables) of a ResNet of four blocks."""
+    images = jax.random.normal(KEY, (4, 32, 32, 3))
+    return images, jax.jit(functools.partial(TINY.init, train=False))(KEY, images)
+
+
+@functools.partial(jax.jit, static_argnames=("train", "frozen", "name"))
+def run_tiny(variables, images, train=False, frozen=(), name=None):
+    at = {name: lambda x: 2 * x + 1} if name else None
+    return TINY.apply(variables, images, train=train, frozen=frozen, at=at, mutable=["batch_stats"])
+
+
+def test_at_changes_its_map_and_the_later_ones_only(tiny):
+    images, variables = tiny
+    plain, _ = run_tiny(variables, images)
+    changed, _ = run_tiny(variables, images, name="stage2")
+    np.testing.assert_allclose(changed["stage2"], 2 * plain["stage2"] + 1, rtol=1e-5)
+    same = [np.allclose(changed[name], plain[name], rtol=1e-5, atol=1e-6) for name in STAGES]
+    assert same == [True, True, False, False, False]
+
+
+def test_frozen_stages_use_and_keep_their_running_statistics(tiny):
+    images, variables = tiny
+    evaluated, _ = run_tiny(variables, images)
+    trained, _ = run_tiny(variables, images, train=True)
+    maps, updated = run_tiny(variables, images, train=True, frozen=("stem", "stage1"))
+    for name in ("stem", "stage1"):
+        np.testing.assert_allclose(maps[name], evaluated[name], rtol=1e-5, atol=1e-6)
+        assert not np.allclose(maps[name], trained[name], rtol=1e-2)
+    for name in STAGES:
+        before, after = variables["batch_stats"][name], updated["batch_stats"][name]
+        kept = [bool((x == y).all()) for x, y in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True)]
+        assert kept == [name in ("stem", "stage1")] * len(kept)
+
+
+def test_nothing_is_updated_in_evaluation(tiny):
+    images, variables = tiny
+    _, updated = run_tiny(variables, images)
+    jax.tree.map(np.testing.assert_array_equal, updated["batch_stats"], variables["batch_stats"])
+
+
+def test_the_pool_of_the_stem_has_torchs_windows():
+    x = jnp.arange(64.0).reshape(1, 8, 8, 1)
+    assert max_pool(x, 3, 2, 1)[0, :, :, 0].tolist() == [
+        [9, 11, 13, 15],
+        [25, 27, 29, 31],
+        [41, 43, 45, 47],
+        [57, 59, 61, 63],
+    ]
