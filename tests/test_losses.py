@@ -25,7 +25,15 @@ ALL = np.ones(4, np.float32)
 REDUCTIONS = ("torch_weighted_mean", "batch_mean", "sum")
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 5.0)
 SATURATED = np.array(
-    [[1e4, -1e4, 0], [-1e4, -1e4, 1e4], [1e4, 1e4, -1e4], [1e4, 1e4, 1e4], [0, 0, 0], [-1e4, -1e4, -1e4], [1e4, 9999, 0]],
+    [
+        [1e4, -1e4, 0],
+        [-1e4, -1e4, 1e4],
+        [1e4, 1e4, -1e4],
+        [1e4, 1e4, 1e4],
+        [0, 0, 0],
+        [-1e4, -1e4, -1e4],
+        [1e4, 9999, 0],
+    ],
     np.float32,
 )
 

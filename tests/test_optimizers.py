@@ -59,7 +59,13 @@ TORCH = {
     ),
     "nesterov and decay": (
         functools.partial(trajectory, "sgd", momentum=0.9, nesterov=True, weight_decay=0.2),
-        [[0.772, -1.734], [0.534884, -1.371928], [0.3232124, -0.9526836], [0.1477778, -0.5195908], [0.0061037, -0.113219]],
+        [
+            [0.772, -1.734],
+            [0.534884, -1.371928],
+            [0.3232124, -0.9526836],
+            [0.1477778, -0.5195908],
+            [0.0061037, -0.113219],
+        ],
     ),
     "adam": (
         functools.partial(trajectory, "adam"),
@@ -67,11 +73,23 @@ TORCH = {
     ),
     "adam and decay": (
         functools.partial(trajectory, "adam", weight_decay=0.2),
-        [[0.9, -1.9], [0.8010289, -1.8000401], [0.7041618, -1.7001506], [0.6108595, -1.6003683], [0.5229891, -1.5007411]],
+        [
+            [0.9, -1.9],
+            [0.8010289, -1.8000401],
+            [0.7041618, -1.7001506],
+            [0.6108595, -1.6003683],
+            [0.5229891, -1.5007411],
+        ],
     ),
     "adamw": (
         functools.partial(trajectory, "adamw", weight_decay=0.2),
-        [[0.88, -1.86], [0.7637947, -1.7228578], [0.652826, -1.5885603], [0.5490633, -1.4571068], [0.4549192, -1.3285191]],
+        [
+            [0.88, -1.86],
+            [0.7637947, -1.7228578],
+            [0.652826, -1.5885603],
+            [0.5490633, -1.4571068],
+            [0.4549192, -1.3285191],
+        ],
     ),
     "clipped": (
         functools.partial(trajectory, "sgd", clip_norm=0.5),
@@ -101,7 +119,13 @@ TORCH = {
             learning_rate_multipliers=(("stem", 0.1), (".*", 1.0)),
             weight_decay_multipliers=(("stem", 0.0), (".*", 1.0)),
         ),
-        [[0.99, -1.86], [0.9799864, -1.7234023], [0.9699505, -1.5906649], [0.9598841, -1.4623491], [0.9497802, -1.3391306]],
+        [
+            [0.99, -1.86],
+            [0.9799864, -1.7234023],
+            [0.9699505, -1.5906649],
+            [0.9598841, -1.4623491],
+            [0.9497802, -1.3391306],
+        ],
     ),
 }
 
@@ -141,7 +165,9 @@ def test_factors_come_from_the_first_row_that_matches(rows, expected):
 
 
 def test_a_stage_is_a_whole_part_of_the_path():
-    factors = parameter_factors("rates", [("stem", 0.1), (".*", 1.0)], ["net/stem/kernel", "net/stemlike/kernel"], STAGES)
+    factors = parameter_factors(
+        "rates", [("stem", 0.1), (".*", 1.0)], ["net/stem/kernel", "net/stemlike/kernel"], STAGES
+    )
     assert factors == {"net/stem/kernel": 0.1, "net/stemlike/kernel": 1.0}
 
 

@@ -74,9 +74,15 @@ def test_conv_is_xlas_with_symmetric_padding(kernel, stride, use_bias):
     if use_bias:
         params["bias"] = jnp.arange(5.0)
     expected = jax.lax.conv_general_dilated(
-        x, params["kernel"], (stride, stride), [(kernel // 2, kernel // 2)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        params["kernel"],
+        (stride, stride),
+        [(kernel // 2, kernel // 2)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
-    np.testing.assert_allclose(layer.apply({"params": params}, x), expected + params.get("bias", 0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        layer.apply({"params": params}, x), expected + params.get("bias", 0), rtol=1e-4, atol=1e-5
+    )
 
 
 def scattered(x, kernel, bias, stride, padding):
@@ -111,7 +117,9 @@ def test_transposed_convolution_is_pytorchs(shape):
     side, total, corner, second, centre = TORCH_TRANSPOSED[shape]
     assert y.shape == (1, side, side, 3)
     assert y.sum(dtype=np.float64) == pytest.approx(total, abs=1e-3)
-    np.testing.assert_allclose([y[0, 0, 0], y[0, -1, 1], y[0, side // 2, side // 2]], [corner, second, centre], atol=1e-5)
+    np.testing.assert_allclose(
+        [y[0, 0, 0], y[0, -1, 1], y[0, side // 2, side // 2]], [corner, second, centre], atol=1e-5
+    )
     np.testing.assert_allclose(y, scattered(x, kernel, bias, stride, padding), atol=1e-5)
 
 
