@@ -56,6 +56,7 @@ def warp(images: Array, matrices: Array, size: Size, fill: float = 0.0) -> Array
     return (upper * (1 - down) + lower * down) * cover + fill * (1 - cover)
 
 
+@functools.partial(jax.jit, static_argnames="size")
 def resize(images: Array, size: Size) -> Array:
     """The whole picture at another size, antialiased as Pillow's BILINEAR is, and equal to it within its rounding.
 
@@ -229,11 +230,11 @@ def _resize_axis(images: Array, axis: int, length: int) -> Array:
     taken = np.floor(centre - support + 0.5) + np.arange(math.ceil(2 * support))[:, None]
     weight = np.maximum(0, 1 - np.abs(taken + 0.5 - centre) / support) * ((taken >= 0) & (taken < stored))
     index = jnp.asarray(np.clip(taken, 0, stored - 1), jnp.int32)
-    weight = jnp.asarray(weight / weight.sum(0), jnp.float32)
+    share = jnp.asarray(weight / weight.sum(0), jnp.float32)
     along = (-1,) + (1,) * (images.ndim - axis - 1)
 
     def add(tap: Array, total: Array) -> Array:
-        return total + images.take(index[tap], axis, mode="clip").astype(jnp.float32) * weight[tap].reshape(along)
+        return total + images.take(index[tap], axis, mode="clip").astype(jnp.float32) * share[tap].reshape(along)
 
     # A loop, because XLA on CPU would otherwise compute this axis anew for every tap of whatever reads it.
     shape = (*images.shape[:axis], length, *images.shape[axis + 1 :])
@@ -246,11 +247,11 @@ def _matrix(*entries: Array | float) -> Array:
     return jnp.stack(columns, -1).reshape(*columns[0].shape, 2, 3)
 
 
-def _cos_sin(degrees: Array) -> tuple[Array, ...]:
+def _cos_sin(degrees: Array) -> tuple[Array, Array]:
     """Cosine and sine of angles in degrees, exactly 0 and +-1 at multiples of 90."""
     quarter = jnp.round(degrees / 90)
     rest = jnp.deg2rad(degrees - 90 * quarter)
     cos, sin = jnp.cos(rest), jnp.sin(rest)
     turn = quarter.astype(jnp.int32)
-    turned = [(cos, sin), (-sin, cos), (-cos, -sin), (sin, -cos)]
-    return tuple(jnp.choose(turn, choices, mode="wrap") for choices in zip(*turned, strict=True))
+    odd, sign = turn % 2 == 1, 1 - 2 * (turn // 2 % 2)
+    return sign * jnp.where(odd, -sin, cos), sign * jnp.where(odd, cos, sin)

@@ -5,7 +5,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from skinjax.errors import UserError
 from skinjax.models.layers import BatchNorm, ConvTranspose, relu
 
 Array = jax.Array
@@ -32,8 +31,6 @@ class Decoder(nn.Module):
         x = ConvTranspose(self.channels, *first, dtype=self.dtype, name="deconv1")(features)
         x = relu(BatchNorm(dtype=self.dtype, name="norm1")(x, use_running_average=not train))
         x = ConvTranspose(3, *second, dtype=self.dtype, name="deconv2")(x)
-        if x.shape[1] < 1 or x.shape[2] < 1:
-            raise UserError(f"the decoder's kernels {self.kernels} and paddings {self.paddings} leave an empty image")
         if x.shape[1:3] == self.size:
             return x
         return jax.image.resize(x, (x.shape[0], *self.size, 3), "bilinear")

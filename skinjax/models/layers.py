@@ -10,6 +10,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from skinjax.errors import UserError
+
 Array = jax.Array
 Initializer = Callable[..., Array]
 
@@ -122,6 +124,11 @@ class ConvTranspose(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         k = self.kernel
+        if (min(x.shape[1:3]) - 1) * self.stride - 2 * self.padding + k < 1:
+            raise UserError(
+                f"a deconvolution of kernel {k}, stride {self.stride} and padding {self.padding} leaves nothing of a map"
+                f" of {x.shape[1]}x{x.shape[2]}; lower the padding"
+            )
         fan = self.features * k * k
         init = nn.initializers.normal((2 / fan) ** 0.5)
         kernel = self.param("kernel", init, (k, k, x.shape[-1], self.features), jnp.float32)

@@ -84,8 +84,8 @@ def make_train_step(
         report = {
             "loss": sum(values.values()),
             **values,
-            "gradient_norm": optax.global_norm(gradients),
-            "state_norm": optax.global_norm((params, stats)),
+            "gradient_norm": optax.tree.norm(gradients),
+            "state_norm": optax.tree.norm((params, stats)),
         }
         return TrainState(state.step + 1, state.seed, variables, optimizer_state, ema), report
 

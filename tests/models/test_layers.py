@@ -8,7 +8,7 @@ import pytest
 from skinjax.models.heads import LinearHead
 from skinjax.models.layers import BatchNorm, Conv, ConvTranspose, batch_statistics, max_pool, relu
 
-KEY = jax.random.key(0)
+KEY = jax.random.key(0, impl="rbg")  # compiles faster than threefry
 
 # torch.nn.BatchNorm2d(2), weight (2, .5), bias (-1, 1), one training pass and one evaluation pass in float64.
 IMAGE = np.array([[[[1, 0], [2, -1]], [[3, 5], [6, 4]]]], np.float32)
@@ -130,8 +130,6 @@ def test_transposed_convolution_of_other_shapes_is_its_definition(shape):
     layer = ConvTranspose(2, k, stride, padding)
     params = layer.init(KEY, x)["params"]
     expected = scattered(x, params["kernel"], params["bias"], stride, padding)
-    if k < stride:  # PyTorch's output ends with the last stamp
-        assert expected.shape[1] == (3 - 1) * stride + k
     np.testing.assert_allclose(layer.apply({"params": params}, x), expected, atol=1e-5)
 
 

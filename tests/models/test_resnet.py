@@ -12,11 +12,11 @@ from skinjax.errors import UserError
 from skinjax.models import BACKBONES, make_backbone
 from skinjax.models.heads import LinearHead
 from skinjax.models.layers import max_pool
-from skinjax.models.resnet import BasicBlock, Bottleneck, ResNet, Stem
+from skinjax.models.resnet import BasicBlock, Bottleneck, Stem
 
 KEY = jax.random.key(0)
 STAGES = ("stem", "stage1", "stage2", "stage3", "features")
-TINY = ResNet(BasicBlock, (1, 1, 1, 1), 4)
+TINY = make_backbone("resnet_tiny")
 
 
 def shapes(module, size, batch=2):
@@ -51,8 +51,7 @@ def test_stages_name_maps_and_parameters(name):
     backbone = make_backbone(name)
     assert backbone.stages == STAGES
     variables, maps = shapes(backbone, 64)
-    assert tuple(maps) == STAGES
-    assert [x.shape[1] for x in maps.values()] == [16, 16, 8, 4, 2]
+    assert {name: x.shape[1] for name, x in maps.items()} == dict(zip(STAGES, (16, 16, 8, 4, 2), strict=True))
     assert set(variables["params"]) == set(variables["batch_stats"]) == set(STAGES)
 
 
@@ -67,14 +66,18 @@ def test_unknown_backbone_is_named():
         make_backbone("resnet51")
 
 
-def filled(variables):
-    """Parameters that another framework can write down: sines, shifted by the place in the sorted list of paths."""
+def filled(module, *arguments, **keywords):
+    """Variables that another framework can write down: sines, shifted by the place in the sorted list of paths."""
+    variables = jax.eval_shape(lambda: module.init(KEY, *arguments, **keywords))
     flat = flax.traverse_util.flatten_dict(variables["params"], sep="/")
     sines = {
         path: 0.3 * np.sin(np.arange(flat[path].size) * 0.7 + number).reshape(flat[path].shape).astype(np.float32)
         for number, path in enumerate(sorted(flat))
     }
-    return {**variables, "params": flax.traverse_util.unflatten_dict(sines, sep="/")}
+    stats = jax.tree.map_with_path(
+        lambda path, x: np.full(x.shape, path[-1].key == "var", np.float32), variables["batch_stats"]
+    )
+    return {"params": flax.traverse_util.unflatten_dict(sines, sep="/"), "batch_stats": stats}
 
 
 def cosine_image(*shape):
@@ -109,26 +112,19 @@ TORCHVISION = {
 def test_a_block_of_stride_two_is_torchvisions(name):
     block, train, evaluation = TORCHVISION[name]
     x = cosine_image(2, 6, 6, 4)
-    variables = filled(jax.eval_shape(functools.partial(block.init, train=False), KEY, x))
-    variables["batch_stats"] = jax.tree.map(lambda x: jnp.zeros(x.shape), variables["batch_stats"])
-    for norm in variables["batch_stats"].values():
-        norm["var"] = jnp.ones_like(norm["var"])
+    variables = filled(block, x, train=False)
     run = jax.jit(functools.partial(block.apply, mutable=["batch_stats"]), static_argnames="train")
     for mode, (total, one, other) in ((True, train), (False, evaluation)):
-        y, variables["batch_stats"] = _with_stats(run(variables, x, train=mode))
+        y, updated = run(variables, x, train=mode)
+        variables = {**variables, **updated}
         assert float(y.sum()) == pytest.approx(total, abs=2e-4)
         np.testing.assert_allclose([y[0, 1, 2], y[1, 2, 0]], [one, other], atol=2e-5)
 
 
-def _with_stats(result):
-    y, updated = result
-    return y, updated["batch_stats"]
-
-
 def test_the_stem_is_torchvisions():
     x = cosine_image(1, 12, 12, 3)
-    variables = filled(Stem(2).init(KEY, x, False))
-    y, _ = Stem(2).apply(variables, x, True, mutable=["batch_stats"])
+    run = jax.jit(functools.partial(Stem(2).apply, train=True, mutable=["batch_stats"]))
+    y, _ = run(filled(Stem(2), x, train=False), x)
     assert y.shape == (1, 3, 3, 2)
     assert float(y.sum()) == pytest.approx(9.16478, abs=1e-4)
     np.testing.assert_allclose(y[0, 0], [[0.48725, 0.3516], [0.48725, 0.37074], [0.39211, 0.44807]], atol=2e-5)
@@ -136,9 +132,9 @@ def test_the_stem_is_torchvisions():
 
 @pytest.fixture(scope="module")
 def tiny():
-    """(images, variables) of a ResNet of four blocks."""
-    images = jax.random.normal(KEY, (4, 32, 32, 3))
-    return images, jax.jit(functools.partial(TINY.init, train=False))(KEY, images)
+    """(images, variables) of the smallest network."""
+    images = cosine_image(4, 32, 32, 3)
+    return images, filled(TINY, images, train=False)
 
 
 @functools.partial(jax.jit, static_argnames=("train", "frozen", "name"))

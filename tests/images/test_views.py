@@ -1,0 +1,119 @@
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from skinjax.errors import UserError
+from skinjax.images import views
+from skinjax.images.colour import NORMALISATIONS
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (7, 44, 52, 3), dtype=np.uint8)
+KEYS = views.example_keys(jax.random.key(3), jnp.arange(7))
+SIZE = (28, 36)
+
+
+@pytest.mark.parametrize("name", sorted(views.VIEWS))
+def test_a_picture_is_augmented_the_same_in_any_batch(name):
+    show = jax.jit(views.train_view(views.VIEWS[name], SIZE, "imagenet"))
+    together = np.asarray(show(KEYS, IMAGES))
+    assert together.shape == (7, *SIZE, 3)
+    assert together.dtype == np.float32
+    assert np.isfinite(together).all()
+    np.testing.assert_array_equal(show(KEYS[2:5], IMAGES[2:5]), together[2:5])
+
+
+def test_keys_belong_to_positions():
+    key = jax.random.key(3)
+    np.testing.assert_array_equal(
+        jax.random.key_data(views.example_keys(key, jnp.array([5, 2]))), jax.random.key_data(KEYS[jnp.array([5, 2])])
+    )
+    assert len(np.unique(jax.random.key_data(KEYS), axis=0)) == 7
+
+
+def test_plain_is_a_flipped_slice():
+    show = views.train_view(views.VIEWS["plain"], SIZE, "unit")
+    for picture, shown in zip(IMAGES, np.asarray(show(KEYS, IMAGES)), strict=True):
+        bytes_shown = np.round(shown * 255).astype(np.uint8)
+        windows = [
+            flipped[top : top + SIZE[0], left : left + SIZE[1]]
+            for flipped in (picture, picture[::-1], picture[:, ::-1], picture[::-1, ::-1])
+            for top in range(17)
+            for left in range(17)
+        ]
+        assert any(np.array_equal(bytes_shown, window) for window in windows)
+
+
+def test_the_view_none_is_the_evaluation_view_squash():
+    trained = views.train_view(views.VIEWS["none"], SIZE, "imagenet")(KEYS, IMAGES)
+    np.testing.assert_array_equal(trained, views.evaluation_view("squash", SIZE, "imagenet")(IMAGES))
+
+
+def test_downsampling_flips_the_squashed_picture():
+    shown = np.asarray(views.train_view(views.View((views.Flips(1.0, 0.0),)), SIZE, "unit")(KEYS, IMAGES))
+    squashed = np.asarray(views.evaluation_view("squash", SIZE, "unit")(IMAGES))
+    np.testing.assert_array_equal(shown, squashed[:, :, ::-1])
+
+
+def test_colour_does_not_depend_on_the_geometry():
+    jitter = views.ColourJitter(brightness=0.4)
+    white = np.full((7, 44, 52, 3), 128, np.uint8)
+    still = views.train_view(views.View((), None, jitter), SIZE, "unit")(KEYS, white)
+    moved = views.train_view(views.View((views.Flips(),), views.RandomCrop(), jitter), SIZE, "unit")(KEYS, white)
+    np.testing.assert_array_equal(still, moved)
+    assert len(np.unique(np.asarray(still)[:, 0, 0, 0])) == 7
+
+
+def test_squash_shows_the_whole_picture():
+    mean, std = NORMALISATIONS["imagenet"]
+    pillow = np.stack(
+        [np.asarray(Image.fromarray(image).resize((36, 28), Image.Resampling.BILINEAR)) for image in IMAGES]
+    )
+    shown = views.evaluation_view("squash", SIZE, "imagenet")(IMAGES)
+    np.testing.assert_allclose(np.asarray(shown) * std + mean, pillow / 255, atol=1.01 / 255)
+
+
+def test_centre_crop_shows_the_middle():
+    shown = views.evaluation_view("centre_crop", SIZE, "unit")(IMAGES)
+    np.testing.assert_allclose(shown, IMAGES[:, 8:36, 8:44] / 255, atol=1e-7)
+    cut = views.evaluation_view("centre_crop", (14, 18), "unit", crop=SIZE)(IMAGES)
+    middle = np.ascontiguousarray(IMAGES[:, 8:36, 8:44])
+    np.testing.assert_array_equal(cut, views.evaluation_view("squash", (14, 18), "unit")(middle))
+
+
+def test_mistakes_name_what_is_known():
+    with pytest.raises(UserError, match="known: half, imagenet, skin7, unit"):
+        views.train_view(views.VIEWS["plain"], SIZE, "imagnet")
+    with pytest.raises(UserError, match="known: centre_crop, squash"):
+        views.evaluation_view("center", SIZE, "unit")
+    with pytest.raises(UserError, match=r"64x64 .* stored at 44x52"):
+        views.train_view(views.VIEWS["plain"], (64, 64), "unit")(KEYS, IMAGES)
+
+
+ON_FOUR_DEVICES = """
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from skinjax.images import views
+
+images = np.random.default_rng(0).integers(0, 256, (8, 20, 22, 3), dtype=np.uint8)
+keys = views.example_keys(jax.random.key(0), jnp.arange(8))
+show = jax.jit(views.train_view(views.VIEWS["skin7_group"], (12, 12), "imagenet"))
+spread = NamedSharding(jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,)), PartitionSpec("data"))
+sharded = jax.device_put((keys, images), spread)
+program = show.lower(*sharded).compile().as_text()
+assert not [word for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute") if word in program]
+assert show(*sharded).sharding.is_equivalent_to(spread, 4)
+np.testing.assert_array_equal(show(*sharded), show(keys, images))
+"""
+
+
+def test_on_four_devices_each_keeps_its_pictures():
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    result = subprocess.run(
+        [sys.executable, "-c", ON_FOUR_DEVICES], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr[-2000:]

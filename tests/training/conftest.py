@@ -1,0 +1,217 @@
+"""A data set, a network and a trainer, all real and as small as they get, shared by the tests of this folder."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from skinjax.data.dataset import Dataset, open_dataset
+from skinjax.data.pipeline import StoredSize, held_out_batches, training_batches
+from skinjax.data.sampling import evaluation_batches, natural
+from skinjax.images.views import VIEWS, evaluation_view, train_view
+from skinjax.losses import ClassificationLoss
+from skinjax.methods.classifier import Classifier
+from skinjax.models.heads import LinearHead
+from skinjax.models.layers import BatchNorm, Conv, relu
+from skinjax.optimizers import make_optimizer
+from skinjax.parallel import make_mesh
+from skinjax.training.checkpoints import Checkpoints
+from skinjax.training.inference import make_evaluation_step, predict
+from skinjax.training.logs import MetricsLog
+from skinjax.training.loop import LoopSettings, Trainer
+from skinjax.training.phases import Phase
+
+SIZE, INPUT, BATCH = StoredSize(32, 40), (32, 32), 8
+TRAINING, VALIDATION = np.arange(48), np.arange(48, 60)
+
+
+class Stage(nn.Module):
+    """Convolution, batch normalisation, ReLU."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        x = Conv(self.width, 3, 4, name="conv")(x)
+        return relu(BatchNorm(name="norm")(x, use_running_average=not train))
+
+
+class TwoStages(nn.Module):
+    """The smallest backbone with stages to freeze and running statistics to keep."""
+
+    stages: ClassVar[tuple[str, ...]] = ("stem", "features")
+
+    @nn.compact
+    def __call__(self, x, *, train: bool, at=None, frozen: tuple[str, ...] = ()):
+        maps = {}
+        for name in self.stages:
+            maps[name] = x = Stage(4, name=name)(x, train and name not in frozen)
+        return maps
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """60 synthetic photographs of 40x32 pixels."""
+    arguments = {"images": 60, "height": 32, "width": 40}
+    return open_dataset("synthetic", arguments, tmp_path_factory.mktemp("data"), say=lambda text: None)
+
+
+@pytest.fixture(scope="session")
+def mesh() -> jax.sharding.Mesh:
+    return make_mesh()
+
+
+@pytest.fixture(scope="session")
+def classifier(photographs: Dataset) -> Classifier:
+    return Classifier(
+        classes=photographs.classes,
+        backbone=TwoStages(),
+        head=LinearHead(len(photographs.classes)),
+        train_view=train_view(VIEWS["plain"], INPUT, "imagenet"),
+        evaluation_view=evaluation_view("squash", INPUT, "imagenet"),
+        loss_function=ClassificationLoss(),
+    )
+
+
+@pytest.fixture(scope="session")
+def evaluation_step(classifier: Classifier, mesh: jax.sharding.Mesh):
+    return make_evaluation_step(classifier, mesh)
+
+
+@pytest.fixture(scope="session")
+def phase(photographs: Dataset) -> Callable[..., Phase]:
+    """A phase over the first 48 photographs."""
+
+    def make(name: str, steps: int, rate: Any = 0.1, **fields) -> Phase:
+        sampler = natural(TRAINING, photographs.columns["label"][TRAINING], BATCH, seed=len(name))
+        return Phase(name, steps, sampler, rate if callable(rate) else lambda step: rate, **fields)
+
+    return make
+
+
+@dataclasses.dataclass
+class Run:
+    """A folder with a trainer, which can be started again and again."""
+
+    folder: Path
+    phases: list[Phase]
+    settings: LoopSettings
+    photographs: Dataset
+    classifier: Classifier
+    evaluation_step: Any
+    mesh: jax.sharding.Mesh
+    keep: int = 2
+    stop: Callable[[], bool] = lambda: False  # noqa: E731 (a field)
+    batches: Callable = lambda batches, phase, start: batches  # noqa: E731
+    validation: Callable[[Mapping[str, Any]], dict[str, float]] | None = None
+
+    def __post_init__(self):
+        self.said: list[str] = []
+        self.folder.mkdir(exist_ok=True)
+        self.trainer = Trainer(
+            method=self.classifier,
+            mesh=self.mesh,
+            settings=self.settings,
+            checkpoints=Checkpoints(self.folder / "checkpoints", self.keep, say=self.said.append),
+            make_optimizer=self._optimizer,
+            batches=self._batches,
+            validate=self.validation or self._validate,
+            open_log=lambda step: MetricsLog(self.folder, step, tensorboard=False),
+            should_stop=self.stop,
+            say=self.said.append,
+        )
+
+    def fit(self):
+        """(state, history) on the host, where no later step can reach them."""
+        try:
+            state, history = self.trainer.fit(self.phases, self.init)
+            return jax.tree.map(np.array, state), history
+        finally:
+            self.trainer.checkpoints.close()
+
+    def init(self, seed: jax.Array):
+        variables = self.classifier.init(jax.random.key(seed), {"image": jnp.zeros((1, 32, 40, 3), jnp.uint8)})
+        constants = self.classifier.constants(np.ones(len(self.photographs.classes)))
+        return {**variables, "constants": jax.tree.map(jnp.asarray, constants)}
+
+    def steps(self) -> list[int]:
+        return self.trainer.checkpoints.steps()
+
+    def restored(self, step: int):
+        """The state of a checkpoint."""
+        state = self.trainer.restore(self.phases, self.init, self.trainer.checkpoints.sealed(step))
+        return jax.tree.map(np.array, state)
+
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl, without the speed of this machine."""
+        lines = [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
+        return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
+
+    def _optimizer(self, phase: Phase, paths) -> optax.GradientTransformation:
+        return make_optimizer("adam", phase.learning_rate, paths, self.classifier.stages())
+
+    def _batches(self, phase: Phase, start: int):
+        batches = training_batches(
+            self.photographs, phase.sampler, SIZE, start=start, stop=phase.steps, threads=1
+        )
+        return self.batches(batches, phase, start)
+
+    def _validate(self, variables) -> dict[str, float]:
+        batches = held_out_batches(
+            self.photographs, VALIDATION, evaluation_batches(len(VALIDATION), BATCH), SIZE, threads=0
+        )
+        predictions, terms = predict(
+            self.evaluation_step,
+            variables,
+            batches,
+            self.photographs,
+            VALIDATION,
+            split="validation",
+            protocol={},
+            mesh=self.mesh,
+            check=self.trainer.check_interrupted,
+        )
+        return {"accuracy": float(np.mean(predictions.predicted == predictions.labels)), **terms}
+
+
+@pytest.fixture
+def run(tmp_path: Path, photographs, classifier, evaluation_step, mesh, phase) -> Callable[..., Run]:
+    """A run of two phases of three and four steps (the head alone, then everything), in a folder of its own."""
+
+    def make(name: str = "run", phases: list[Phase] | None = None, **fields) -> Run:
+        both = [phase("head", 3, frozen=("stem", "features")), phase("all", 4)]
+        names = {field.name for field in dataclasses.fields(LoopSettings)}
+        settings = {"seed": 5, "batch": BATCH, "metric": "accuracy", "log_every": 2} | {
+            name: fields.pop(name) for name in list(fields) if name in names
+        }
+        return Run(
+            tmp_path / name,
+            phases or both,
+            LoopSettings(**settings),
+            photographs,
+            classifier,
+            evaluation_step,
+            mesh,
+            **fields,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def assert_identical() -> Callable[[Any, Any], None]:
+    """Two trees have the same structure and the same bits."""
+
+    def check(found: Any, expected: Any) -> None:
+        assert jax.tree.structure(found) == jax.tree.structure(expected)
+        jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+    return check
