@@ -32,8 +32,8 @@ def demo(name, variant):
     config.views.size = (96, 96)
     config.model.backbone = "resnet_narrow"
     config.sampler = "balanced_batches"
-    config.optimizer.learning_rate = 0.05
-    config.phases.train = phase(20.0) | {"schedule": "cosine", "warmup": 1.0}
+    config.optimizer.update(name="adam", learning_rate=2e-3)
+    config.phases.train = phase(16.0) | {"schedule": "cosine", "warmup": 1.0}
     config.evaluations.every = 4.0
     config.checkpoints.every = 4.0
     return config

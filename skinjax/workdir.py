@@ -35,7 +35,7 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
     """Make `workdir` this config's, or refuse; hold it against other processes for as long as the context lasts."""
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        _refuse_foreign(workdir, config)
+        _refuse_foreign(workdir)
         with open(workdir / ".lock", "w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,7 +45,7 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
                 ) from None
             for leftover in workdir.glob(".*.tmp"):
                 leftover.unlink(missing_ok=True)
-            _refuse_foreign(workdir, config)  # again: another process may have claimed it until just now
+            _refuse_other_config(workdir, config)
             write_atomically(workdir / CONFIG_FILE, json.dumps(config, indent=2))
             yield
     except OSError as error:
@@ -55,15 +55,22 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
         ) from error
 
 
-def _refuse_foreign(workdir: Path, config: Mapping[str, Any]) -> None:
+def _refuse_foreign(workdir: Path) -> None:
+    found = sorted(entry.name for entry in workdir.iterdir() if entry.name != ".lock" and not _unfinished(entry))
+    if found and CONFIG_FILE not in found:
+        raise UserError(
+            f"{workdir} is not empty ({found[0]} is in it) and holds no run of skinjax: choose another workdir"
+        )
+
+
+def _unfinished(path: Path) -> bool:
+    """Whether it was being written when a run was killed."""
+    return path.name.startswith(".") and path.suffix == ".tmp"
+
+
+def _refuse_other_config(workdir: Path, config: Mapping[str, Any]) -> None:
     path = workdir / CONFIG_FILE
     if not path.exists():
-        found = [entry.name for entry in workdir.iterdir() if entry.name != ".lock" and not entry.name.endswith(".tmp")]
-        if found:
-            raise UserError(
-                f"{workdir} is not empty ({sorted(found)[0]} is in it) and holds no run of skinjax: "
-                "choose another workdir"
-            )
         return
     try:
         theirs = flatten(identity(json.loads(path.read_text())))

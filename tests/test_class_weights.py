@@ -59,7 +59,7 @@ def test_empty_classes_are_named():
 
 
 def test_unknown_formula_is_named():
-    with pytest.raises(UserError, match="unknown class weight formula 'balance'.*did you mean 'balanced'"):
+    with pytest.raises(UserError, match=r"unknown class weight formula 'balance'.*did you mean 'balanced'"):
         class_weights("balance", HAM, CLASSES)
 
 

@@ -1,4 +1,4 @@
-"""Losses against PyTorch's numbers, a naive float64 focal loss, and what masks, shards and saturation must not change."""
+"""Losses against PyTorch's numbers and a naive focal loss; what masks, shards and saturation must not change."""
 
 import functools
 import itertools
@@ -340,5 +340,5 @@ def test_wrong_settings_are_named(arguments, message):
 
 
 def test_wrong_norm_is_named():
-    with pytest.raises(UserError, match="unknown reconstruction norm 'l3'.*l1, l2"):
+    with pytest.raises(UserError, match=r"unknown reconstruction norm 'l3'.*l1, l2"):
         reconstruction(REBUILT, IMAGES, HARD, ALL, "l3")

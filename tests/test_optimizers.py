@@ -193,5 +193,5 @@ def test_make_optimizer_checks_both_tables_even_where_they_do_nothing(table):
 
 
 def test_unknown_optimiser_is_named():
-    with pytest.raises(UserError, match="unknown optimiser 'adamw2'.*did you mean 'adamw'"):
+    with pytest.raises(UserError, match=r"unknown optimiser 'adamw2'.*did you mean 'adamw'"):
         make_optimizer("adamw2", lambda step: 0.1, PATHS, STAGES)

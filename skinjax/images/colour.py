@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from skinjax.images.geometry import per_example_uniform
+from skinjax.images.geometry import between, per_example_uniform, product
 
 
 class Normalisation(NamedTuple):
@@ -54,10 +54,6 @@ def colour_jitter(
     """
     draw = per_example_uniform(keys, 4)
 
-    def factor(column: int, strength: float) -> Array:
-        low = max(0.0, 1 - strength)
-        return low + draw[:, column] * (1 + strength - low)
-
     images = images.astype(jnp.float32)
     operations: list[tuple[float, Callable[[Array, Array], Array]]] = [
         (brightness, scale_brightness),
@@ -66,8 +62,8 @@ def colour_jitter(
     ]
     for column, (strength, operation) in enumerate(operations):
         if strength:
-            images = operation(images, factor(column, strength))
-    return shift_hue(images, hue * (2 * draw[:, 3] - 1)) if hue else images
+            images = operation(images, between(draw[:, column], max(0.0, 1 - strength), 1 + strength))
+    return shift_hue(images, between(draw[:, 3], -hue, hue)) if hue else images
 
 
 def scale_brightness(images: Array, factors: Array) -> Array:
@@ -99,27 +95,29 @@ def shift_hue(images: Array, shifts: Array) -> Array:
     red, green, blue = images[..., 0], images[..., 1], images[..., 2]
     value = jnp.maximum(jnp.maximum(red, green), blue)
     chroma = value - jnp.minimum(jnp.minimum(red, green), blue)
-    slope = 1 / jnp.where(chroma > 0, chroma, 1)
+    slope = 1 / jnp.maximum(chroma, 1e-6)
+    # Not `value == red`: a compiler may compute red twice with different last bits, and then no channel is the largest.
     sextant = jnp.where(
-        value == red,
-        (green - blue) * slope,
-        jnp.where(value == green, (blue - red) * slope + 2, (red - green) * slope + 4),
+        (red >= green) & (red >= blue),
+        product(green - blue, slope),
+        jnp.where(green >= blue, product(blue - red, slope) + 2, product(red - green, slope) + 4),
     )
-    sextant = sextant + 6 * shifts[:, None, None]
+    sextant = sextant + product(shifts, 6)[:, None, None]
 
     def channel(offset: int) -> Array:
         place = sextant + offset
-        place = place - 6 * jnp.floor(place / 6)
+        place = place - product(jnp.floor(place / 6), 6)
         return value - chroma * jnp.clip(jnp.minimum(place, 4 - place), 0, 1)
 
     return jnp.stack([channel(5), channel(3), channel(1)], -1)
 
 
 def grey(images: Array) -> Array:
-    """Rec. 601 luma: [..., 3] -> [..., 1]."""
-    return 0.299 * images[..., :1] + 0.587 * images[..., 1:2] + 0.114 * images[..., 2:]
+    """Rec. 601 luma, 0.299 red + 0.587 green + 0.114 blue, exact for greys: [..., 3] -> [..., 1]."""
+    red, green, blue = images[..., :1], images[..., 1:2], images[..., 2:]
+    return green + (product(red - green, 0.299) + product(blue - green, 0.114))
 
 
 def _blend(images: Array, other: Array | float, factors: Array) -> Array:
     factors = factors[:, None, None, None]
-    return jnp.clip(factors * images + (1 - factors) * other, 0, 255)
+    return jnp.clip(other + product(images - other, factors), 0, 255)

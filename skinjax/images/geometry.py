@@ -33,27 +33,31 @@ def warp(images: Array, matrices: Array, size: Size, fill: float = 0.0) -> Array
     returns: [batch, h, w, channels] float32, 0..255
     """
     batch, height, width, channels = images.shape
+    m = jnp.broadcast_to(matrices, (batch, 2, 3)).astype(jnp.float32)[..., None]
     x = jnp.arange(size[1], dtype=jnp.float32) + 0.5
-    y = jnp.arange(size[0], dtype=jnp.float32)[:, None] + 0.5
-    m = jnp.broadcast_to(matrices, (batch, 2, 3)).astype(jnp.float32)[..., None, None]
-    u = m[:, 0, 0] * x + m[:, 0, 1] * y + m[:, 0, 2]
-    v = m[:, 1, 0] * x + m[:, 1, 1] * y + m[:, 1, 2]
-    left, across, right = _neighbours(u, width)
-    top, down, below = _neighbours(v, height)
-
     # One gather per image, not one over the flattened batch: a batch sharded over devices then stays where it is.
     pixels = images.reshape(batch, height * width, channels)
-    take = jax.vmap(lambda rows, index: rows.at[index].get(mode="promise_in_bounds"))
-    corner = top * width + left
+    take = jax.vmap(lambda image, index: image.at[index].get(mode="promise_in_bounds"))
 
-    def tap(offset: int) -> Array:
-        return take(pixels, corner + offset).astype(jnp.float32)
+    def output_row(y: Array) -> Array:
+        u = product(m[:, 0, 0], x) + (product(m[:, 0, 1], y) + m[:, 0, 2])
+        v = product(m[:, 1, 0], x) + (product(m[:, 1, 1], y) + m[:, 1, 2])
+        left, right, across = _neighbours(u, width)
+        top, bottom, down = _neighbours(v, height)
 
-    upper = tap(0) * (1 - across) + tap(right) * across
-    lower = tap(below * width) * (1 - across) + tap(below * width + right) * across
-    inside = jnp.minimum(jnp.minimum(u, width - u), jnp.minimum(v, height - v))
-    cover = jnp.clip(1 + 2 * inside, 0, 1)[..., None]
-    return (upper * (1 - down) + lower * down) * cover + fill * (1 - cover)
+        def between_columns(row: Array) -> Array:
+            first, second = (take(pixels, row * width + column).astype(jnp.float32) for column in (left, right))
+            return first + across * (second - first)
+
+        upper = between_columns(top)
+        value = upper + down * (between_columns(bottom) - upper)
+        inside = jnp.minimum(jnp.minimum(u, width - u), jnp.minimum(v, height - v))
+        cover = jnp.clip(1 + 2 * inside, 0, 1)[..., None]
+        return fill + cover * (value - fill)
+
+    # In two halves, because XLA on CPU stores what a loop makes and computes anything else anew for each of its uses.
+    rows = jnp.arange(size[0], dtype=jnp.float32) + 0.5
+    return jnp.moveaxis(jax.lax.map(output_row, rows, batch_size=max(1, size[0] // 2)), 0, 1)
 
 
 @functools.partial(jax.jit, static_argnames="size")
@@ -72,11 +76,10 @@ def compose(*matrices: Array) -> Array:
     matrices: each [..., 2, 3]; returns [..., 2, 3]
     """
     # Written out, because a matrix product may round its operands to bfloat16 or tf32 on accelerators.
-    translation = jnp.array([0, 0, 1], jnp.float32)
     result = matrices[0]
     for then in matrices[1:]:
-        linear = result[..., :, 0:1] * then[..., 0:1, :] + result[..., :, 1:2] * then[..., 1:2, :]
-        result = linear + result * translation
+        linear = product(result[..., 0:1], then[..., 0:1, :]) + product(result[..., 1:2], then[..., 1:2, :])
+        result = linear + jnp.concatenate([jnp.zeros_like(result[..., :2]), result[..., 2:]], -1)
     return result
 
 
@@ -125,10 +128,9 @@ def random_resized_crop(
     """
     height, width = stored
     draw = per_example_uniform(keys, 4)
-    area = height * width * (scale[0] + draw[:, 0] * (scale[1] - scale[0]))
-    low, high = math.log2(ratio[0]), math.log2(ratio[1])
+    area = height * width * between(draw[:, 0], *scale)
     # exp2, not exp: XLA's vectorised exp on CPU gives the remainder of a batch other last bits.
-    aspect = jnp.exp2(low + draw[:, 1] * (high - low))
+    aspect = jnp.exp2(between(draw[:, 1], math.log2(ratio[0]), math.log2(ratio[1])))
     w = jnp.minimum(jnp.sqrt(area * aspect), width)
     h = jnp.minimum(jnp.sqrt(area / aspect), height)
     return _matrix(w / size[1], 0, draw[:, 2] * (width - w), 0, h / size[0], draw[:, 3] * (height - h))
@@ -139,7 +141,7 @@ def random_rotation(keys: Array, size: Size, degrees: float) -> Array:
 
     keys: [batch]; size: (H, W) of the picture; returns [batch, 2, 3]
     """
-    return rotation(size, per_example_uniform(keys, 1, -degrees, degrees)[:, 0])
+    return rotation(size, between(per_example_uniform(keys, 1)[:, 0], -degrees, degrees))
 
 
 def random_affine(
@@ -158,10 +160,11 @@ def random_affine(
 
     keys: [batch]; size: (H, W) of the picture; returns [batch, 2, 3]
     """
-    draw = per_example_uniform(keys, 6, -1, 1)
-    shift = draw[:, 1:3] * jnp.array([translate[0] * size[1], translate[1] * size[0]], jnp.float32)
-    zoom = (scale[0] + scale[1]) / 2 + draw[:, 3] * ((scale[1] - scale[0]) / 2)
-    return affine(size, degrees * draw[:, 0], shift, zoom, draw[:, 4:6] * jnp.array(shear, jnp.float32))
+    furthest = (degrees, translate[0] * size[1], translate[1] * size[0], *shear)
+    draw = per_example_uniform(keys, 6)
+    angle, right, down, x, y = (between(draw[:, i], -limit, limit) for i, limit in enumerate(furthest))
+    shift, skew = jnp.stack([right, down], -1), jnp.stack([x, y], -1)
+    return affine(size, angle, shift, between(draw[:, 5], *scale), skew)
 
 
 def rotation(size: Size, degrees: Array) -> Array:
@@ -188,12 +191,29 @@ def affine(size: Size, degrees: Array, translate: Array, scale: Array, shear: Ar
     xx, xy, yx, yy = d / scale, -b / scale, -c / scale, a / scale  # the forward matrix has determinant scale ** 2
     centre_x, centre_y = size[1] / 2, size[0] / 2
     x, y = centre_x + translate[:, 0], centre_y + translate[:, 1]
-    return _matrix(xx, xy, centre_x - (xx * x + xy * y), yx, yy, centre_y - (yx * x + yy * y))
+    return _matrix(
+        *(xx, xy, centre_x - (product(xx, x) + product(xy, y))),
+        *(yx, yy, centre_y - (product(yx, x) + product(yy, y))),
+    )
 
 
-def per_example_uniform(keys: Array, count: int, low: float = 0.0, high: float = 1.0) -> Array:
-    """`count` numbers uniform in [low, high) for every key: [batch] -> [batch, count] float32."""
-    return jax.vmap(lambda key: jax.random.uniform(key, (count,), jnp.float32, low, high))(keys)
+def per_example_uniform(keys: Array, count: int) -> Array:
+    """`count` numbers uniform in [0, 1) for every key: [batch] -> [batch, count] float32."""
+    return jax.vmap(lambda key: jax.random.uniform(key, (count,), jnp.float32))(keys)
+
+
+def between(draw: Array, low: float, high: float) -> Array:
+    """Numbers of [0, 1) spread over [low, high)."""
+    return low + product(draw, high - low)
+
+
+def product(a: Array, b: Array | float) -> Array:
+    """a * b, rounded before anything is added to it, for |a * b| < 1e9.
+
+    A compiler may join a product and a sum in one instruction that rounds once, and do so here but not there: the same
+    number is then computed twice with different last bits, and a picture depends on the size of its batch.
+    """
+    return jnp.clip(a * b, -1e9, 1e9)
 
 
 def centre_corner(stored: Size, size: Size) -> tuple[int, int]:
@@ -211,13 +231,12 @@ def check_crop_fits(stored: Size, size: Size) -> None:
         )
 
 
-def _neighbours(position: Array, length: int) -> tuple[Array, Array, int]:
-    """The first of the two pixels around each position, the second one's weight [..., 1], the step between them."""
-    step = min(1, length - 1)
+def _neighbours(position: Array, length: int) -> tuple[Array, Array, Array]:
+    """The two pixels around each position, and the second one's weight [..., 1]."""
     index = jnp.clip(position - 0.5, 0, length - 1)
     # Clipped again as integers: a matrix with NaN must not send the unchecked gather out of the picture.
-    first = jnp.clip(index.astype(jnp.int32), 0, length - 1 - step)
-    return first, (index - first)[..., None], step
+    first = jnp.clip(index.astype(jnp.int32), 0, length - 1)
+    return first, jnp.minimum(first + 1, length - 1), (index - first)[..., None]
 
 
 def _resize_axis(images: Array, axis: int, length: int) -> Array:

@@ -126,8 +126,8 @@ class ConvTranspose(nn.Module):
         k = self.kernel
         if (min(x.shape[1:3]) - 1) * self.stride - 2 * self.padding + k < 1:
             raise UserError(
-                f"a deconvolution of kernel {k}, stride {self.stride} and padding {self.padding} leaves nothing of a map"
-                f" of {x.shape[1]}x{x.shape[2]}; lower the padding"
+                f"a deconvolution of kernel {k}, stride {self.stride} and padding {self.padding} "
+                f"leaves nothing of a map of {x.shape[1]}x{x.shape[2]}; lower the padding"
             )
         fan = self.features * k * k
         init = nn.initializers.normal((2 / fan) ** 0.5)

@@ -5,6 +5,7 @@ digest of every file and one of itself. The seal is written last: a checkpoint w
 """
 
 import dataclasses
+import errno
 import hashlib
 import json
 import logging
@@ -26,6 +27,9 @@ logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathnam
 # What a killed save leaves behind: a folder without a seal, orbax's temporary one, the seal's temporary file.
 UNFINISHED = re.compile(r"[0-9]{8,}(\.orbax-checkpoint-tmp.*)?|\.[0-9]{8,}\.json\.[0-9a-f]+\.tmp")
 SEALED = re.compile(r"[0-9]{8}|[1-9][0-9]{8,}")
+
+SMALL_FILES = 2**18
+"""Bytes that orbax writes beside the arrays, generously."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +68,7 @@ class Checkpoints:
         with _Writing(self._folder):
             if self._write:
                 self._remove(seal.step)
+                self._check_room(state)
             self._saver.save(self._path(seal.step), args=ocp.args.PyTreeSave(state))
         self._pending = seal
 
@@ -150,6 +155,13 @@ class Checkpoints:
         content["seal_sha256"] = _digest_of(content)
         write_atomically(self._seal_path(seal.step), json.dumps(content, indent=1))
 
+    def _check_room(self, state: Any) -> None:
+        """Before the write: tensorstore's threads tell of a full disk on their own, with a traceback for every array."""
+        needed = sum(x.nbytes for x in jax.tree.leaves(state)) + SMALL_FILES
+        free = shutil.disk_usage(self._folder).free
+        if free < needed:
+            raise OSError(errno.ENOSPC, f"it takes {needed / 2**20:.1f} MiB and {free / 2**20:.1f} MiB are free")
+
     def _prune(self, best_step: int | None) -> None:
         for step in self.steps()[: -self._keep]:
             if step != best_step:
@@ -160,6 +172,8 @@ class Checkpoints:
         whole = {self._path(step).name for step in self.steps()}
         for path in self._folder.iterdir() if self._write else ():
             if UNFINISHED.fullmatch(path.name) and path.name not in whole:
+                if SEALED.fullmatch(path.name):
+                    self._say(f"checkpoint {int(path.name)} has no seal, so it never finished: removing it")
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
                 else:
@@ -197,7 +211,10 @@ class _Writing:
     def __exit__(self, kind, error, traceback) -> None:
         if isinstance(error, (OSError, ValueError, RuntimeError)) and not isinstance(error, UserError):
             free = shutil.disk_usage(self._folder).free
-            reason = "the disk is full" if free < 2**20 or "No space left" in str(error) else str(error).split("\n")[0]
+            full = free < 2**20 or "No space left" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC
+            reason = ("the disk is full: " if full else "") + (
+                getattr(error, "strerror", "") or str(error).split("\n")[0]
+            )
             raise UserError(
                 f"cannot write a checkpoint to {self._folder}: {reason}; the earlier ones are intact, make room and "
                 "start the same command again"

@@ -22,10 +22,14 @@ class MetricsLog:
 
     def __init__(self, folder: Path, step: int, tensorboard: bool = True):
         path = folder / "metrics.jsonl"
-        kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
-        write_atomically(path, "".join(kept))
+        write_atomically(path, "".join(line for of_step, line in _lines(path) if of_step <= step))
         self._file: TextIO = open(path, "a")  # noqa: SIM115 (closed by close)
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1) if tensorboard else None
+        # Files are named by the second; the suffix keeps a quick restart from writing over the one before it.
+        self._writer = (
+            SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1, filename_suffix=f".{step}")
+            if tensorboard
+            else None
+        )
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Append the values of a step; a number that is undefined becomes null, as JSON has no NaN."""
@@ -48,18 +52,17 @@ def _undefined(value: Any) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def _lines(path: Path) -> list[str]:
-    """The whole lines of a log that a kill may have cut anywhere."""
-    if not path.exists():
-        return []
-    whole = []
-    for line in path.read_text(errors="replace").splitlines(keepends=True):
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """The whole lines, with their steps, of a log that a kill may have cut anywhere."""
+    whole: list[tuple[int, str]] = []
+    for line in path.read_text(errors="replace").splitlines(keepends=True) if path.exists() else ():
         try:
-            json.loads(line)["step"]
+            step = json.loads(line)["step"]
         except (ValueError, KeyError, TypeError):
             break
-        if line.endswith("\n"):
-            whole.append(line)
+        if not isinstance(step, int) or not line.endswith("\n"):
+            break
+        whole.append((step, line))
     return whole
 
 

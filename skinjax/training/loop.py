@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from skinjax.data.pipeline import HostBatch
-from skinjax.errors import UserError
+from skinjax.errors import UserError, lookup
 from skinjax.methods.base import Method, Variables
 from skinjax.parallel import prefetch, replicated
 from skinjax.training.checkpoints import Checkpoints, Seal, abstract
@@ -46,7 +46,7 @@ class LoopSettings:
 class History:
     """What early stopping, "best" and the log remember; it lives in the checkpoint's seal.
 
-    `unlogged` are the steps since the last line of the log, as (step before the update, report).
+    `unlogged` are the steps since the last line of the log, as [step before the update, report].
     """
 
     phase_start: int = 0
@@ -55,7 +55,7 @@ class History:
     best_value: float | None = None
     best_step: int | None = None
     evaluations_since_best: int = 0
-    unlogged: Sequence[tuple[int, dict[str, float]]] = ()
+    unlogged: list = dataclasses.field(default_factory=list)
 
     def after(self, step: int, value: float) -> "History":
         """The history after an evaluation that gave `value` (NaN is no improvement) at `step`."""
@@ -144,6 +144,8 @@ class Trainer:
         return begin(step, self._seed, variables)
 
     def _optimizer(self, phase: Phase, variables: Variables) -> optax.GradientTransformation:
+        for name in phase.frozen:
+            lookup(f"stage to freeze in phase {phase.name!r}:", name, dict.fromkeys(self.method.stages()))
         trainable, _ = partition(variables["params"], phase.frozen)
         if not trainable:
             raise UserError(f"phase {phase.name!r} freezes every parameter; leave one stage unfrozen")
@@ -162,7 +164,7 @@ class Trainer:
             donate_argnums=0,
             out_shardings=replicated(self.mesh),
         )
-        pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=())
+        pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=[])
         with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh)) as batches:
             while True:
                 final = step == start + phase.steps
@@ -197,7 +199,7 @@ class Trainer:
     def check_interrupted(self) -> None:
         """Raise `Interrupted` when the run is to stop; safe to call between any two batches."""
         if self.should_stop():
-            raise Interrupted
+            raise Interrupted("stopped; the same command continues from there")
 
     @staticmethod
     def _due(every: int, done: int, final: bool) -> bool:

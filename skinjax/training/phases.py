@@ -34,6 +34,6 @@ def duration_in_steps(amount: float, unit: str, batch: int, epoch_length: int) -
     7
     """
     images = {"steps": batch, "epochs": epoch_length, "examples": 1}[lookup("duration unit", unit, UNITS)]
-    if amount <= 0:
-        raise UserError(f"a phase lasts {amount} {unit}; its duration must be positive")
+    if not 0 < amount < math.inf:
+        raise UserError(f"a duration is {amount} {unit}; it must be positive")
     return max(1, math.ceil(amount * images / batch - 1e-9))

@@ -27,6 +27,12 @@ def test_a_picture_is_augmented_the_same_in_any_batch(name):
     np.testing.assert_array_equal(show(KEYS[2:5], IMAGES[2:5]), together[2:5])
 
 
+def test_compilation_changes_no_pixel():
+    """Compilers recompute numbers with other roundings; no pixel may then fall to another neighbour or hue."""
+    show = views.train_view(views.VIEWS["skin7_group"], SIZE, "unit")
+    np.testing.assert_allclose(jax.jit(show)(KEYS, IMAGES), show(KEYS, IMAGES), atol=1e-3)
+
+
 def test_keys_belong_to_positions():
     key = jax.random.key(3)
     np.testing.assert_array_equal(

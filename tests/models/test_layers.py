@@ -99,11 +99,27 @@ def scattered(x, kernel, bias, stride, padding):
 
 # torch.nn.functional.conv_transpose2d: the sum and three pixels (top left, last row's second, centre), in float64.
 TORCH_TRANSPOSED = {
-    (4, 4, 0): (8, 91.029162, [0.38224, -0.472134, -0.708551], [-1.109436, -0.141191, 1.140743], [1.22896, 0.035877, -1.006312]),
-    (8, 4, 2): (8, 29.462904, [-0.702284, -0.763249, 0.061394], [0.526491, -0.571784, -0.960485], [1.552015, 0.328731, -1.012907]),
-    (4, 2, 1): (4, 60.178241, [1.111792, 0.854128, -0.004939], [-0.435868, 2.10632, 2.895846], [-0.274297, 2.392315, 3.043323]),
-    (16, 8, 4): (16, 211.458348, [0.747153, -0.11357, -0.685998], [1.350209, 1.038281, -0.044359], [1.641582, 0.849823, -0.53938]),
-}  # fmt: skip
+    (4, 4, 0): (
+        8,
+        91.029162,
+        [[0.38224, -0.472134, -0.708551], [-1.109436, -0.141191, 1.140743], [1.22896, 0.035877, -1.006312]],
+    ),
+    (8, 4, 2): (
+        8,
+        29.462904,
+        [[-0.702284, -0.763249, 0.061394], [0.526491, -0.571784, -0.960485], [1.552015, 0.328731, -1.012907]],
+    ),
+    (4, 2, 1): (
+        4,
+        60.178241,
+        [[1.111792, 0.854128, -0.004939], [-0.435868, 2.10632, 2.895846], [-0.274297, 2.392315, 3.043323]],
+    ),
+    (16, 8, 4): (
+        16,
+        211.458348,
+        [[0.747153, -0.11357, -0.685998], [1.350209, 1.038281, -0.044359], [1.641582, 0.849823, -0.53938]],
+    ),
+}
 
 
 @pytest.mark.parametrize("shape", TORCH_TRANSPOSED)
@@ -114,12 +130,10 @@ def test_transposed_convolution_is_pytorchs(shape):
     bias = np.array([0.1, 0.2, 0.3])
     params = {"kernel": jnp.float32(kernel), "bias": jnp.float32(bias)}
     y = np.asarray(ConvTranspose(3, k, stride, padding).apply({"params": params}, jnp.float32(x)))
-    side, total, corner, second, centre = TORCH_TRANSPOSED[shape]
+    side, total, pixels = TORCH_TRANSPOSED[shape]
     assert y.shape == (1, side, side, 3)
     assert y.sum(dtype=np.float64) == pytest.approx(total, abs=1e-3)
-    np.testing.assert_allclose(
-        [y[0, 0, 0], y[0, -1, 1], y[0, side // 2, side // 2]], [corner, second, centre], atol=1e-5
-    )
+    np.testing.assert_allclose([y[0, 0, 0], y[0, -1, 1], y[0, side // 2, side // 2]], pixels, atol=1e-5)
     np.testing.assert_allclose(y, scattered(x, kernel, bias, stride, padding), atol=1e-5)
 
 

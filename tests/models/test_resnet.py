@@ -62,7 +62,7 @@ def test_parameters_are_float32_whatever_the_compute_type():
 
 
 def test_unknown_backbone_is_named():
-    with pytest.raises(UserError, match="unknown backbone 'resnet51'.*did you mean 'resnet50'"):
+    with pytest.raises(UserError, match=r"unknown backbone 'resnet51'.*did you mean 'resnet50'"):
         make_backbone("resnet51")
 
 

@@ -1,6 +1,7 @@
 """A data set, a network and a trainer, all real and as small as they get, shared by the tests of this folder."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -109,8 +110,8 @@ class Run:
     evaluation_step: Any
     mesh: jax.sharding.Mesh
     keep: int = 2
-    stop: Callable[[], bool] = lambda: False  # noqa: E731 (a field)
-    batches: Callable = lambda batches, phase, start: batches  # noqa: E731
+    stop: Callable[[], bool] = lambda: False
+    batches: Callable = lambda batches, phase, start: batches
     validation: Callable[[Mapping[str, Any]], dict[str, float]] | None = None
 
     def __post_init__(self):
@@ -159,9 +160,7 @@ class Run:
         return make_optimizer("adam", phase.learning_rate, paths, self.classifier.stages())
 
     def _batches(self, phase: Phase, start: int):
-        batches = training_batches(
-            self.photographs, phase.sampler, SIZE, start=start, stop=phase.steps, threads=1
-        )
+        batches = training_batches(self.photographs, phase.sampler, SIZE, start=start, stop=phase.steps, threads=1)
         return self.batches(batches, phase, start)
 
     def _validate(self, variables) -> dict[str, float]:
@@ -182,28 +181,26 @@ class Run:
         return {"accuracy": float(np.mean(predictions.predicted == predictions.labels)), **terms}
 
 
-@pytest.fixture
-def run(tmp_path: Path, photographs, classifier, evaluation_step, mesh, phase) -> Callable[..., Run]:
-    """A run of two phases of three and four steps (the head alone, then everything), in a folder of its own."""
+@pytest.fixture(scope="session")
+def run_in(photographs, classifier, evaluation_step, mesh, phase) -> Callable[..., Run]:
+    """A run in a folder, by default of two phases: three steps of the head alone, then four of everything."""
 
-    def make(name: str = "run", phases: list[Phase] | None = None, **fields) -> Run:
+    def make(folder: Path, phases: list[Phase] | None = None, **fields) -> Run:
         both = [phase("head", 3, frozen=("stem", "features")), phase("all", 4)]
         names = {field.name for field in dataclasses.fields(LoopSettings)}
-        settings = {"seed": 5, "batch": BATCH, "metric": "accuracy", "log_every": 2} | {
-            name: fields.pop(name) for name in list(fields) if name in names
-        }
+        settings = {"seed": 5, "batch": BATCH, "metric": "accuracy", "log_every": 2}
+        settings |= {name: fields.pop(name) for name in list(fields) if name in names}
         return Run(
-            tmp_path / name,
-            phases or both,
-            LoopSettings(**settings),
-            photographs,
-            classifier,
-            evaluation_step,
-            mesh,
-            **fields,
+            folder, phases or both, LoopSettings(**settings), photographs, classifier, evaluation_step, mesh, **fields
         )
 
     return make
+
+
+@pytest.fixture
+def run(tmp_path: Path, run_in: Callable[..., Run]) -> Callable[..., Run]:
+    """`run_in` a folder of this test's own."""
+    return functools.partial(run_in, tmp_path / "run")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,59 @@
+"""A run small enough for tests, and the means to start it as a user would."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+TINY = [
+    f"--config={ROOT / 'configs' / 'cdc.py'}",
+    "--config.dataset.arguments.images=120",
+    "--config.dataset.arguments.height=40",
+    "--config.dataset.arguments.width=48",
+    "--config.stored_size.height=40",
+    "--config.stored_size.width=40",
+    "--config.views.size=(32,32)",
+    "--config.model.backbone=resnet_tiny",
+    "--config.method.decoder.channels=8",
+    "--config.batch=14",
+    "--config.phases.train.duration=16.0",
+    "--config.phases.train.unit=steps",
+    "--config.phases.train.warmup=2.0",
+    "--config.evaluations.every=4.0",
+    "--config.evaluations.unit=steps",
+    "--config.checkpoints.every=2.0",
+    "--config.checkpoints.unit=steps",
+    "--config.logging.every=2",
+]
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
+def start(data_dir):
+    """start(*arguments) launches `python -m skinjax.main` in a process of its own, with a warm compilation cache."""
+
+    def start(*arguments: str, data: Path = data_dir) -> subprocess.Popen:
+        command = [sys.executable, "-m", "skinjax.main", f"--data_dir={data}", *arguments]
+        environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir}
+        environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def tiny_run(start, tmp_path_factory):
+    """The workdir of a finished tiny run that nothing disturbed, and what it printed."""
+    workdir = tmp_path_factory.mktemp("runs") / "undisturbed"
+    process = start(*TINY, f"--workdir={workdir}")
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return workdir, output

@@ -1,0 +1,13 @@
+"""A tiny run killed at random moments and restarted ends like one left alone (tools/fault_injection.py does the full one)."""
+
+import subprocess
+import sys
+
+from tests.end_to_end.conftest import ROOT, TINY
+
+
+def test_killed_runs_end_bit_identical(tmp_path):
+    tool = [sys.executable, str(ROOT / "tools" / "fault_injection.py"), f"--folder={tmp_path}", "--kills=4", "--seed=1"]
+    done = subprocess.run([*tool, *TINY], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "bit-identical predictions, figures and state" in done.stdout

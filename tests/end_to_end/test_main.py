@@ -1,0 +1,182 @@
+"""`python -m skinjax.main` as a user starts it: to the end, again, stopped, on a full disk, and mistyped."""
+
+import json
+import signal
+import subprocess
+
+import pytest
+
+from skinjax.evaluation.predictions import read_predictions
+from skinjax.main import main
+from tests.end_to_end.conftest import ROOT, TINY
+
+
+def outcome(process):
+    output, errors = process.communicate()
+    return process.returncode, output, errors
+
+
+def results(workdir):
+    return {
+        path.name: path.read_bytes() for path in workdir.iterdir() if path.name.startswith(("predictions", "metrics_"))
+    }
+
+
+def test_a_run_leaves_every_artefact(tiny_run):
+    workdir, output = tiny_run
+    assert output.splitlines()[0].startswith("synthetic demo set")
+    assert "test: " in output and "95 % interval" in output and "lesion_grouped split" in output
+    names = {path.name for path in workdir.iterdir()}
+    assert {"config.json", "split.csv", "checkpoints", "metrics.jsonl", "tensorboard", "environment.json"} <= names
+    figures = json.loads((workdir / "metrics_test.json").read_text())
+    assert figures["protocol"]["split"]["name"] == "lesion_grouped"
+    assert figures["protocol"]["synthetic"] is True
+    assert figures["macro_recall"]["low"] <= figures["macro_recall"]["value"] <= figures["macro_recall"]["high"]
+    split_lines = (workdir / "split.csv").read_text().splitlines()
+    tested = sum(line.endswith(",test") for line in split_lines)
+    assert len(read_predictions(workdir / "predictions_test.csv")) == tested
+    assert tested % 14, "the evaluation should have a ragged tail"
+
+
+def test_a_finished_run_prints_its_figures_at_once(tiny_run, start):
+    workdir, output = tiny_run
+    before = results(workdir)
+    status, again, errors = outcome(start(*TINY, f"--workdir={workdir}"))
+    assert (status, errors) == (0, "")
+    assert again[again.index("validation: ") :] == output[output.index("validation: ") :]
+    assert results(workdir) == before
+
+
+def test_sigterm_saves_and_the_same_command_goes_on(tiny_run, start, tmp_path):
+    process = start(*TINY, f"--workdir={tmp_path}")
+    for line in process.stderr:
+        if line.startswith("step 6/16"):
+            process.send_signal(signal.SIGTERM)
+            break
+    status, _, errors = outcome(process)
+    assert status == 0
+    assert "the same command continues" in errors
+    assert "Traceback" not in errors
+    status, output, errors = outcome(start(*TINY, f"--workdir={tmp_path}"))
+    assert status == 0
+    assert "continuing from the checkpoint" in output
+    assert results(tmp_path) == results(tiny_run[0])
+
+
+def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path):
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(tmp_path)], capture_output=True
+    ).returncode:
+        pytest.skip("this user may not mount a tmpfs")
+    try:
+        command = [*TINY, f"--workdir={tmp_path / 'run'}"]
+        status, _, errors = outcome(start(*command))
+        assert status == 1
+        assert "Traceback" not in errors
+        message = [line for line in errors.splitlines() if line.startswith("error: ")]
+        assert len(message) == 1
+        assert "intact" in message[0]
+        subprocess.run(["mount", "-o", "remount,size=20m", str(tmp_path)], check=True)
+        status, output, errors = outcome(start(*command))
+        assert status == 0, errors
+        assert results(tmp_path / "run") == results(tiny_run[0])
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+CONFIG = f"--config={ROOT / 'configs' / 'cdc.py'}"
+MISTAKES = {
+    "no config": ([], "no config is given"),
+    "argument": (["--confg=x"], "did you mean '--config'"),
+    "config file": (["--config=configs/nothing.py"], "there is no config file configs/nothing.py"),
+    "variant": ([CONFIG + ":dmo"], "known: demo, skin198, skin7"),
+    "field": ([CONFIG, "--config.seeed=1"], "did you mean 'seed'"),
+    "nested field": ([CONFIG, "--config.model.backbon=x"], "known: backbone, dtype"),
+    "field of a value": ([CONFIG, "--config.seed.x=1"], "has no field 'x'"),
+    "section": ([CONFIG, "--config.loss=focal"], "is a section"),
+    "value missing": ([CONFIG, "--config.seed"], "--config.seed=VALUE"),
+    "type": ([CONFIG, "--config.batch=0.5"], "a whole number"),
+    "method": ([CONFIG, "--config.method.name=cdc"], "known: classifier, decoder_classifier"),
+    "backbone": ([CONFIG, "--config.model.backbone=resnet5"], "known: resnet101"),
+    "loss": ([CONFIG, "--config.loss.name=focl"], "known: bce_with_logits, cross_entropy, focal"),
+    "class weights": ([CONFIG, "--config.loss.class_weights=inv"], "known: balanced"),
+    "sampler": ([CONFIG, "--config.sampler=even"], "known: balanced_batches"),
+    "data set": ([CONFIG, "--config.dataset.name=ham"], "known: ham10000, sd198, synthetic"),
+    "data set argument": ([CONFIG, "--config.dataset.arguments.imgs=9"], "known: classes"),
+    "split": ([CONFIG, "--config.split.protocol=random"], "known: image_stratified, lesion_grouped"),
+    "optimiser": ([CONFIG, "--config.optimizer.name=lion"], "known: adam, adamw, sgd"),
+    "schedule": ([CONFIG, "--config.phases.train.schedule=cos"], "known: constant, cosine, step"),
+    "view": ([CONFIG, "--config.views.train=crops"], "known: downsampling"),
+    "normalisation": ([CONFIG, "--config.views.normalisation=mean"], "imagenet"),
+    "metric": ([CONFIG, "--config.evaluations.metric=recall"], "macro_recall"),
+    "evaluate": ([CONFIG, "--config.evaluate=newest"], "known: best, last"),
+    "phase order": ([CONFIG, "--config.phase_order=('train','train')"], "none twice"),
+    "twin": ([CONFIG, "--config.method.twin_batch_norm=none"], "batch_stats_no_update"),
+    "skin7": ([CONFIG + ":skin7"], "HAM10000_metadata"),
+    "skin198": ([CONFIG + ":skin198"], "SD-198"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence(mistake, capsys, tmp_path):
+    arguments, expected = MISTAKES[mistake]
+    assert main([*arguments, f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"]) == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    assert expected in errors
+
+
+TINY_MISTAKES = {
+    "fewer images than a batch": (["--config.batch=700"], "fewer than a batch of 700"),
+    "best without validation": (
+        ["--config.evaluate=best", "--config.split.validation=0.0"],
+        "split.validation above 0",
+    ),
+    "crop larger than stored": (["--config.views.size=(64,64)"], "does not fit"),
+    "multipliers": (["--config.phases.train.learning_rate_multipliers=(('stm',0.1),('.*',1.0))"], "'stm'"),
+    "uncovered": (["--config.phases.train.learning_rate_multipliers=(('stem',0.1),)"], "parameters"),
+    "all frozen": (
+        ["--config.phases.train.frozen=('stem','stage1','stage2','stage3','features','head','decoder')"],
+        "freezes every parameter",
+    ),
+    "frozen typo": (["--config.phases.train.frozen=('stge1',)"], "known: "),
+    "diverged": (["--config.optimizer.learning_rate=1e30"], "training diverged at step"),
+}
+
+
+@pytest.mark.parametrize("mistake", TINY_MISTAKES)
+def test_a_mistake_found_later_is_one_sentence(mistake, capsys, tmp_path, data_dir):
+    changes, expected = TINY_MISTAKES[mistake]
+    assert main([*TINY, *changes, f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]) == 1
+    message = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(message) == 1
+    assert expected in message[0]
+
+
+def test_a_foreign_folder_is_left_alone(capsys, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert main([*TINY, f"--workdir={tmp_path}", f"--data_dir={tmp_path / 'data'}"]) == 1
+    assert "thesis.txt is in it" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_another_config_does_not_take_a_run(capsys, tiny_run, data_dir):
+    workdir, _ = tiny_run
+    before = results(workdir)
+    assert main([*TINY, "--config.seed=5", f"--workdir={workdir}", f"--data_dir={data_dir}"]) == 1
+    assert "belongs to another config: its seed is 0, not 5" in capsys.readouterr().err
+    assert results(workdir) == before
+
+
+def test_a_place_that_cannot_be_written(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert main([*TINY, f"--workdir={tmp_path / 'file' / 'run'}", f"--data_dir={tmp_path}"]) == 1
+    assert capsys.readouterr().err.startswith("error: cannot write to")
+
+
+def test_help_lists_the_flags(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    assert "--workdir" in capsys.readouterr().out

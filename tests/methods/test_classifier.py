@@ -1,0 +1,173 @@
+"""The plain classifier against its parts applied by hand, and what labels, masks and images may influence."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skinjax.images.mixing import Mixed, mixup
+from skinjax.losses import ClassificationLoss
+from skinjax.methods.base import Method
+from skinjax.methods.classifier import Classifier
+
+CLASS_WEIGHTS = [1.0, 4.0, 4 / 7]  # balanced, for 4, 1 and 7 images
+
+
+@pytest.fixture(scope="module")
+def classifier(make) -> Method:
+    return make(Classifier)
+
+
+@pytest.fixture(scope="module")
+def variables(begin, classifier):
+    return begin(classifier)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def training_logits(method, variables, images):
+    """Logits and statistics of one training pass, module by module."""
+    own = {name: variables[name]["backbone"] for name in ("params", "batch_stats")}
+    maps, updated = method.backbone.apply(own, images, train=True, mutable=["batch_stats"])
+    return method.head.apply({"params": variables["params"]["head"]}, maps["features"]), updated["batch_stats"]
+
+
+def shown(method, batch):
+    return method.train_view(jax.vmap(jax.random.fold_in, (None, 0))(view_key(), batch["position"]), batch["image"])
+
+
+def view_key():
+    return jax.random.split(jax.random.key(1))[0]
+
+
+def weighted_cross_entropy(logits, labels):
+    """In numpy, per image."""
+    log_p = logits - np.log(np.exp(np.asarray(logits, np.float64)).sum(-1, keepdims=True))
+    return np.array([-CLASS_WEIGHTS[label] * row[label] for row, label in zip(log_p, labels, strict=True)])
+
+
+def test_parts_and_constants(classifier, variables):
+    assert set(variables["params"]) == {"backbone", "head"}
+    assert set(variables["params"]["backbone"]) == set(variables["batch_stats"]["backbone"])
+    assert classifier.stages() == ("stem", "stage1", "stage2", "stage3", "features", "head")
+    np.testing.assert_allclose(variables["constants"]["class_weights"], CLASS_WEIGHTS, rtol=1e-6)
+
+
+def test_the_loss_is_that_of_the_parts(classifier, variables, batch, loss):
+    logits, expected_stats = training_logits(classifier, variables, shown(classifier, batch))
+    terms, stats = loss(classifier, variables, batch)
+    assert set(terms) == {"classification"}
+    coefficient, total, count = terms["classification"]
+    assert coefficient == 1
+    assert total == pytest.approx(weighted_cross_entropy(logits, [0, 1, 2, 1, 0, 2]).sum(), rel=1e-4)
+    assert count == pytest.approx(2 * sum(CLASS_WEIGHTS), rel=1e-6)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), stats["backbone"], expected_stats)
+
+
+def test_masked_weightless_and_unlabelled_rows_are_the_same_to_the_loss(classifier, variables, batch, loss):
+    full = loss(classifier, variables, batch)[0]["classification"]
+    masked = {**batch, "mask": batch["mask"].at[2].set(False)}
+    changes = [
+        masked,
+        {**masked, "label": batch["label"].at[2].set(1)},
+        {**batch, "weight": batch["weight"].at[2].set(0)},
+        {**batch, "label": batch["label"].at[2].set(-1)},
+    ]
+    results = [tuple(map(float, loss(classifier, variables, x)[0]["classification"])) for x in changes]
+    assert len(set(results)) == 1
+    _, total, count = results[0]
+    assert float(full[2]) - count == pytest.approx(CLASS_WEIGHTS[2], rel=1e-5)
+    logits, _ = training_logits(classifier, variables, shown(classifier, batch))
+    own = weighted_cross_entropy(logits, [0, 1, 2, 1, 0, 2])[2]
+    assert float(full[1]) - total == pytest.approx(own, rel=1e-3)
+
+
+def test_counts_do_not_depend_on_images(make, variables, batch, counts):
+    blind = make(Classifier, train_view=lambda keys, images: jnp.full(images.shape, jnp.nan))
+    assert counts(blind, variables, batch)["classification"] == pytest.approx(2 * sum(CLASS_WEIGHTS), rel=1e-6)
+
+
+def mix_with_reversed(key, images, targets, mask):
+    """The batch blended .7 to .3 with itself read backwards."""
+    del key, mask
+    mixed = [0.7 * x + 0.3 * x[::-1] for x in (images, targets)]
+    return Mixed(*mixed, jnp.arange(len(images))[::-1], jnp.full(len(images), 0.7))
+
+
+def test_a_mixed_batch_costs_the_mixture_of_both_labels(make, variables, batch, loss):
+    mixing = make(Classifier, mix=mix_with_reversed)
+    images = shown(mixing, batch)
+    logits, _ = training_logits(mixing, variables, 0.7 * images + 0.3 * images[::-1])
+    labels = np.array([0, 1, 2, 1, 0, 2])
+    own, partner = (weighted_cross_entropy(logits, x).sum() for x in (labels, labels[::-1]))
+    total, count = loss(mixing, variables, batch)[0]["classification"][1:]
+    assert total == pytest.approx(0.7 * own + 0.3 * partner, rel=1e-4)
+    assert count == pytest.approx(2 * sum(CLASS_WEIGHTS), rel=1e-6)
+
+
+def test_mixup_leaves_unusable_rows_out(make, variables, batch, counts):
+    mixing = make(
+        Classifier,
+        mix=functools.partial(mixup, share=0.7),
+        loss_function=ClassificationLoss(reduction="batch_mean"),
+    )
+    batch = {**batch, "label": batch["label"].at[0].set(-1), "mask": batch["mask"].at[5].set(False)}
+    assert counts(mixing, variables, batch)["classification"] == pytest.approx(4, rel=1e-6)
+
+
+def test_a_phase_brings_its_own_loss(classifier, variables, batch, counts, phase):
+    assert counts(classifier, variables, batch)["classification"] == pytest.approx(2 * sum(CLASS_WEIGHTS), rel=1e-6)
+    own = phase(loss_function=ClassificationLoss(reduction="batch_mean"))
+    assert counts(classifier, variables, batch, phase=own)["classification"] == 6
+
+
+def test_frozen_stages_keep_their_statistics(classifier, variables, batch, stats, phase):
+    after = stats(classifier, variables, batch, phase=phase(frozen=("stem", "stage1", "stage2")))
+    kept = {
+        stage: all(map(np.array_equal, jax.tree.leaves(before), jax.tree.leaves(after["backbone"][stage])))
+        for stage, before in variables["batch_stats"]["backbone"].items()
+    }
+    assert kept == {"stem": True, "stage1": True, "stage2": True, "stage3": False, "features": False}
+
+
+def test_a_network_frozen_whole_keeps_all_statistics(classifier, variables, batch, stats, phase):
+    after = stats(classifier, variables, batch, phase=phase(frozen=classifier.backbone.stages))
+    jax.tree.map(np.testing.assert_array_equal, after, variables["batch_stats"])
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "bce_with_logits"])
+def test_predictions_are_probabilities(make, variables, batch, name):
+    method = make(Classifier, loss_function=ClassificationLoss(name))
+    outputs = jax.jit(method.predict)(variables, batch["image"])
+    logits = jax.jit(method.logits)(variables, batch["image"])
+    np.testing.assert_allclose(outputs["probabilities"].sum(-1), np.ones(6), rtol=1e-6)
+    np.testing.assert_allclose(outputs["probabilities"], jax.nn.softmax(logits), rtol=1e-5)
+    assert set(outputs) == {"probabilities", "scores"} if name == "bce_with_logits" else {"probabilities"}
+    if "scores" in outputs:
+        np.testing.assert_allclose(outputs["scores"], 1 / (1 + np.exp(-logits)), rtol=1e-5)
+
+
+def test_prediction_can_be_changed_at_a_stage(classifier, variables, batch):
+    erased = jax.jit(lambda images: classifier.predict(variables, images, at={"features": jnp.zeros_like}))
+    bias = variables["params"]["head"]["bias"]
+    expected = np.tile(jax.nn.softmax(bias), (6, 1))
+    np.testing.assert_allclose(erased(batch["image"])["probabilities"], expected, rtol=1e-6)
+
+
+def test_evaluation_is_the_loss_without_augmentation(classifier, variables, batch):
+    held_out = {**batch, "label": batch["label"].at[1].set(-1), "mask": batch["mask"].at[4].set(False)}
+    total, count = jax.jit(classifier.evaluate)(variables, held_out)["loss"]
+    logits = jax.jit(classifier.logits)(variables, batch["image"])
+    expected = weighted_cross_entropy(logits, [0, 1, 2, 1, 0, 2])[[0, 2, 3, 5]]
+    assert total == pytest.approx(expected.sum(), rel=1e-4)
+    assert count == pytest.approx(CLASS_WEIGHTS[0] + CLASS_WEIGHTS[1] + 2 * CLASS_WEIGHTS[2], rel=1e-6)
+
+
+def test_class_weights_are_an_argument_of_the_compiled_loss(classifier, variables, batch, loss):
+    """Another fold's weights change the loss, not the program."""
+    loss(classifier, variables, batch)
+    compiled = loss._cache_size()
+    other = {**variables, "constants": {"class_weights": jnp.array([0.0, 0.0, 1.0])}}
+    assert loss(classifier, other, batch)[0]["classification"][2] == 2
+    assert loss._cache_size() == compiled

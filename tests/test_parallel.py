@@ -1,0 +1,116 @@
+"""Batches on devices: what divides, what is padded, and that prefetching keeps the order."""
+
+import types
+
+import jax
+import numpy as np
+import pytest
+
+from skinjax.errors import UserError
+from skinjax.parallel import check_batch, make_mesh, over_data, padded_batch, prefetch, put, replicated
+
+
+def devices(count: int):
+    """As much of a mesh as the arithmetic needs."""
+    return types.SimpleNamespace(shape={"fold": 1, "data": count})
+
+
+def test_the_mesh_holds_every_device_in_one_fold():
+    mesh = make_mesh()
+    assert mesh.axis_names == ("fold", "data")
+    assert dict(mesh.shape) == {"fold": 1, "data": jax.device_count()}
+
+
+@pytest.mark.parametrize(("batch", "count", "accumulate"), [(1, 1, 1), (7, 1, 1), (32, 8, 1), (32, 8, 4), (12, 2, 3)])
+def test_a_batch_that_divides_passes(batch, count, accumulate):
+    check_batch(batch, devices(count), accumulate)
+
+
+@pytest.mark.parametrize(
+    ("batch", "count", "accumulate", "message"),
+    [
+        (30, 4, 1, "a batch of 30 does not divide over 4 devices; choose a multiple of 4"),
+        (2, 4, 1, "a batch of 2 does not divide over 4 devices; choose a multiple of 4"),
+        (8, 4, 4, "a batch of 8 in 4 accumulated parts does not divide over 4 devices; choose a multiple of 16"),
+        (9, 1, 2, "a batch of 9 in 2 accumulated parts does not divide over 1 device; choose a multiple of 2"),
+        (0, 1, 1, "a batch of 0 does not divide over 1 device; choose a multiple of 1"),
+        (-8, 4, 1, "a batch of -8 does not divide over 4 devices; choose a multiple of 4"),
+        (8, 1, 0, "accumulate is 0; 1 takes each batch at once"),
+    ],
+)
+def test_a_batch_that_does_not_divide_is_refused(batch, count, accumulate, message):
+    with pytest.raises(UserError) as caught:
+        check_batch(batch, devices(count), accumulate)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(("batch", "count", "padded"), [(8, 1, 8), (8, 4, 8), (9, 4, 12), (1, 8, 8), (30, 7, 35)])
+def test_an_evaluation_batch_is_padded_to_the_devices(batch, count, padded):
+    assert padded_batch(batch, devices(count)) == padded
+
+
+def test_put_places_rows_over_data():
+    mesh = make_mesh()
+    rows = {"image": np.arange(24, dtype=np.uint8).reshape(4, 3, 2), "mask": np.array([True, False, True, True])}
+    placed = put(rows, mesh)
+    assert {name: x.sharding for name, x in placed.items()} == {name: over_data(mesh) for name in rows}
+    assert {name: x.dtype for name, x in placed.items()} == {"image": np.uint8, "mask": bool}
+    for name, x in placed.items():
+        np.testing.assert_array_equal(x, rows[name])
+    assert over_data(mesh) != replicated(mesh)
+
+
+class Source:
+    """Batches 0 ... count-1, which remembers how many were taken and whether it was closed."""
+
+    def __init__(self, count: int, broken_at: int | None = None):
+        self.count, self.broken_at = count, broken_at
+        self.taken, self.closed = 0, False
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.taken == self.broken_at:
+            raise UserError("image 'x' cannot be decoded")
+        if self.taken == self.count:
+            raise StopIteration
+        self.taken += 1
+        return {"index": np.array([self.taken - 1])}
+
+    def close(self):
+        self.closed = True
+
+
+def numbers(batches) -> list[int]:
+    return [int(batch["index"][0]) for batch in batches]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
+@pytest.mark.parametrize("ahead", [0, 1, 2, 5])
+def test_prefetch_keeps_the_order_and_drops_nothing(count, ahead):
+    source = Source(count)
+    assert numbers(prefetch(source, make_mesh(), ahead)) == list(range(count))
+    assert source.closed
+
+
+def test_prefetch_reads_no_further_ahead_than_told():
+    source = Source(9)
+    batches = prefetch(source, make_mesh(), ahead=2)
+    assert source.taken == 0
+    for number in range(3):
+        assert int(next(batches)["index"][0]) == number
+        assert source.taken == number + 3
+    batches.close()
+    assert (source.taken, source.closed) == (5, True)
+
+
+def test_prefetch_passes_errors_on_and_closes():
+    source = Source(9, broken_at=4)
+    with pytest.raises(UserError, match="image 'x' cannot be decoded"):
+        numbers(prefetch(source, make_mesh()))
+    assert source.closed
+
+
+def test_prefetch_takes_a_plain_list():
+    assert numbers(prefetch([{"index": np.array([3])}], make_mesh())) == [3]

@@ -1,0 +1,350 @@
+"""The trainer: its order, its phases, what it remembers, and that stopping it anywhere changes nothing."""
+
+import contextlib
+import json
+import math
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import skinjax.training.loop
+from skinjax.errors import UserError
+from skinjax.parallel import put
+from skinjax.training.checkpoints import Seal
+from skinjax.training.loop import History, Interrupted
+
+EVERYTHING = {"evaluate_every": 2, "checkpoint_every": 2, "ema_decay": 0.9, "log_every": 3}
+
+
+def stop_at_call(number: int):
+    """A should_stop that says yes when it is asked for the `number`-th time."""
+    calls = iter(range(1, 10**6))
+    return lambda: next(calls) == number
+
+
+def breaking(after: int):
+    """A source of batches that fails when it is asked for one more than `after`."""
+
+    def batches(source, phase, start):
+        for count, batch in enumerate(source):
+            if count == after:
+                raise UserError("image 'x' cannot be read")
+            yield batch
+
+    return batches
+
+
+def seal(run, step: int) -> dict:
+    return json.loads((run.folder / "checkpoints" / f"{step:08d}.json").read_text())
+
+
+def adam(state):
+    return next(part for part in state.optimizer if hasattr(part, "mu"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(run_in, tmp_path_factory):
+    """(run, state, history) of two phases that nothing disturbed."""
+    run = run_in(tmp_path_factory.mktemp("uninterrupted"), **EVERYTHING)
+    return run, *run.fit()
+
+
+@pytest.fixture
+def assert_as_uninterrupted(uninterrupted, assert_identical):
+    """Weights, statistics, optimiser, average, history, log and checkpoints are those of the undisturbed run."""
+
+    def check(run, state, history):
+        expected_run, expected_state, expected_history = uninterrupted
+        assert_identical(state, expected_state)
+        assert history == expected_history
+        assert run.log() == expected_run.log()
+        assert seal(run, 7)["history"] == seal(expected_run, 7)["history"]
+        assert_identical(run.restored(history.best_step), expected_run.restored(history.best_step))
+
+    return check
+
+
+# Order and bookkeeping
+
+
+def test_the_order_is_evaluate_checkpoint_fetch_step_log(run, phase, monkeypatch):
+    events = []
+    run = run([phase("only", 3)], evaluate_every=1, log_every=1)
+    trainer, accuracies = run.trainer, iter([0.5, 0.25, 0.75])
+    save, open_log = trainer.checkpoints.save, trainer.open_log
+
+    def validate(variables):
+        events.append("evaluate")
+        return {"accuracy": next(accuracies)}
+
+    def save_and_tell(state, seal):
+        events.append(f"save {seal.step}")
+        save(state, seal)
+
+    def telling_log(step):
+        log = open_log(step)
+        write = log.write
+        log.write = lambda step, values: (events.append(f"log {step}"), write(step, values))
+        return log
+
+    def fetch(batches, mesh):
+        for batch in batches:
+            events.append("fetch")
+            yield put(batch, mesh)
+
+    monkeypatch.setattr(trainer, "validate", validate)
+    monkeypatch.setattr(trainer, "open_log", telling_log)
+    monkeypatch.setattr(trainer.checkpoints, "save", save_and_tell)
+    monkeypatch.setattr(skinjax.training.loop, "prefetch", fetch)
+    run.fit()
+    assert events == [
+        *("fetch", "log 1", "evaluate", "log 1", "save 1"),  # the best so far
+        *("fetch", "log 2", "evaluate", "log 2"),
+        *("fetch", "log 3", "evaluate", "log 3", "save 3"),  # the end
+    ]
+
+
+def test_the_log_has_a_line_per_interval_per_evaluation_and_at_the_end_of_a_phase(uninterrupted):
+    lines = uninterrupted[0].log()
+    assert [(line["step"], line["phase"], "validation/accuracy" in line) for line in lines] == [
+        (2, "head", True),
+        (3, "head", False),
+        (3, "head", True),
+        (5, "all", True),
+        (6, "all", False),
+        (7, "all", False),
+        (7, "all", True),
+    ]
+
+
+def test_a_line_of_the_log_is_the_mean_of_its_steps_at_the_rate_of_the_last(run_in, phase, tmp_path):
+    fine, coarse = (
+        run_in(tmp_path / str(every), [phase("all", 3, lambda step: 0.01 * (step + 1))], log_every=every)
+        for every in (1, 3)
+    )
+    fine.fit()
+    coarse.fit()
+    steps, (line, _) = fine.log()[:3], coarse.log()
+    assert [step["learning_rate"] for step in steps] == pytest.approx([0.01, 0.02, 0.03])
+    assert line["learning_rate"] == pytest.approx(0.03)
+    assert line["train/loss"] == pytest.approx(np.mean([step["train/loss"] for step in steps]))
+
+
+@pytest.mark.parametrize(
+    ("values", "best_value", "best_step", "since"),
+    [
+        ([0.2, 0.4, 0.3], 0.4, 20, 1),
+        ([0.4, 0.4, 0.4], 0.4, 10, 2),
+        ([-2.0, -1.0, -3.0], -1.0, 20, 1),
+        ([math.nan, 0.1, math.nan], 0.1, 20, 1),
+        ([math.nan, math.nan, math.nan], None, None, 3),
+    ],
+)
+def test_history_remembers_the_first_best_value(values, best_value, best_step, since):
+    history = History(phase_start=5)
+    for step, value in zip((10, 20, 30), values, strict=True):
+        history = history.after(step, value)
+    assert history == History(5, False, 30, best_value, best_step, since)
+
+
+# Phases
+
+
+def test_a_phase_leaves_frozen_stages_alone_and_starts_afresh(run, assert_identical):
+    run = run(**EVERYTHING, keep=9)
+    run.fit()
+    assert run.steps() == [2, 3, 5, 7]
+    assert [seal(run, step)["phase"] for step in run.steps()] == ["head", "head", "all", "all"]
+    start = jax.jit(run.init)(jnp.uint32(5))
+    head, first, end = (run.restored(step) for step in (3, 5, 7))
+    for name in ("params", "batch_stats"):
+        assert_identical(head.variables[name]["backbone"], jax.tree.map(np.array, start[name]["backbone"]))
+        assert_identical(head.ema[name]["backbone"], head.variables[name]["backbone"])
+    for kind, place in (("params", ("stem", "conv", "kernel")), ("batch_stats", ("features", "norm", "mean"))):
+        before, after = head.variables[kind]["backbone"], end.variables[kind]["backbone"]
+        for key in place:
+            before, after = before[key], after[key]
+        assert (before != after).any()
+    assert (head.variables["params"]["head"]["kernel"] != start["params"]["head"]["kernel"]).any()
+    assert set(adam(head).mu) == {"head/bias", "head/kernel"}
+    assert len(adam(end).mu) == len(jax.tree.leaves(end.variables["params"])) == 8
+    assert [int(adam(state).count) for state in (head, first, end)] == [3, 2, 4]
+
+
+def test_the_average_starts_afresh_from_the_weights_of_each_phase(run, phase):
+    run = run([phase("head", 2, frozen=("stem", "features")), phase("all", 1)], ema_decay=0.75, keep=9)
+    run.fit()
+    head, end = run.restored(2), run.restored(3)
+
+    for name in ("params", "batch_stats"):
+        expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, head.variables[name], end.variables[name])
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7), end.ema[name], expected)
+
+
+def test_what_is_evaluated_and_called_best_is_the_average(run, phase, assert_identical):
+    seen = {}
+
+    def validation(variables):
+        seen[len(seen) + 1] = jax.tree.map(np.array, variables)
+        return {"accuracy": float(len(seen))}
+
+    run = run([phase("all", 3)], ema_decay=0.75, evaluate_every=1, keep=9, validation=validation)
+    state, _ = run.fit()
+    for step, variables in seen.items():
+        assert_identical(variables, run.restored(step).evaluated())
+    assert (seen[3]["params"]["head"]["kernel"] != state.variables["params"]["head"]["kernel"]).any()
+
+
+def test_early_stopping_ends_a_phase_and_the_best_checkpoint_is_kept(run_in, phase, tmp_path, assert_identical):
+    def make(folder, **fields):
+        # Two evaluations without improvement end a phase: the first after step 3, the second after step 6.
+        accuracies = iter([0.5, 0.4, 0.3, 0.6, 0.1, 0.2])
+        return run_in(
+            tmp_path / folder,
+            [phase("head", 6, frozen=("stem", "features")), phase("all", 5)],
+            evaluate_every=1,
+            patience=2,
+            log_every=5,
+            keep=1,
+            validation=lambda variables: {"accuracy": next(accuracies)},
+            **fields,
+        )
+
+    run = make("whole")
+    state, history = run.fit()
+    assert history == History(3, True, 6, 0.6, 4, 2)
+    assert run.steps() == [4, 6]
+    assert [line["step"] for line in run.log() if "train/loss" in line] == [3, 5, 6]
+    assert int(adam(state).count) == 3
+
+    again, finished = make("whole", batches=breaking(0)).fit()
+    assert_identical(again, state)
+    assert finished == history
+
+    stopped = make("stopped", stop=stop_at_call(5))
+    with pytest.raises(Interrupted, match="stopped after 3 steps; the same command continues from there"):
+        stopped.fit()
+    assert (seal(stopped, 3)["phase"], seal(stopped, 3)["history"]["phase_finished"]) == ("head", True)
+    resumed = make("stopped")
+    resumed.trainer.validate = iter_validation([0.6, 0.1, 0.2])
+    resumed_state, resumed_history = resumed.fit()
+    assert_identical(resumed_state, state)
+    assert resumed_history == history
+    assert resumed.log() == run.log()
+
+
+def iter_validation(accuracies):
+    values = iter(accuracies)
+    return lambda variables: {"accuracy": next(values)}
+
+
+def test_without_validation_images_there_is_no_best(run, phase):
+    run = run([phase("all", 2)], evaluate_every=1)
+    run.trainer.validate = None
+    _, history = run.fit()
+    assert history == History(0, True, 2, None, None, 0)
+    assert [line["step"] for line in run.log()] == [2]
+
+
+def test_a_phase_must_leave_something_to_train_and_freeze_what_there_is(run, phase):
+    with pytest.raises(UserError, match="phase 'none' freezes every parameter; leave one stage unfrozen"):
+        run([phase("none", 2, frozen=("stem", "features", "head"))]).fit()
+    with pytest.raises(UserError, match=r"unknown stage to freeze in phase 'some': 'sten' .did you mean 'stem'"):
+        run([phase("some", 2, frozen=("sten",))]).fit()
+
+
+def test_a_checkpoint_of_a_phase_that_is_no_more_is_refused(run):
+    run = run()
+    with pytest.raises(UserError, match="checkpoint 3 belongs to the phase 'warmup', which this config does not have"):
+        run.trainer.restore(run.phases, run.init, Seal(3, "warmup", {}))
+
+
+# Stopping and going on
+
+
+def test_stopping_at_every_place_changes_nothing(run, assert_as_uninterrupted):
+    # Asked between two steps and before each of the two batches of an evaluation (after steps 2, 3, 5 and 7). Each
+    # start is stopped at the place that comes after the one where the start before it was stopped.
+    calls = [1, 2, 2, 2, 3, 2, 2, 3, 1, 2, 2, 2, 3, 2, 2, 2, 3]
+    steps = [0, 1, 2, 2, 2, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7, 7, 7]
+    for call, step in zip(calls, steps, strict=True):
+        with pytest.raises(Interrupted, match=f"stopped after {step} steps"):
+            run(**EVERYTHING, stop=stop_at_call(call)).fit()
+    last = run(**EVERYTHING, batches=breaking(0))
+    assert_as_uninterrupted(last, *last.fit())
+    assert last.said == ["continuing from the checkpoint after 7 steps"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_an_error_at_any_batch_changes_nothing(run, assert_as_uninterrupted, seed):
+    rng = np.random.default_rng(seed)
+    for most in [3] + 20 * [6]:  # the first phase has three batches
+        attempt = run(**EVERYTHING, batches=breaking(int(rng.integers(most))))
+        with contextlib.suppress(UserError):
+            state, history = attempt.fit()
+            break
+    assert attempt.said[0].startswith("continuing from")
+    assert_as_uninterrupted(attempt, state, history)
+
+
+def test_what_was_being_saved_when_the_run_failed_is_whole(run, phase):
+    run = run([phase("all", 9)], checkpoint_every=4, batches=breaking(7))
+    with pytest.raises(UserError, match="image 'x' cannot be read"):
+        run.fit()
+    assert run.steps() == [4]
+    assert int(run.restored(4).step) == 4
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_damaged_checkpoints_cost_steps_and_no_more(uninterrupted, run, tmp_path, damaged, assert_as_uninterrupted):
+    shutil.copytree(uninterrupted[0].folder, tmp_path / "run")
+    for step in (7, 5)[:damaged]:
+        (tmp_path / "run" / "checkpoints" / f"{step:08d}" / "_METADATA").write_text("")
+    again = run(**EVERYTHING)
+    state, history = again.fit()
+    assert again.said == [
+        "checkpoint 7 is damaged (_METADATA has changed): falling back to checkpoint 5",
+        "checkpoint 5 is damaged (_METADATA has changed): training starts afresh"
+        if damaged == 2
+        else "continuing from the checkpoint after 5 steps",
+    ]
+    assert_as_uninterrupted(again, state, history)
+
+
+# Divergence
+
+
+def test_divergence_is_told_with_step_rate_and_terms_and_nothing_of_it_is_saved(run, phase):
+    def spoil(source, phase, start):
+        for step, batch in enumerate(source, start):
+            yield batch | {"weight": batch["weight"] * (np.inf if step == 2 else 1)}
+
+    run = run([phase("only", 6, lambda step: 0.01 * (step + 1))], checkpoint_every=2, log_every=2, batches=spoil)
+    with pytest.raises(UserError) as caught:
+        run.fit()
+    assert str(caught.value) == (
+        "training diverged at step 3: classification, gradient_norm, state_norm is not finite at learning rate 0.03; "
+        "lower the learning rate or clip the gradient (the checkpoints before it are kept)"
+    )
+    assert run.steps() == [2]
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(run.restored(2)))
+    assert [line["step"] for line in run.log()] == [2]
+
+
+@pytest.mark.parametrize("log_every", [1, 20])
+def test_a_learning_rate_out_of_all_proportion_saves_nothing(run, phase, log_every):
+    run = run([phase("only", 4, 1e30)], checkpoint_every=1, evaluate_every=1, log_every=log_every)
+    with pytest.raises(UserError, match=r"diverged at step 1: state_norm is not finite at learning rate 1e\+30;"):
+        run.fit()
+    assert run.steps() == run.log() == []
+
+
+def test_an_update_that_overflows_is_not_saved_though_its_loss_was_finite(run, phase):
+    rate = phase("only", 4, lambda step: jnp.where(step == 1, jnp.inf, 0.1))
+    run = run([rate], checkpoint_every=1)
+    with pytest.raises(UserError, match="diverged at step 2: state_norm is not finite at learning rate inf;"):
+        run.fit()
+    assert run.steps() == [1]

@@ -1,0 +1,199 @@
+"""The training step: what moves and what does not, the average, and gradients that do not depend on accumulation."""
+
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from skinjax.training.state import (
+    TrainState,
+    batch_gradient,
+    begin_phase,
+    make_train_step,
+    merge,
+    partition,
+    term_value,
+)
+
+PARAMS = {"backbone": {"stem": {"kernel": 1, "bias": 2}, "features": {"kernel": 3}}, "head": {"kernel": 4}}
+
+
+def phase(*frozen: str):
+    return types.SimpleNamespace(frozen=frozen, loss_function=None)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "trainable"),
+    [
+        ((), {"backbone/stem/kernel", "backbone/stem/bias", "backbone/features/kernel", "head/kernel"}),
+        (("stem",), {"backbone/features/kernel", "head/kernel"}),
+        (("stem", "features"), {"head/kernel"}),
+        (("head",), {"backbone/stem/kernel", "backbone/stem/bias", "backbone/features/kernel"}),
+    ],
+)
+def test_partition_by_stage_or_module_and_merge_back(frozen, trainable):
+    moving, still = partition(PARAMS, frozen)
+    assert set(moving) == trainable
+    assert merge(moving, still) == PARAMS
+
+
+@pytest.mark.parametrize(
+    ("coefficient", "total", "count", "value"),
+    [
+        (1.0, 6.0, 3.0, 2.0),
+        (0.5, 6.0, 3.0, 1.0),
+        (1.0, 0.0, 0.0, 0.0),
+        (1.0, [6.0, 0.0, 5.0], [3.0, 0.0, 1.0], 7.0),
+        ([1.0, 9.0, 2.0], [6.0, 0.0, 5.0], [3.0, 0.0, 1.0], 12.0),
+    ],
+)
+def test_term_value_divides_where_there_is_something(coefficient, total, count, value):
+    arrays = [jnp.asarray(x) for x in (coefficient, total, count)]
+    assert float(term_value(*arrays)) == value
+    gradient = jax.grad(lambda total: term_value(arrays[0], total, arrays[2]))(arrays[1])
+    assert np.isfinite(gradient).all()
+
+
+def per_class_terms(params, stats, part):
+    """A vector term (class-wise mean of scale * value) and a scalar one, with a counter for statistics."""
+    member = jax.nn.one_hot(part["label"], 3) * part["mask"][:, None]
+    values = params["scale"] * part["value"]
+    terms = {
+        "by_class": (2.0, member.T @ values, member.sum(0)),
+        "square": (1.0, jnp.sum(part["mask"] * values**2), jnp.sum(part["mask"])),
+    }
+    return terms, {"passes": stats["passes"] + 1}
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 4])
+def test_accumulated_sums_are_divided_by_the_counts_of_the_whole_batch(accumulate):
+    batch = {
+        "value": jnp.array([1.0, 3.0, 5.0, 100.0, 7.0, 2.0, 200.0, 4.0]),
+        "label": jnp.array([0, 0, 1, 1, 1, -1, 2, 0]),
+        "mask": jnp.array([1.0, 1, 1, 0, 1, 1, 0, 1]),
+    }
+    gradient, values, stats = batch_gradient(
+        per_class_terms, {"scale": jnp.float32(1)}, {"passes": jnp.int32(0)}, batch, accumulate
+    )
+    # Means 8/3 and 12/2, class 2 has no image that counts; squares 1 + 9 + 25 + 49 + 4 + 16 over six images.
+    np.testing.assert_allclose(values["by_class"], 2 * (8 / 3 + 6), rtol=1e-6)
+    np.testing.assert_allclose(values["square"], 104 / 6, rtol=1e-6)
+    np.testing.assert_allclose(gradient["scale"], 2 * (8 / 3 + 6) + 2 * 104 / 6, rtol=1e-6)
+    assert int(stats["passes"]) == accumulate
+
+
+@pytest.fixture(scope="module")
+def batch(photographs) -> dict[str, jax.Array]:
+    """Eight images: two unlabelled, one masked, one that counts thrice."""
+    rng = np.random.default_rng(0)
+    return {
+        "image": jnp.asarray(rng.integers(0, 256, (8, 32, 40, 3), np.uint8)),
+        "label": jnp.array([0, 5, 5, -1, 1, 2, -1, 5]),
+        "position": jnp.arange(8),
+        "weight": jnp.array([1.0, 1, 1, 1, 3, 1, 1, 1]),
+        "mask": jnp.array([True, True, False, True, True, True, True, True]),
+    }
+
+
+@pytest.fixture(scope="module")
+def variables(classifier, batch):
+    """Class weights differ, so that a mean of parts would show."""
+    variables = jax.jit(classifier.init)(jax.random.key(0), batch)
+    return {**variables, "constants": {"class_weights": jnp.array([1.0, 4, 9, 1, 1, 0.25, 1])}}
+
+
+def test_gradients_do_not_depend_on_accumulation(classifier, batch, variables):
+    """Every parameter's gradient, through batch normalisation that uses its running statistics."""
+    still = phase("stem", "features")
+    rng = jax.random.key(3)
+
+    def gradient(accumulate: int):
+        def terms_of(trainable, stats, part):
+            whole = {**variables, "params": merge(trainable), "batch_stats": stats}
+            return classifier.loss(whole, part, rng, step=jnp.int32(0), phase=still)
+
+        trainable, _ = partition(variables["params"], ())
+        return jax.jit(lambda b: batch_gradient(terms_of, trainable, variables["batch_stats"], b, accumulate))(batch)
+
+    whole, whole_values, whole_stats = gradient(1)
+    assert classifier.loss_function.reduction == "torch_weighted_mean"
+    assert min(float(jnp.abs(x).max()) for path, x in whole.items() if "norm" not in path) > 1e-4
+    for accumulate in (2, 4):
+        parts, values, stats = gradient(accumulate)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), parts, whole)
+        np.testing.assert_allclose(values["classification"], whole_values["classification"], rtol=1e-5)
+        jax.tree.map(np.testing.assert_array_equal, stats, whole_stats)
+
+
+@pytest.fixture(scope="module")
+def stepped(classifier, batch, variables):
+    """The states before and after each of two steps that train the head and the last stage, with an average."""
+    optimizer = optax.adam(0.01)
+    begin = jax.jit(lambda v: begin_phase(jnp.int32(4), jnp.uint32(7), v, optimizer, ("stem",), ema=True))
+    # Donated, as in the loop: an array that occurred twice in the state would be refused here.
+    step = jax.jit(make_train_step(classifier, phase("stem"), optimizer, ema_decay=0.75), donate_argnums=0)
+    state = begin(jax.tree.map(jnp.copy, variables))
+    states, reports = [jax.tree.map(np.array, state)], []
+    for _ in range(2):
+        state, report = step(state, batch)
+        states.append(jax.tree.map(np.array, state))
+        reports.append(report)
+    return states, reports
+
+
+def test_a_step_moves_what_trains_and_nothing_else(stepped, assert_identical):
+    states, _ = stepped
+    before, after = states[0].variables, states[-1].variables
+    assert_identical(after["params"]["backbone"]["stem"], before["params"]["backbone"]["stem"])
+    assert_identical(after["batch_stats"]["backbone"]["stem"], before["batch_stats"]["backbone"]["stem"])
+    assert_identical(after["constants"], before["constants"])
+    moved = {"params": after["params"]["head"], "stats": after["batch_stats"]["backbone"]["features"]}
+    was = {"params": before["params"]["head"], "stats": before["batch_stats"]["backbone"]["features"]}
+    assert all((a != b).any() for a, b in zip(jax.tree.leaves(moved), jax.tree.leaves(was), strict=True))
+    assert [int(state.step) for state in states] == [4, 5, 6]
+    assert {int(state.seed) for state in states} == {7}
+
+
+def test_the_optimiser_keeps_nothing_for_frozen_parameters(stepped):
+    (adam, _), trainable = stepped[0][-1].optimizer, {"backbone/features/conv/kernel", "head/bias", "head/kernel"}
+    trainable |= {"backbone/features/norm/bias", "backbone/features/norm/scale"}
+    assert set(adam.mu) == set(adam.nu) == trainable
+    assert int(adam.count) == 2
+
+
+def test_the_average_is_of_parameters_and_statistics_and_is_what_is_evaluated(stepped, assert_identical):
+    states, _ = stepped
+    expected = {name: states[0].variables[name] for name in ("params", "batch_stats")}
+    assert_identical(states[0].ema, expected)
+    for state in states[1:]:
+        now = {name: state.variables[name] for name in expected}
+        expected = jax.tree.map(lambda old, new: np.float32(0.75) * old + np.float32(0.25) * new, expected, now)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-8), state.ema, expected)
+    last = states[-1]
+    assert_identical(last.evaluated(), {**last.ema, "constants": last.variables["constants"]})
+    without = TrainState(last.step, last.seed, last.variables, last.optimizer, None)
+    assert_identical(without.evaluated(), last.variables)
+
+
+def test_the_report_has_the_terms_and_norms(stepped):
+    states, reports = stepped
+    assert set(reports[0]) == {"loss", "classification", "gradient_norm", "state_norm"}
+    assert float(reports[0]["loss"]) == float(reports[0]["classification"])
+    state = states[1].variables
+    norm = np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves((state["params"], state["batch_stats"]))))
+    np.testing.assert_allclose(reports[0]["state_norm"], norm, rtol=1e-5)
+
+
+def test_a_step_is_a_function_of_state_and_batch_and_draws_by_seed_and_step(classifier, batch, variables):
+    optimizer = optax.sgd(0.1)
+    step = jax.jit(make_train_step(classifier, phase(), optimizer))
+
+    def loss(number: int, seed: int) -> float:
+        state = begin_phase(jnp.int32(number), jnp.uint32(seed), variables, optimizer, (), ema=False)
+        return float(step(state, batch)[1]["loss"])
+
+    assert loss(0, 7) == loss(0, 7)
+    assert len({loss(0, 7), loss(1, 7), loss(0, 8)}) == 3
