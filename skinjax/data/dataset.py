@@ -170,7 +170,8 @@ def read_dataset(folder: Path, name: str, synthetic: bool = False) -> Dataset:
         if len(records) != len(table["image_id"]):
             raise ValueError(f"{len(records)} records for {len(table['image_id'])} rows")
     except Exception as error:  # damaged files make tfds, protobuf and array_record raise anything
-        raise UserError(f"the data set in {folder} is damaged ({error}); delete that folder and run again") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"the data set in {folder} is damaged ({reason}); delete that folder and run again") from error
     fingerprint = short_hash(manifest, length=16)
     return Dataset(name, tuple(manifest["classes"]), table, records, fingerprint, synthetic)
 

@@ -39,7 +39,9 @@ def load(dataset: Dataset, records: np.ndarray, size: StoredSize) -> np.ndarray:
         try:
             data = dataset.records[record]
         except RuntimeError as error:  # array_record's word for bytes that do not match their checksum
-            raise UserError(f"image {name!r} of {dataset.name} cannot be read: {error}") from error
+            raise UserError(
+                f"image {name!r} of {dataset.name} cannot be read: {error}; delete the prepared data set and run again"
+            ) from error
         images[slot] = decode(data, (size.height, size.width), fit=size.fit, filter=size.filter, name=name)
     return images
 

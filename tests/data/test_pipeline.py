@@ -1,0 +1,189 @@
+"""Batches: functions of the step alone, cut over processes without a change, padded and masked at the end."""
+
+import dataclasses
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from skinjax.data.dataset import read_dataset
+from skinjax.data.decoding import decode
+from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
+from skinjax.data.sampling import balanced_batches, evaluation_batches, natural, process_slice
+from skinjax.errors import UserError
+
+SIZE = StoredSize(24, 20)
+
+
+@pytest.fixture(scope="module")
+def sampler(photographs):
+    return balanced_batches(np.arange(48), photographs.columns["label"][:48], 8, seed=3, classes=photographs.classes)
+
+
+@pytest.fixture(scope="module")
+def expected(photographs, sampler) -> list[dict]:
+    """The first six batches, one thread of our own."""
+    return list(training_batches(photographs, sampler, SIZE, start=0, stop=6, threads=0))
+
+
+def assert_equal(found: list[dict], expected: list[dict]) -> None:
+    assert len(found) == len(expected)
+    for batch, other in zip(found, expected, strict=True):
+        assert batch.keys() == other.keys()
+        for name in batch:
+            assert batch[name].dtype == other[name].dtype
+            np.testing.assert_array_equal(batch[name], other[name])
+
+
+def test_a_batch_is_what_the_sampler_says(photographs, sampler, expected):
+    for step, batch in enumerate(expected):
+        records = sampler(step)
+        assert {name: (x.shape, x.dtype) for name, x in batch.items()} == {
+            "image": ((8, 24, 20, 3), np.uint8),
+            "label": ((8,), np.int32),
+            "index": ((8,), np.int32),
+            "weight": ((8,), np.float32),
+            "mask": ((8,), bool),
+            "position": ((8,), np.int32),
+        }
+        np.testing.assert_array_equal(batch["index"], records)
+        np.testing.assert_array_equal(batch["label"], photographs.columns["label"][records])
+        np.testing.assert_array_equal(batch["position"], np.arange(8))
+        assert batch["mask"].all()
+        assert (batch["weight"] == 1).all()
+        image = decode(photographs.records[records[5]], (24, 20), fit="squash", filter="bilinear", name="x")
+        np.testing.assert_array_equal(batch["image"][5], image)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 4])
+def test_batches_are_the_same_for_any_threads_and_from_any_start(photographs, sampler, expected, threads):
+    for start in (0, 1, 4):
+        found = training_batches(photographs, sampler, SIZE, start=start, stop=6, threads=threads)
+        assert_equal(list(found), expected[start:])
+    assert list(training_batches(photographs, sampler, SIZE, start=6, stop=6, threads=threads)) == []
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_the_slices_of_all_processes_are_the_global_batch(photographs, sampler, expected, processes):
+    slices = [process_slice(8, index, processes) for index in range(processes)]
+    parts = [training_batches(photographs, sampler, SIZE, start=2, stop=4, rows=rows, threads=1) for rows in slices]
+    joined = [
+        {name: np.concatenate([part[name] for part in step]) for name in step[0]} for step in zip(*parts, strict=True)
+    ]
+    assert_equal(joined, expected[2:4])
+
+
+@pytest.mark.parametrize("threads", [0, 4])
+def test_held_out_images_come_in_order_once_and_the_tail_is_masked(photographs, threads):
+    records = np.array([3, 1, 4, 15, 9, 2, 6, 50, 35, 8, 59])
+    batches = list(held_out_batches(photographs, records, evaluation_batches(11, 4), SIZE, threads=threads))
+    assert [batch["index"].tolist() for batch in batches] == [[3, 1, 4, 15], [9, 2, 6, 50], [35, 8, 59, 59]]
+    assert [batch["mask"].tolist() for batch in batches] == [[True] * 4, [True] * 4, [True, True, True, False]]
+    assert all("position" not in batch for batch in batches)
+    images = np.concatenate([batch["image"] for batch in batches])
+    np.testing.assert_array_equal(images[:11], load(photographs, records, SIZE))
+    halves = [
+        list(held_out_batches(photographs, records, evaluation_batches(11, 4), SIZE, rows=rows, threads=threads))
+        for rows in (slice(0, 2), slice(2, 4))
+    ]
+    joined = [{name: np.concatenate([a[name], b[name]]) for name in a} for a, b in zip(*halves, strict=True)]
+    assert_equal(joined, batches)
+
+
+def test_the_stored_size_decides_shape_fit_and_filter(photographs):
+    shapes = [load(photographs, np.arange(2), StoredSize(16, 48, fit=fit)) for fit in ("squash", "cover", "pad")]
+    assert {images.shape for images in shapes} == {(2, 16, 48, 3)}
+    assert len({images.tobytes() for images in shapes}) == 3
+    sharp = load(photographs, np.arange(2), StoredSize(16, 48, filter="bicubic"))
+    assert (sharp != shapes[0]).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 8), "the stored size is 0x8; both sides must be positive"),
+        ((8, -1), "the stored size is 8x-1; both sides must be positive"),
+        ((8, 8, "stretch"), "unknown fit 'stretch'.*; known: cover, pad, squash"),
+        ((8, 8, "pad", "nearest"), "unknown filter 'nearest'.*; known: bicubic, bilinear"),
+    ],
+)
+def test_a_stored_size_that_cannot_be_is_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        StoredSize(*arguments)
+
+
+# Damaged images
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_an_image_that_cannot_be_decoded_is_named(photographs, threads):
+    records = [photographs.records[record] for record in range(60)]
+    records[17] = records[17][:300]
+    broken = dataclasses.replace(photographs, records=records)
+    batches = held_out_batches(broken, np.arange(60), evaluation_batches(60, 8), SIZE, threads=threads)
+    assert [next(batches)["index"][0] for _ in range(2)] == [0, 8]
+    with pytest.raises(UserError, match=r"image 'synthetic_0000017' cannot be decoded: .*; repair, replace or remove"):
+        next(batches)
+    batches.close()
+
+
+def test_a_record_that_cannot_be_read_is_named(prepared, photographs, tmp_path):
+    for source in prepared.rglob("*"):
+        target = tmp_path / source.relative_to(prepared)
+        target.mkdir() if source.is_dir() else target.write_bytes(source.read_bytes())
+    path = next(tmp_path.rglob("*.array_record-*"))
+    content = bytearray(path.read_bytes())
+    written = np.flatnonzero(np.frombuffer(bytes(content), np.uint8))
+    content[written[len(written) // 2]] ^= 1  # in one of the records in the middle
+    path.write_bytes(content)
+    broken = read_dataset(tmp_path, "synthetic")
+    unreadable = []
+    for record in range(60):
+        try:
+            load(broken, np.array([record]), SIZE)
+        except UserError as error:
+            unreadable.append((record, str(error)))
+    ((record, text),) = unreadable
+    assert text.startswith(f"image 'synthetic_{record:07d}' of synthetic cannot be read: ")
+    assert text.endswith("; delete the prepared data set and run again")
+
+
+# Leaving
+
+
+LEAVE = """
+    import sys
+    from pathlib import Path
+    import numpy as np
+    from absl import flags
+    from skinjax.data.dataset import read_dataset
+    from skinjax.data.pipeline import StoredSize, training_batches
+
+    flags.FLAGS.mark_as_parsed()
+    dataset = read_dataset(Path(sys.argv[1]), "synthetic")
+    left, closed = (
+        training_batches(dataset, lambda step: np.arange(8), StoredSize(64, 64), start=0, stop=10**6) for _ in range(2)
+    )
+    next(left), next(closed)
+    closed.close()
+    raise ValueError("the end")
+"""
+
+
+def test_a_process_that_leaves_its_batches_half_read_comes_to_an_end(prepared: Path):
+    command = [sys.executable, "-c", textwrap.dedent(LEAVE), str(prepared)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 1
+    assert ended.stderr.rstrip().endswith("ValueError: the end")
+
+
+def test_batches_that_were_closed_give_no_more(photographs):
+    sampler = natural(np.arange(60), photographs.columns["label"], 8, seed=0)
+    batches = training_batches(photographs, sampler, SIZE, start=0, stop=10**6, threads=2)
+    next(batches)
+    batches.close()
+    with pytest.raises(ValueError, match="closed"):
+        next(batches)
