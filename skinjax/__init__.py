@@ -1,1 +1,32 @@
-"""skinjax: classifiers for imbalanced skin-lesion photographs."""
+"""skinjax: classifiers for imbalanced skin-lesion photographs.
+
+The public names, imported on first use: judging a table of predictions needs neither jax nor flax.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "UserError": "errors",
+    "load_config": "config_files",
+    "run": "experiment",
+    "open_dataset": "data.dataset",
+    "data_root": "data.dataset",
+    "make_backbone": "models",
+    "ClassificationLoss": "losses",
+    "Predictions": "evaluation.predictions",
+    "read_predictions": "evaluation.predictions",
+    "write_predictions": "evaluation.predictions",
+    "bootstrap": "evaluation.intervals",
+    "paired_difference": "evaluation.intervals",
+    "summary_with_intervals": "evaluation.intervals",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'skinjax' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"skinjax.{_HOME[name]}"), name)

@@ -2,8 +2,8 @@
 
     python tools/benchmark_train.py --config=configs/cdc.py [--steps=40] [--config.FIELD=VALUE ...]
 
-The loop is the trainer's: batches from the pipeline, prefetched, a donated jitted step. "input" is the time in which the
-loop waited for a batch; "resident" repeats one batch that is already on the device.
+The loop is the trainer's: prefetched batches of the pipeline and a donated, jitted step. "resident" repeats one batch
+that is already on the device; "waiting for input" is the share of the time in which the loop waited for a batch.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python tools/demo_table.py --folder=runs/demo_table [--seeds=3] [--data_dir=DIR]
 
-Every method is trained by the settings of `configs/cdc.py:demo`. Resumable: finished runs are read back. About 3 minutes a
-run on 2 cores.
+Every method is trained by the settings of `configs/cdc.py:demo`. Resumable: finished runs are read back. One to three
+minutes a run on 2 cores.
 """
 
 import argparse

@@ -1,10 +1,10 @@
 """Kill a run at random moments, restart it by the same command each time, and compare it with one left alone.
 
-    python tools/fault_injection.py --folder=/tmp/faults [--kills=20] [--seed=0] [--config=configs/cdc.py] [--config.F=V ...]
+    python tools/fault_injection.py --folder=/tmp/faults [--kills=20] [--seed=0] [--config=FILE] [--config.FIELD=VALUE]
 
-Kills (SIGKILL) fall into the drawing of the data, the first compilation, checkpoints, training, evaluation and the final
-predictions. At the end predictions, figures and every array of the last checkpoint must be bit-identical. Both runs have
-data folders of their own, compilation cache included. With the demo: about 15 minutes on 2 cores.
+Kills (SIGKILL) fall into the drawing of the data, the first compilation, checkpoints, training, evaluation and the
+final predictions. At the end predictions, figures and every array of the last checkpoint must be bit-identical. Both
+runs have data folders of their own, compilation cache included. With the demo: about 15 minutes on 2 cores.
 """
 
 import argparse

@@ -33,13 +33,13 @@ def warp(images: Array, matrices: Array, size: Size, fill: float = 0.0) -> Array
     returns: [batch, h, w, channels] float32, 0..255
     """
     batch, height, width, channels = images.shape
-    m = jnp.broadcast_to(matrices, (batch, 2, 3)).astype(jnp.float32)[..., None]
-    x = jnp.arange(size[1], dtype=jnp.float32) + 0.5
+    m = jnp.broadcast_to(matrices, (batch, 2, 3)).astype(jnp.float32)[..., None, None]
     # One gather per image, not one over the flattened batch: a batch sharded over devices then stays where it is.
     pixels = images.reshape(batch, height * width, channels)
     take = jax.vmap(lambda image, index: image.at[index].get(mode="promise_in_bounds"))
 
-    def output_row(y: Array) -> Array:
+    def output_rows(y: Array) -> Array:
+        x = jnp.arange(size[1], dtype=jnp.float32) + 0.5
         u = product(m[:, 0, 0], x) + (product(m[:, 0, 1], y) + m[:, 0, 2])
         v = product(m[:, 1, 0], x) + (product(m[:, 1, 1], y) + m[:, 1, 2])
         left, right, across = _neighbours(u, width)
@@ -56,8 +56,14 @@ def warp(images: Array, matrices: Array, size: Size, fill: float = 0.0) -> Array
         return fill + cover * (value - fill)
 
     # In two halves, because XLA on CPU stores what a loop makes and computes anything else anew for each of its uses.
-    rows = jnp.arange(size[0], dtype=jnp.float32) + 0.5
-    return jnp.moveaxis(jax.lax.map(output_row, rows, batch_size=max(1, size[0] // 2)), 0, 1)
+    half = (size[0] + 1) // 2
+    y = jnp.arange(half, dtype=jnp.float32)[:, None] + 0.5
+
+    def add_half(i: Array, rows: Array) -> Array:
+        return jax.lax.dynamic_update_slice_in_dim(rows, output_rows(y + i * half), i * half, 1)
+
+    rows = jnp.zeros((batch, 2 * half, size[1], channels), jnp.float32)
+    return jax.lax.fori_loop(0, 2, add_half, rows)[:, : size[0]]
 
 
 @functools.partial(jax.jit, static_argnames="size")

@@ -156,7 +156,7 @@ class Checkpoints:
         write_atomically(self._seal_path(seal.step), json.dumps(content, indent=1))
 
     def _check_room(self, state: Any) -> None:
-        """Before the write: tensorstore's threads tell of a full disk on their own, with a traceback for every array."""
+        """Before the write: tensorstore's threads tell of a full disk themselves, with a traceback for every array."""
         needed = sum(x.nbytes for x in jax.tree.leaves(state)) + SMALL_FILES
         free = shutil.disk_usage(self._folder).free
         if free < needed:

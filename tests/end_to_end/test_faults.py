@@ -1,4 +1,4 @@
-"""A tiny run killed at random moments and restarted ends like one left alone (tools/fault_injection.py does the full one)."""
+"""A tiny run killed at random moments ends like one left alone; tools/fault_injection.py does the full one."""
 
 import subprocess
 import sys

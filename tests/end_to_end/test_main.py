@@ -25,7 +25,8 @@ def results(workdir):
 def test_a_run_leaves_every_artefact(tiny_run):
     workdir, output = tiny_run
     assert output.splitlines()[0].startswith("synthetic demo set")
-    assert "test: " in output and "95 % interval" in output and "lesion_grouped split" in output
+    for part in ("test: ", "95 % interval", "lesion_grouped split"):
+        assert part in output
     names = {path.name for path in workdir.iterdir()}
     assert {"config.json", "split.csv", "checkpoints", "metrics.jsonl", "tensorboard", "environment.json"} <= names
     figures = json.loads((workdir / "metrics_test.json").read_text())
@@ -77,7 +78,7 @@ def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path):
         assert len(message) == 1
         assert "intact" in message[0]
         subprocess.run(["mount", "-o", "remount,size=20m", str(tmp_path)], check=True)
-        status, output, errors = outcome(start(*command))
+        status, _, errors = outcome(start(*command))
         assert status == 0, errors
         assert results(tmp_path / "run") == results(tiny_run[0])
     finally:

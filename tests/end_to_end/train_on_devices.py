@@ -1,4 +1,4 @@
-"""Run by test_devices.py in a process of its own: train a tiny CDC on all devices and write what must not depend on them.
+"""Run by test_devices.py in a process of its own: train a tiny CDC on all devices, write what must not depend on them.
 
 python train_on_devices.py DATA_DIR OUTPUT.npz
 """

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -264,17 +265,35 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_a_full_disk_is_one_sentence_and_takes_no_checkpoint_along(small_disk, caplog, capfd, assert_identical):
+TOO_MUCH = 2_000_000  # numbers, 8 MB that cannot be compressed
+
+
+def test_a_full_disk_is_told_before_anything_is_written(small_disk):
     folder = small_disk / "checkpoints"
     checkpoints = save(folder, 1, 2)
-    too_much = jax.random.normal(jax.random.key(0), (2_000_000,))  # 8 MB that cannot be compressed
-    checkpoints.save({"a": too_much}, Seal(3, "all", {}))
     with pytest.raises(UserError) as caught:
-        checkpoints.wait()
-    assert str(caught.value) == (
-        f"cannot write a checkpoint to {folder}: the disk is full; the earlier ones are intact, make room and start "
-        "the same command again"
+        checkpoints.save({"a": jnp.zeros(TOO_MUCH)}, Seal(3, "all", {}))
+    assert re.fullmatch(
+        rf"cannot write a checkpoint to {folder}: the disk is full: it takes 7.9 MiB and 2.\d MiB are free; "
+        "the earlier ones are intact, make room and start the same command again",
+        str(caught.value),
     )
+    checkpoints.close()
+    assert sorted(path.name for path in folder.iterdir()) == ["00000001", "00000001.json", "00000002", "00000002.json"]
+
+
+def test_a_disk_that_fills_up_is_one_sentence_and_takes_no_checkpoint_along(
+    small_disk, monkeypatch, caplog, capfd, assert_identical
+):
+    folder = small_disk / "checkpoints"
+    checkpoints = save(folder, 1, 2)
+    # There was room when the save began.
+    monkeypatch.setattr(checkpoints, "_check_room", lambda state: None)
+    checkpoints.save({"a": jax.random.normal(jax.random.key(0), (TOO_MUCH,))}, Seal(3, "all", {}))
+    with pytest.raises(
+        UserError, match=rf"cannot write a checkpoint to {folder}: the disk is full.*; the earlier ones"
+    ):
+        checkpoints.wait()
     assert caplog.text == ""
     assert "Traceback" not in capfd.readouterr().err
     checkpoints.close()  # seals nothing
