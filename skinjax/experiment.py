@@ -101,7 +101,7 @@ def make_method(config: ConfigDict, classes: Sequence[str]) -> Method:
     shared: dict[str, Any] = {
         "classes": tuple(classes),
         "backbone": make_backbone(config.model.backbone, dtype),
-        "head": LinearHead(len(classes), dtype),
+        "head": LinearHead(len(classes)),
         "train_view": train_view(lookup("training view", config.views.train, VIEWS), size, config.views.normalisation),
         "evaluation_view": evaluation_view(config.views.evaluation, size, config.views.normalisation),
         "loss_function": make_loss(config.loss),

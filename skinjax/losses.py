@@ -72,7 +72,10 @@ class ClassificationLoss:
             raise UserError(f"loss.label_smoothing is {self.label_smoothing}; it must lie in [0, 1)")
 
     def __call__(self, logits: Array, targets: Array, class_weights: Array, example_weights: Array):
-        """(sum, count) of `logits`, `targets` [batch, classes]; `example_weights` [batch] are 0 where masked."""
+        """(sum, count) of `logits`, `targets` [batch, classes]; `example_weights` [batch] are 0 where masked.
+
+        The count is None where nothing is divided.
+        """
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         labelled = targets.sum(axis=-1)
         smooth = self.label_smoothing
@@ -80,12 +83,13 @@ class ClassificationLoss:
         values = LOSSES[self.name](logits, smoothed, class_weights, self.gamma)
         total = jnp.sum(jnp.where(example_weights > 0, example_weights * values, 0))
         # The count uses the targets before smoothing, as PyTorch does.
-        counts = {
-            "torch_weighted_mean": jnp.sum(example_weights * jnp.sum(targets * class_weights, axis=-1)),
-            "batch_mean": jnp.sum((example_weights > 0) * labelled),
-            "sum": jnp.ones_like(total),
-        }
-        return total, counts[self.reduction].astype(total.dtype)
+        if self.reduction == "sum":
+            return total, None
+        of_class = jnp.sum(targets * class_weights, axis=-1)
+        count = (
+            example_weights * of_class if self.reduction == "torch_weighted_mean" else (example_weights > 0) * labelled
+        )
+        return total, jnp.sum(count).astype(total.dtype)
 
 
 def reconstruction(reconstructed: Array, images: Array, targets: Array, example_weights: Array, norm: str):

@@ -14,6 +14,7 @@ import pytest
 
 from skinjax.errors import UserError
 from skinjax.losses import ClassificationLoss, focal, log_one_minus_softmax, reconstruction
+from skinjax.training.state import term_value
 
 LOGITS = np.array([[2.0, -1.0, 0.5], [0.1, 0.2, -0.3], [-1.5, 3.0, 0.0], [0.0, 0.0, 4.0]], np.float32)
 LABELS = np.array([0, 2, 1, 0])
@@ -44,8 +45,7 @@ def totals(loss, logits, targets, class_weights, example_weights):
 
 
 def mean(loss, logits=LOGITS, targets=HARD, class_weights=WEIGHTS, example_weights=ALL):
-    total, count = totals(loss, logits, targets, class_weights, example_weights)
-    return float(total / count)
+    return float(term_value(1.0, *totals(loss, logits, targets, class_weights, example_weights)))
 
 
 def per_example(loss, targets, class_weights):
@@ -217,8 +217,7 @@ def test_masked_and_unlabelled_rows_change_nothing(name, reduction):
     logits, targets, example_weights = map(jnp.asarray, with_garbage(SOFT))
 
     def value(logits, targets, example_weights):
-        total, count = loss(logits, targets, WEIGHTS, example_weights)
-        return total / count
+        return term_value(1.0, *loss(logits, targets, WEIGHTS, example_weights))
 
     padded, gradient = jax.jit(jax.value_and_grad(value))(logits, targets, example_weights)
     alone, expected = jax.jit(jax.value_and_grad(value))(jnp.asarray(LOGITS), SOFT, ALL)
@@ -251,13 +250,14 @@ import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from skinjax.losses import ClassificationLoss, REDUCTIONS
 from skinjax.parallel import make_mesh, over_data
+from skinjax.training.state import term_value
 logits, targets, class_weights, example_weights = (jnp.array(x, jnp.float32) for x in json.load(sys.stdin))
 mesh = make_mesh()
 assert mesh.shape["data"] == 4
 logits, targets, example_weights = (jax.device_put(x, over_data(mesh)) for x in (logits, targets, example_weights))
 def value(logits, reduction):
-    total, count = ClassificationLoss("focal", reduction=reduction)(logits, targets, class_weights, example_weights)
-    return total / count
+    loss = ClassificationLoss("focal", reduction=reduction)
+    return term_value(1.0, *loss(logits, targets, class_weights, example_weights))
 step = jax.jit(jax.value_and_grad(value), static_argnums=1)
 print(json.dumps({name: jax.tree.map(lambda x: np.asarray(x).tolist(), step(logits, name)) for name in REDUCTIONS}))
 """
@@ -276,8 +276,7 @@ def test_reductions_are_those_of_the_whole_batch_when_it_is_sharded():
         loss = ClassificationLoss("focal", reduction=reduction)
 
         def one_device(logits, loss=loss):
-            total, count = loss(logits, HARD, WEIGHTS, ALL)
-            return total / count
+            return term_value(1.0, *loss(logits, HARD, WEIGHTS, ALL))
 
         expected, expected_gradient = jax.jit(jax.value_and_grad(one_device))(jnp.asarray(LOGITS))
         assert value == pytest.approx(float(expected), rel=1e-6)

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from skinjax.images.geometry import between, per_example_uniform, product
+from skinjax.images.geometry import between, per_example_uniform
 
 
 class Normalisation(NamedTuple):
@@ -99,14 +99,14 @@ def shift_hue(images: Array, shifts: Array) -> Array:
     # Not `value == red`: a compiler may compute red twice with different last bits, and then no channel is the largest.
     sextant = jnp.where(
         (red >= green) & (red >= blue),
-        product(green - blue, slope),
-        jnp.where(green >= blue, product(blue - red, slope) + 2, product(red - green, slope) + 4),
+        (green - blue) * slope,
+        jnp.where(green >= blue, (blue - red) * slope + 2, (red - green) * slope + 4),
     )
-    sextant = sextant + product(shifts, 6)[:, None, None]
+    sextant = sextant + 6 * shifts[:, None, None]
 
     def channel(offset: int) -> Array:
         place = sextant + offset
-        place = place - product(jnp.floor(place / 6), 6)
+        place = place - 6 * jnp.floor(place / 6)
         return value - chroma * jnp.clip(jnp.minimum(place, 4 - place), 0, 1)
 
     return jnp.stack([channel(5), channel(3), channel(1)], -1)
@@ -115,9 +115,9 @@ def shift_hue(images: Array, shifts: Array) -> Array:
 def grey(images: Array) -> Array:
     """Rec. 601 luma, 0.299 red + 0.587 green + 0.114 blue, exact for greys: [..., 3] -> [..., 1]."""
     red, green, blue = images[..., :1], images[..., 1:2], images[..., 2:]
-    return green + (product(red - green, 0.299) + product(blue - green, 0.114))
+    return green + 0.299 * (red - green) + 0.114 * (blue - green)
 
 
 def _blend(images: Array, other: Array | float, factors: Array) -> Array:
     factors = factors[:, None, None, None]
-    return jnp.clip(other + product(images - other, factors), 0, 255)
+    return jnp.clip(other + factors * (images - other), 0, 255)

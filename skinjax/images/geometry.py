@@ -217,7 +217,7 @@ def product(a: Array, b: Array | float) -> Array:
     """a * b, rounded before anything is added to it, for |a * b| < 1e9.
 
     A compiler may join a product and a sum in one instruction that rounds once, and do so here but not there: the same
-    number is then computed twice with different last bits, and a picture depends on the size of its batch.
+    position, computed twice, could then fall between two pairs of pixels, and depend on the size of the batch.
     """
     return jnp.clip(a * b, -1e9, 1e9)
 

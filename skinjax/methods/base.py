@@ -13,8 +13,8 @@ Batch = Mapping[str, Array]
 Module = Any  # a flax.linen.Module, whose `apply` is typed as a union of everything it may return
 Variables = dict[str, Any]
 # name -> (coefficient, sum, count): the trainer adds coefficient * sum / count, divided once over the global batch.
-# Vectors are allowed; counts depend on labels, weights and mask only.
-Terms = dict[str, tuple[Any, Array, Array]]
+# Vectors are allowed; counts depend on labels, weights and mask only; a count of None is a sum that is not divided.
+Terms = dict[str, tuple[Any, Array, Array | None]]
 
 
 class PhaseOfMethod(Protocol):
@@ -49,7 +49,7 @@ class Method(Protocol):
     ) -> dict[str, Array]:
         """`probabilities` [batch, classes] of stored uint8 images, through the evaluation view, and more."""
 
-    def evaluate(self, variables: Variables, batch: Batch) -> dict[str, tuple[Array, Array]]:
+    def evaluate(self, variables: Variables, batch: Batch) -> dict[str, tuple[Array, Array | None]]:
         """The (sum, count) of validation terms."""
 
     def stages(self) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ class Classifier:
             outputs["scores"] = jax.nn.sigmoid(logits)
         return outputs
 
-    def evaluate(self, variables: Variables, batch: Batch) -> dict[str, tuple[Array, Array]]:
+    def evaluate(self, variables: Variables, batch: Batch) -> dict[str, tuple[Array, Array | None]]:
         """The (sum, count) of the loss on held-out images, without augmentation."""
         logits = self.logits(variables, batch["image"])
         targets = jax.nn.one_hot(batch["label"], len(self.classes))
@@ -87,7 +87,7 @@ class Classifier:
         """Training-mode maps of `images` and all batch statistics after this pass."""
         own = {name: variables[name]["backbone"] for name in ("params", "batch_stats")}
         maps, updated = self.backbone.apply(own, images, train=True, frozen=phase.frozen, mutable=["batch_stats"])
-        return maps, {**variables["batch_stats"], "backbone": updated["batch_stats"]}
+        return maps, {**variables["batch_stats"], "backbone": updated.get("batch_stats", {})}
 
     def classify(
         self, variables: Variables, logits: Array, targets: Array, weights: Array, phase: PhaseOfMethod | None

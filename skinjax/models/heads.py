@@ -1,7 +1,5 @@
 """Classifier heads: from a backbone's last map to logits."""
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -15,7 +13,6 @@ class LinearHead(nn.Module):
     """Global average pooling and one linear layer with PyTorch's default initialisation; logits in float32."""
 
     classes: int
-    dtype: Any = None
 
     @nn.compact
     def __call__(self, features: Array) -> Array:

@@ -43,7 +43,7 @@ def predict(
 ) -> tuple[Predictions, dict[str, float]]:
     """The predictions table of `records` and the mean of each validation term; `check` is called before every batch."""
     outputs = []
-    totals: dict[str, tuple[float, float]] = {}
+    totals: dict[str, tuple[jax.Array, jax.Array | None]] = {}
     with contextlib.closing(prefetch(batches, mesh)) as on_devices:
         for batch in on_devices:
             check()
@@ -63,7 +63,10 @@ def predict(
         probabilities=columns["probabilities"],
         scores=columns.get("scores"),
     )
-    means = {
-        name: float(total) / float(count) if count > 0 else float("nan") for name, (total, count) in totals.items()
-    }
-    return predictions, means
+    return predictions, {name: _mean(total, count) for name, (total, count) in totals.items()}
+
+
+def _mean(total: jax.Array, count: jax.Array | None) -> float:
+    if count is None:
+        return float(total)
+    return float(total) / float(count) if count > 0 else float("nan")

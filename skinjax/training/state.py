@@ -99,7 +99,7 @@ def batch_gradient(terms_of: Callable, trainable: FlatParameters, stats: Any, ba
     apart, which sees the parts). A part takes rows from every device's share.
     """
 
-    def gradient_of(stats: Any, part: Batch, counts: dict[str, Array] | None):
+    def gradient_of(stats: Any, part: Batch, counts: dict[str, Array | None] | None):
         def loss(trainable: FlatParameters):
             terms, new_stats = terms_of(trainable, stats, part)
             values = {
@@ -115,7 +115,7 @@ def batch_gradient(terms_of: Callable, trainable: FlatParameters, stats: Any, ba
         return gradient_of(stats, batch, None)
     parts = jax.tree.map(lambda x: x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1), batch)
 
-    def counts_of(part: Batch) -> dict[str, Array]:
+    def counts_of(part: Batch) -> dict[str, Array | None]:
         # Counts depend on labels and masks only, so the compiler drops the networks from this pass.
         return {name: term[TERM_COUNT] for name, term in terms_of(trainable, stats, part)[0].items()}
 
@@ -131,8 +131,10 @@ def batch_gradient(terms_of: Callable, trainable: FlatParameters, stats: Any, ba
     return jax.lax.scan(add, (*zeros, stats), parts)[0]
 
 
-def term_value(coefficient: Any, total: Array, count: Array) -> Array:
-    """coefficient * sum / count, summed over a term's classes; nothing where the count is zero."""
+def term_value(coefficient: Any, total: Array, count: Array | None) -> Array:
+    """coefficient * sum / count, summed over a term's classes; nothing where the count is zero, no division by None."""
+    if count is None:
+        return jnp.sum(coefficient * total)
     mean = jnp.where(count > 0, total / jnp.where(count > 0, count, 1), 0)
     return jnp.sum(coefficient * mean)
 

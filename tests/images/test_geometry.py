@@ -8,6 +8,10 @@ from skinjax.errors import UserError
 from skinjax.images import geometry
 
 rotation = jax.jit(geometry.rotation, static_argnums=0)
+affine = jax.jit(geometry.affine, static_argnums=0)
+random_affine = jax.jit(geometry.random_affine, static_argnums=range(1, 5))
+random_flips = jax.jit(geometry.random_flips, static_argnums=range(1, 4))
+random_resized_crop = jax.jit(geometry.random_resized_crop, static_argnums=range(1, 5))
 IDENTITY = [[1, 0, 0], [0, 1, 0]]
 
 
@@ -105,7 +109,7 @@ def test_affine_has_torchvisions_conventions():
     zero, one = jnp.zeros((1, 2)), jnp.ones(1)
 
     def matrix(size=(4, 6), degrees=0.0, translate=zero, scale=one, shear=zero):
-        return np.asarray(geometry.affine(size, jnp.array([degrees]), translate, scale, shear))[0]
+        return np.asarray(affine(size, jnp.array([degrees]), translate, scale, shear))[0]
 
     np.testing.assert_array_equal(matrix(), IDENTITY)
     np.testing.assert_array_equal(matrix(degrees=90.0), [[0, 1, 1], [-1, 0, 5]])  # clockwise
@@ -123,13 +127,13 @@ TORCHVISION_AFFINE = [[0.532736, -1.126407, 36.929812], [1.183437, 0.430736, -20
 
 
 def test_flips_take_their_probabilities():
-    chosen = np.asarray(geometry.random_flips(keys(2000), (20, 30), horizontal=0.5, vertical=0.25))
+    chosen = np.asarray(random_flips(keys(2000), (20, 30), 0.5, 0.25))
     horizontal, vertical = chosen[:, 0, 0] == -1, chosen[:, 1, 1] == -1
     assert abs(horizontal.mean() - 0.5) < 0.05
     assert abs(vertical.mean() - 0.25) < 0.05
     assert abs((horizontal & vertical).mean() - 0.125) < 0.04
     np.testing.assert_array_equal(chosen[horizontal & ~vertical][0], [[-1, 0, 30], [0, 1, 0]])
-    np.testing.assert_array_equal(geometry.random_flips(keys(3), (5, 5), 0.0, 0.0), [IDENTITY] * 3)
+    np.testing.assert_array_equal(random_flips(keys(3), (5, 5), 0.0, 0.0), [IDENTITY] * 3)
 
 
 def test_random_crops_are_slices_and_reach_every_place():
@@ -153,7 +157,7 @@ def test_a_crop_larger_than_the_picture_is_refused(crop):
 
 
 def test_resized_crops_have_the_asked_area_and_aspect():
-    matrices = np.asarray(geometry.random_resized_crop(keys(500), (450, 600), (128, 96), (0.2, 0.5), (0.8, 1.25)))
+    matrices = np.asarray(random_resized_crop(keys(500), (450, 600), (128, 96), (0.2, 0.5), (0.8, 1.25)))
     width, height = matrices[:, 0, 0] * 96, matrices[:, 1, 1] * 128
     left, top = matrices[:, 0, 2], matrices[:, 1, 2]
     area, aspect = width * height / (450 * 600), width / height
@@ -170,12 +174,12 @@ def test_resized_crops_have_the_asked_area_and_aspect():
 
 
 def test_a_resized_crop_of_everything_is_the_whole_picture():
-    whole = geometry.random_resized_crop(keys(2), (30, 30), (15, 10), (1.0, 1.0), (1.0, 1.0))
+    whole = random_resized_crop(keys(2), (30, 30), (15, 10), (1.0, 1.0), (1.0, 1.0))
     np.testing.assert_allclose(whole, [[[3, 0, 0], [0, 2, 0]]] * 2, atol=1e-5)
 
 
 def test_random_affine_stays_within_its_limits():
-    matrices = np.asarray(geometry.random_affine(keys(500), (40, 60), 20, (0.1, 0.2), (0.5, 2.0)), np.float64)
+    matrices = np.asarray(random_affine(keys(500), (40, 60), 20, (0.1, 0.2), (0.5, 2.0)), np.float64)
     zoom = 1 / np.sqrt(np.linalg.det(matrices[:, :, :2]))
     angle = np.degrees(np.arctan2(matrices[:, 0, 1], matrices[:, 0, 0]))
     assert 0.5 <= zoom.min() < 0.53

@@ -4,6 +4,7 @@ import numpy as np
 
 from skinjax.images import mixing
 
+mixup = jax.jit(mixing.mixup)
 KEY = jax.random.key(0)
 IMAGES = jax.random.normal(jax.random.key(1), (8, 4, 4, 3))
 TARGETS = jax.nn.one_hot(jnp.array([0, 1, 2, 3, 0, 1, 2, 3]), 4)
@@ -11,7 +12,7 @@ ALL = jnp.ones(8, bool)
 
 
 def test_mixes_pictures_and_targets_alike():
-    mixed = mixing.mixup(KEY, IMAGES, TARGETS, ALL, 0.7)
+    mixed = mixup(KEY, IMAGES, TARGETS, ALL, 0.7)
     partner = np.asarray(mixed.partner)
     assert sorted(partner) == list(range(8))
     moved = partner != np.arange(8)
@@ -24,7 +25,7 @@ def test_mixes_pictures_and_targets_alike():
 
 
 def test_share_one_changes_nothing():
-    mixed = mixing.mixup(KEY, IMAGES, TARGETS, ALL, 1.0)
+    mixed = mixup(KEY, IMAGES, TARGETS, ALL, 1.0)
     np.testing.assert_array_equal(mixed.images, IMAGES)
     np.testing.assert_array_equal(mixed.targets, TARGETS)
 
@@ -33,8 +34,8 @@ def test_padding_and_unlabelled_rows_stay_apart():
     mask = ALL.at[jnp.array([2, 7])].set(False)
     targets = TARGETS.at[4].set(0)
     images = IMAGES.at[jnp.array([2, 4, 7])].set(jnp.nan)
-    for seed in range(20):
-        mixed = mixing.mixup(jax.random.key(seed), images, targets, mask, 0.7)
+    for seed in range(8):
+        mixed = mixup(jax.random.key(seed), images, targets, mask, 0.7)
         assert mixed.partner[jnp.array([2, 4, 7])].tolist() == [2, 4, 7]
         assert mixed.share[jnp.array([2, 4, 7])].tolist() == [1, 1, 1]
         usable = np.array([0, 1, 3, 5, 6])
@@ -52,7 +53,7 @@ def test_every_partner_is_equally_likely():
 
 
 def test_a_batch_without_usable_rows_is_unchanged():
-    mixed = mixing.mixup(KEY, IMAGES, jnp.zeros_like(TARGETS), ALL, 0.7)
+    mixed = mixup(KEY, IMAGES, jnp.zeros_like(TARGETS), ALL, 0.7)
     np.testing.assert_array_equal(mixed.images, IMAGES)
 
 
@@ -62,5 +63,5 @@ def test_beta_shares_favour_the_row_itself():
     assert shares.min() >= 0.5
     assert shares.max() <= 1
     assert abs(shares.mean() - 0.8398) < 0.01  # E max(s, 1 - s) for s ~ Beta(0.4, 0.4)
-    mixed = mixing.mixup(KEY, IMAGES, TARGETS, ALL, jnp.asarray(shares[:8]))
+    mixed = mixup(KEY, IMAGES, TARGETS, ALL, jnp.asarray(shares[:8]))
     np.testing.assert_allclose(mixed.targets.sum(-1), 1, rtol=1e-6)

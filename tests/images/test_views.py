@@ -30,7 +30,7 @@ def test_a_picture_is_augmented_the_same_in_any_batch(name):
 def test_compilation_changes_no_pixel():
     """Compilers recompute numbers with other roundings; no pixel may then fall to another neighbour or hue."""
     show = views.train_view(views.VIEWS["skin7_group"], SIZE, "unit")
-    np.testing.assert_allclose(jax.jit(show)(KEYS, IMAGES), show(KEYS, IMAGES), atol=1e-3)
+    np.testing.assert_allclose(jax.jit(show)(KEYS[:4], IMAGES[:4]), show(KEYS[:4], IMAGES[:4]), atol=1e-3)
 
 
 def test_keys_belong_to_positions():

@@ -55,13 +55,31 @@ def test_the_image_has_the_size_of_the_input(arguments, features, size):
     assert image.shape == (2, *size, 3)
 
 
-def test_a_map_that_does_not_divide_the_input_is_resized_bilinearly():
-    features = jax.random.normal(KEY, (1, 1, 1, 4))
-    exact, resized = Decoder((32, 32), channels=8), Decoder((40, 40), channels=8)
-    variables = jax.jit(functools.partial(exact.init, train=False))(KEY, features)
-    small, large = (jax.jit(functools.partial(x.apply, train=False))(variables, features) for x in (exact, resized))
-    expected = [Image.fromarray(np.asarray(small[0, :, :, i])).resize((40, 40), Image.BILINEAR) for i in range(3)]
-    np.testing.assert_allclose(large[0], np.stack(expected, axis=-1), atol=1e-5)
+@pytest.fixture(scope="module")
+def one_pixel():
+    """(variables, map of one pixel, its image) of a decoder to 32 x 32."""
+    features = jax.random.normal(KEY, (2, 1, 1, 4))
+    decoder = Decoder((32, 32), channels=8)
+    variables = jax.jit(functools.partial(decoder.init, train=False))(KEY, features)
+    return variables, features, np.asarray(jax.jit(functools.partial(decoder.apply, train=False))(variables, features))
+
+
+def test_one_pixel_by_hand(one_pixel):
+    """Stamps of 4 x 4, unit statistics, ReLU, stamps of 8 x 8 side by side."""
+    variables, features, image = one_pixel
+    first, second = (variables["params"][name]["kernel"] for name in ("deconv1", "deconv2"))
+    hidden = np.maximum(np.einsum("bi,hwio->bhwo", features[:, 0, 0], first) / np.sqrt(1 + 1e-5), 0)
+    assert (hidden == 0).any()
+    expected = np.einsum("bhwi,yxio->bhywxo", hidden, second).reshape(2, 32, 32, 3)
+    np.testing.assert_allclose(image, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_map_that_does_not_divide_the_input_is_resized_bilinearly(one_pixel):
+    variables, features, image = one_pixel
+    larger = Decoder((40, 40), channels=8)
+    resized = jax.jit(functools.partial(larger.apply, train=False))(variables, features)
+    expected = [Image.fromarray(image[0, :, :, i]).resize((40, 40), Image.BILINEAR) for i in range(3)]
+    np.testing.assert_allclose(resized[0], np.stack(expected, axis=-1), atol=1e-5)
 
 
 def test_the_output_is_linear_and_the_gradient_reaches_the_encoder():

@@ -1,5 +1,6 @@
 """The training step: what moves and what does not, the average, and gradients that do not depend on accumulation."""
 
+import dataclasses
 import types
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 
+from skinjax.losses import ClassificationLoss
 from skinjax.training.state import (
     TrainState,
     batch_gradient,
@@ -105,8 +107,10 @@ def variables(classifier, batch):
     return {**variables, "constants": {"class_weights": jnp.array([1.0, 4, 9, 1, 1, 0.25, 1])}}
 
 
-def test_gradients_do_not_depend_on_accumulation(classifier, batch, variables):
+@pytest.mark.parametrize("reduction", ["torch_weighted_mean", "sum"])
+def test_gradients_do_not_depend_on_accumulation(classifier, batch, variables, reduction):
     """Every parameter's gradient, through batch normalisation that uses its running statistics."""
+    classifier = dataclasses.replace(classifier, loss_function=ClassificationLoss(reduction=reduction))
     still = phase("stem", "features")
     rng = jax.random.key(3)
 
@@ -119,9 +123,8 @@ def test_gradients_do_not_depend_on_accumulation(classifier, batch, variables):
         return jax.jit(lambda b: batch_gradient(terms_of, trainable, variables["batch_stats"], b, accumulate))(batch)
 
     whole, whole_values, whole_stats = gradient(1)
-    assert classifier.loss_function.reduction == "torch_weighted_mean"
     assert min(float(jnp.abs(x).max()) for path, x in whole.items() if "norm" not in path) > 1e-4
-    for accumulate in (2, 4):
+    for accumulate in (2, 4) if reduction == "torch_weighted_mean" else (2,):
         parts, values, stats = gradient(accumulate)
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), parts, whole)
         np.testing.assert_allclose(values["classification"], whole_values["classification"], rtol=1e-5)
