@@ -88,6 +88,8 @@ def check(config: ConfigDict) -> None:
         lookup("duration unit", phase.unit, UNITS)
     if len(set(config.phase_order)) < max(1, len(config.phase_order)):
         raise UserError(f"phase_order is {tuple(config.phase_order)}; it must name at least one phase, and none twice")
+    if not 0 <= config.seed < 2**32:
+        raise UserError(f"the config's seed is {config.seed}; it must lie between 0 and {2**32 - 1}")
     make_method(config, classes=("any",))
 
 

@@ -53,7 +53,6 @@ def colour_jitter(
     keys: [batch]; images: [batch, H, W, 3], 0..255; returns the same shape, float32
     """
     draw = per_example_uniform(keys, 4)
-
     images = images.astype(jnp.float32)
     operations: list[tuple[float, Callable[[Array, Array], Array]]] = [
         (brightness, scale_brightness),

@@ -80,27 +80,30 @@ class Progress:
         )
 
     def report(self, step: int, values: Mapping[str, float]) -> float:
-        """Show the state after `step` steps; returns the images per second since the last report."""
+        """Show the state after `step` steps; returns the images per second since the last report.
+
+        nan where nothing could be measured: the first step of a phase is its compilation.
+        """
         now = time.perf_counter()
-        steps = max(step - self._last_step, 1)
-        seconds = max(now - self._last_time, 1e-9) / steps
-        self._last_step, self._last_time = step, now
-        # The first steps include compilation; later ones are smoothed.
-        self._seconds_per_step = (
-            seconds if self._seconds_per_step is None else 0.7 * self._seconds_per_step + 0.3 * seconds
-        )
-        rate = self._batch / seconds
+        rate = math.nan
+        if step > self._last_step:
+            seconds = max(now - self._last_time, 1e-9) / (step - self._last_step)
+            before = seconds if self._seconds_per_step is None else self._seconds_per_step
+            self._seconds_per_step = 0.7 * before + 0.3 * seconds
+            rate = self._batch / seconds
+        self.pause(step)
+        shown = f"loss {values['loss']:.4f}" + ("" if math.isnan(rate) else f"  {rate:.0f} images/s")
         if self._bar is not None:
             self._bar.update(step - self._bar.n)
-            self._bar.set_postfix_str(f"loss {values['loss']:.3f}, {rate:.0f} images/s")
+            self._bar.set_postfix_str(shown)
         else:
-            left = _duration((self._total - step) * self._seconds_per_step)
-            self.say(f"step {step}/{self._total}  loss {values['loss']:.4f}  {rate:.0f} images/s  {left} left")
+            left = (self._total - step) * (self._seconds_per_step or math.nan)
+            self.say(f"step {step}/{self._total}  {shown}" + ("" if math.isnan(left) else f"  {_duration(left)} left"))
         return rate
 
-    def pause(self) -> None:
-        """Leave out the time since the last report (an evaluation, say) from the next one."""
-        self._last_time = time.perf_counter()
+    def pause(self, step: int) -> None:
+        """Measure the next report from here on: what came before was an evaluation, say, or the compilation."""
+        self._last_step, self._last_time = step, time.perf_counter()
 
     def say(self, text: str) -> None:
         """A line of text, above the bar where there is one."""

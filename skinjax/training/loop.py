@@ -164,6 +164,7 @@ class Trainer:
             donate_argnums=0,
             out_shardings=replicated(self.mesh),
         )
+        train_step_is_new = True
         pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=[])
         with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh)) as batches:
             while True:
@@ -192,6 +193,10 @@ class Trainer:
                 state, report = train_step(state, next(batches))
                 pending.append((step, report))
                 step += 1
+                if train_step_is_new:
+                    jax.block_until_ready(report)  # it has been compiled, which is no measure of the steps to come
+                    self._progress.pause(step)
+                    train_step_is_new = False
                 if step % settings.log_every == 0 or step == start + phase.steps:
                     self._report(phase, step, start, pending)
                     pending.clear()
@@ -211,7 +216,7 @@ class Trainer:
         if self.validate is None:
             return dataclasses.replace(history, evaluated=step)
         figures = self.validate(state.evaluated())
-        self._progress.pause()
+        self._progress.pause(step)
         self._log.write(step, {"phase": phase.name, **{f"validation/{name}": x for name, x in figures.items()}})
         value = figures[self.settings.metric]
         history = history.after(step, value)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 
 import numpy as np
@@ -128,12 +129,20 @@ def test_the_rate_is_of_the_steps_since_the_last_report_without_pauses(monkeypat
     now = 20.0  # compilation
     assert progress.report(10, {"loss": 1.0}) == pytest.approx(4.0)
     now = 50.0
-    progress.pause()  # an evaluation took the time until here
+    progress.pause(10)  # an evaluation took the time until here
     now = 55.0
     assert progress.report(20, {"loss": 1.0}) == pytest.approx(16.0)
     assert stream.getvalue().splitlines()[0].endswith("3:00 left")
     # 80 steps at 0.7 * 2 + 0.3 * 0.5 seconds each
     assert stream.getvalue().splitlines()[1].endswith("2:04 left")
+
+
+def test_the_first_step_is_no_measure():
+    stream = io.StringIO()
+    progress = Progress(start=0, total=100, batch=8, stream=stream)
+    progress.pause(1)  # the first step, compilation included
+    assert math.isnan(progress.report(1, {"loss": 1.0}))
+    assert stream.getvalue() == "step 1/100  loss 1.0000\n"
 
 
 @pytest.mark.parametrize(
