@@ -129,6 +129,12 @@ def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
             except BaseException:
                 shutil.rmtree(unfinished, ignore_errors=True)
                 raise
+    except RuntimeError as error:
+        if "No space left" in str(error):  # array_record's word for it
+            raise UserError(
+                f"cannot write data sets to {folder.parent}: the disk is full; make room or use another --data_dir"
+            ) from error
+        raise
     except OSError as error:
         raise UserError(f"cannot write data sets to {folder.parent}: {error.strerror or error}") from error
 

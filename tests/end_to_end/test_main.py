@@ -1,5 +1,6 @@
 """`python -m skinjax.main` as a user starts it: to the end, again, stopped, on a full disk, and mistyped."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -64,12 +65,26 @@ def test_sigterm_saves_and_the_same_command_goes_on(tiny_run, start, tmp_path):
     assert results(tmp_path) == results(tiny_run[0])
 
 
-def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path):
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(tmp_path)], capture_output=True
-    ).returncode:
+@contextlib.contextmanager
+def small_disk(folder, size):
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("this user may not mount a tmpfs")
     try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_data_folder_leaves_nothing_half_built(capsys, tmp_path):
+    with small_disk(tmp_path, "200k"):
+        assert main([*TINY, f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"]) == 1
+        assert "the disk is full" in capsys.readouterr().err
+        assert not [path for path in (tmp_path / "data").iterdir() if path.is_dir()]
+
+
+def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path):
+    with small_disk(tmp_path, "1200k"):
         command = [*TINY, f"--workdir={tmp_path / 'run'}"]
         status, _, errors = outcome(start(*command))
         assert status == 1
@@ -81,8 +96,6 @@ def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path):
         status, _, errors = outcome(start(*command))
         assert status == 0, errors
         assert results(tmp_path / "run") == results(tiny_run[0])
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 CONFIG = f"--config={ROOT / 'configs' / 'cdc.py'}"
