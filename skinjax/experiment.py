@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import json
 import os
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,14 @@ from skinjax.data.pipeline import HostBatch, StoredSize, held_out_batches, train
 from skinjax.data.sampling import SAMPLERS, evaluation_batches, process_slice
 from skinjax.errors import UserError, lookup
 from skinjax.evaluation import metrics
-from skinjax.evaluation.intervals import summary_with_intervals
-from skinjax.evaluation.predictions import Predictions, write_predictions
+from skinjax.evaluation.predictions import Predictions
+from skinjax.evaluation.results import (
+    finished_figures,
+    format_figures,
+    mark_finished,
+    validation_figures,
+    write_figures,
+)
 from skinjax.files import write_atomically
 from skinjax.images.mixing import beta_shares, mixup
 from skinjax.images.views import VIEWS, evaluation_view, train_view
@@ -39,14 +44,14 @@ from skinjax.schedules import SCHEDULES, make_schedule
 from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import make_evaluation_step, predict
 from skinjax.training.logs import MetricsLog
-from skinjax.training.loop import Interrupted, LoopSettings, Trainer
+from skinjax.training.loop import LoopSettings, Trainer
 from skinjax.training.phases import UNITS, Phase, duration_in_steps
+from skinjax.training.signals import stopped_by_signals
 from skinjax.workdir import claim, default_workdir, environment, identity
 
 Say = Callable[[str], None]
 PROTOCOLS = {"lesion_grouped": splits.lesion_grouped, "image_stratified": splits.image_stratified}
 EVALUATED = {"last": "the checkpoint at the end", "best": "the checkpoint with the best validation metric"}
-HEADLINE = ("macro_recall", "macro_f1", "macro_precision", "accuracy", "mc_specificity", "macro_auc")
 SYNTHETIC_NOTICE = "synthetic demo set: photographs drawn by a program, a test bench and not medicine"
 
 
@@ -262,7 +267,7 @@ def train_and_evaluate(
 
     def validate(variables: Variables) -> dict[str, float]:
         predictions, terms = predict_part(variables, "validation", {})
-        return {**validation_figures(predictions, data.training_counts()), **terms}
+        return {**validation_figures(predictions, data.training_counts().tolist()), **terms}
 
     checkpoints = Checkpoints(folder / "checkpoints", config.checkpoints.keep, writer, say)
     trainer = Trainer(
@@ -287,12 +292,9 @@ def train_and_evaluate(
         if len(data.records[part]):
             protocol = describe(config, data, part, state.step)
             predictions, _ = predict_part(state.evaluated(), part, protocol)
-            figures[part] = write_figures(folder, part, predictions, data.training_counts())
-    write_atomically(folder / FINISHED_FILE, json.dumps({"steps": int(state.step), "splits": list(figures)}))
+            figures[part] = write_figures(folder, part, predictions, data.training_counts().tolist())
+    mark_finished(folder, list(figures))
     return figures
-
-
-FINISHED_FILE = "finished.json"
 
 
 def initial_variables(method: Method, data: Data, seed: jax.Array) -> Variables:
@@ -356,13 +358,6 @@ def loop_settings(config: ConfigDict, epoch_length: int) -> LoopSettings:
     )
 
 
-def validation_figures(predictions: Predictions, training_counts: np.ndarray) -> dict[str, float]:
-    """What is logged at every evaluation: the metrics, and those of the smallest class (paper 000, Fig. 2)."""
-    figures = {name: metrics.evaluate(predictions, name) for name in (*metrics.METRICS, *metrics.SCORE_METRICS)}
-    small = metrics.small_classes(metrics.table_confusion(predictions), 1, training_counts)
-    return {**figures, **{f"smallest_class_{name}": float(value) for name, value in small.items()}}
-
-
 def describe(config: ConfigDict, data: Data, part: str, step: jax.Array) -> dict[str, Any]:
     """The protocol that every figure carries."""
     return {
@@ -383,72 +378,11 @@ def describe(config: ConfigDict, data: Data, part: str, step: jax.Array) -> dict
     }
 
 
-def write_figures(folder: Path, part: str, predictions: Predictions, training_counts: np.ndarray) -> dict[str, Any]:
-    """`predictions_<part>.csv` and `metrics_<part>.json`; returns what the latter holds."""
-    write_predictions(folder / f"predictions_{part}.csv", predictions)
-    figures = summary_with_intervals(predictions, training_counts=training_counts.tolist())
-    write_atomically(folder / f"metrics_{part}.json", json.dumps(figures, indent=1))
-    return figures
-
-
-def finished_figures(folder: Path) -> dict[str, Any] | None:
-    """The figures of a run that is done, or None."""
-    if not (folder / FINISHED_FILE).exists():
-        return None
-    parts = json.loads((folder / FINISHED_FILE).read_text())["splits"]
-    return {part: json.loads((folder / f"metrics_{part}.json").read_text()) for part in parts}
-
-
-def format_figures(part: str, figures: Mapping[str, Any]) -> str:
-    """The headline metrics with their intervals and their protocol, for people."""
-    protocol = figures["protocol"]
-    percent = round(100 * figures["intervals"]["level"])
-    lines = [
-        f"{part}: {figures['images']} images of {figures['groups']} lesions, {protocol['split']['name']} split, "
-        f"{protocol['checkpoint']} checkpoint ({protocol['steps']} steps), seed {protocol['seed']}"
-        + (", synthetic" if protocol["synthetic"] else "")
-    ]
-    for name in HEADLINE:
-        value = figures[name]
-        if value["value"] is not None:
-            bounds = f"[{value['low']:.3f}, {value['high']:.3f}]"
-            lines.append(f"  {name.replace('_', ' '):<16} {value['value']:.3f}  {percent} % interval {bounds}")
-    return "\n".join(lines)
-
-
 def use_compilation_cache(root: Path) -> None:
     """Keep compiled programs beside the data sets, unless the user chose a place for them."""
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_compilation_cache_dir", str(root / "compilation_cache"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-
-class stopped_by_signals:  # noqa: N801 (used as a context manager)
-    """SIGTERM and the first Ctrl-C set a flag that training looks at between two steps; before it they end the run."""
-
-    signals = (signal.SIGTERM, signal.SIGINT)
-
-    def __enter__(self) -> Callable[[], bool]:
-        self._stop = False
-        self._asked = False
-        try:
-            self._before = {number: signal.signal(number, self._handle) for number in self.signals}
-        except ValueError:  # not the main thread: whoever runs us there handles signals
-            self._before = {}
-        return self._should_stop
-
-    def __exit__(self, *error) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _should_stop(self) -> bool:
-        self._asked = True
-        return self._stop
-
-    def _handle(self, number: int, frame: Any) -> None:
-        if self._stop or not self._asked:
-            raise Interrupted(f"stopped by {signal.Signals(number).name}; the same command continues from there")
-        self._stop = True
 
 
 def _rows(rows: Sequence[Sequence[Any]]) -> tuple[tuple[str, float], ...]:

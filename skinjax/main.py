@@ -38,11 +38,13 @@ def main(arguments: list[str]) -> int:
         from skinjax.config_files import load_config
 
         config = load_config(flags.config, changes)
-        from skinjax import experiment  # imports jax: what is wrong with the command is told before
+        # These import jax: what is wrong with the command is told before.
+        from skinjax.experiment import run
+        from skinjax.training.signals import Interrupted
 
         try:
-            experiment.run(config, flags.workdir, flags.data_dir)
-        except experiment.Interrupted as stop:
+            run(config, flags.workdir, flags.data_dir)
+        except Interrupted as stop:
             print(stop, file=sys.stderr)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

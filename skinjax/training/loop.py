@@ -20,11 +20,8 @@ from skinjax.parallel import prefetch, replicated
 from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.logs import MetricsLog, Progress
 from skinjax.training.phases import Phase
+from skinjax.training.signals import Interrupted
 from skinjax.training.state import TrainState, begin_phase, make_train_step, partition
-
-
-class Interrupted(Exception):  # noqa: N818 (it is no error)
-    """The run was asked to stop; a checkpoint has been written."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pytest
 from skinjax.errors import UserError
 from skinjax.parallel import make_mesh, replicated
 from skinjax.training.checkpoints import Checkpoints, Seal, abstract
-from skinjax.training.loop import Interrupted
+from skinjax.training.signals import Interrupted
 
 
 def state(value: int) -> dict:

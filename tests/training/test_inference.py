@@ -12,7 +12,7 @@ from skinjax.data.pipeline import StoredSize, held_out_batches, load
 from skinjax.data.sampling import evaluation_batches
 from skinjax.losses import ClassificationLoss
 from skinjax.training.inference import make_evaluation_step, predict
-from skinjax.training.loop import Interrupted
+from skinjax.training.signals import Interrupted
 
 SIZE, BATCH = StoredSize(32, 40), 8
 

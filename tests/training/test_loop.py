@@ -14,7 +14,8 @@ import skinjax.training.loop
 from skinjax.errors import UserError
 from skinjax.parallel import put
 from skinjax.training.checkpoints import Seal
-from skinjax.training.loop import History, Interrupted
+from skinjax.training.loop import History
+from skinjax.training.signals import Interrupted
 
 EVERYTHING = {"evaluate_every": 2, "checkpoint_every": 2, "ema_decay": 0.9, "log_every": 3}
 
