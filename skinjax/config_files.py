@@ -12,6 +12,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from skinjax.config_checks import kind
 from skinjax.errors import UserError, lookup
 
 # Sections whose fields belong to whoever reads them; a command line may add some.
@@ -25,8 +26,12 @@ def load_config(name: str, changes: Sequence[str] = ()) -> ConfigDict:
     3
     """
     path, _, variant = name.partition(":")
-    if not Path(path).is_file():
-        raise UserError(f"there is no config file {path}")
+    try:
+        readable = Path(path).is_file()
+    except (OSError, ValueError):  # a name too long for the system, or with a NUL in it
+        readable = False
+    if not readable:
+        raise UserError(f"there is no config file {path[:200]!r}")
     try:
         with _importable(Path(path).parent):
             get_config = runpy.run_path(path).get("get_config")
@@ -35,8 +40,13 @@ def load_config(name: str, changes: Sequence[str] = ()) -> ConfigDict:
             config = get_config(*[variant] if variant else [])
     except UserError:
         raise
-    except Exception as error:  # the config is a program of the user's: whatever it raises is told with its place
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # the config is a program of the user's: whatever it raises is told with its place
         raise UserError(f"the config cannot be read: {_place(error, path)}: {_reason(error)}") from error
+    if not isinstance(config, ConfigDict):
+        raise UserError(f"get_config of {path} gives {type(config).__name__}, not the ConfigDict of skinjax.defaults")
     for change in changes:
         field, equals, text = change.partition("=")
         if not equals:
@@ -89,26 +99,23 @@ def _read(field: str, text: str, old: Any) -> Any:
     if isinstance(old, tuple) and isinstance(value, list):
         return tuple(value)
     if old is not None and type(value) is not type(old):
-        raise UserError(f"the config's {field} is {_kind(old)} (now {old!r}) and cannot be {text!r}")
+        raise UserError(f"the config's {field} is {kind(old)} (now {old!r}) and cannot be {text!r}")
     return value
 
 
-def _kind(value: Any) -> str:
-    kinds = {bool: "true or false", int: "a whole number", float: "a number", tuple: "a tuple like (1, 2)"}
-    return kinds.get(type(value), type(value).__name__)
-
-
-def _place(error: Exception, path: str) -> str:
-    if isinstance(error, SyntaxError):
+def _place(error: BaseException, path: str) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     return f"{path}, line {frames[-1].lineno}" if frames else path
 
 
-def _reason(error: Exception) -> str:
-    text = str(error.args[0]) if error.args else type(error).__name__
+def _reason(error: BaseException) -> str:
+    text = str(error.args[0]) if error.args else ""
+    if isinstance(error, AttributeError):  # ConfigDict's are quoted twice; the first line names the field
+        text = text.replace("\\", "")
     unknown = re.search(r'Key "(\w+)" does not exist.*Other fields present: (.*)', text, re.DOTALL)
     if unknown:  # the fields of the section itself are the quoted ones
         known = ", ".join(sorted(re.findall(r"'(\w+)\\?':", unknown[2])))
         return f"unknown field {unknown[1]!r}; known: {known}"
-    return " ".join(text.split()).strip("'\"")
+    return f"{type(error).__name__}: {' '.join(text.split())}"

@@ -91,4 +91,7 @@ def phase(duration: float = 10.0, unit: str = "epochs") -> dict[str, Any]:
         "warmup": 0.0,
         "learning_rate_multipliers": ((".*", 1.0),),
         "frozen": (),
+        "sampler": "",  # another than the run's
+        "classes": (),  # train on the images of these only
+        "loss": {},  # fields of `loss` that differ in this phase (name, gamma, label_smoothing, reduction)
     }

@@ -21,7 +21,7 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     Traceback (most recent call last):
     skinjax.errors.UserError: unknown loss 'focl' (did you mean 'focal'?); known: cross_entropy, focal
     """
-    if name in table:
+    if isinstance(name, str) and name in table:
         return table[name]
     near = difflib.get_close_matches(str(name), list(table), n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ import optax
 from ml_collections import ConfigDict
 
 from skinjax.class_weights import CLASS_WEIGHTS
+from skinjax.compilation_cache import use_compilation_cache
+from skinjax.config_checks import check_config
 from skinjax.data import splits
 from skinjax.data.dataset import DATASETS, Dataset, class_counts, data_root, open_dataset, short_hash
 from skinjax.data.pipeline import HostBatch, StoredSize, held_out_batches, training_batches
@@ -78,7 +79,8 @@ def run(
 
 
 def check(config: ConfigDict) -> None:
-    """Refuse unknown names before anything is built or written."""
+    """Refuse unknown names and impossible values before anything is built or written."""
+    check_config(config.to_dict())
     lookup("data set", config.dataset.name, DATASETS)
     lookup("split protocol", config.split.protocol, PROTOCOLS)
     lookup("sampler", config.sampler, SAMPLERS)
@@ -88,13 +90,13 @@ def check(config: ConfigDict) -> None:
     for section in (config.evaluations, config.checkpoints):
         lookup("duration unit", section.unit, UNITS)
     for name in config.phase_order:
-        phase = lookup("phase", name, config.phases)
+        phase = lookup("phase", name, dict(config.phases.items()))
+        lookup("sampler", phase.sampler or config.sampler, SAMPLERS)
+        make_loss(config.loss.to_dict() | phase.loss.to_dict())
         lookup("schedule", phase.schedule, SCHEDULES)
         lookup("duration unit", phase.unit, UNITS)
     if len(set(config.phase_order)) < max(1, len(config.phase_order)):
         raise UserError(f"phase_order is {tuple(config.phase_order)}; it must name at least one phase, and none twice")
-    if not 0 <= config.seed < 2**32:
-        raise UserError(f"the config's seed is {config.seed}; it must lie between 0 and {2**32 - 1}")
     make_method(config, classes=("any",))
 
 
@@ -111,7 +113,7 @@ def make_method(config: ConfigDict, classes: Sequence[str]) -> Method:
         "head": LinearHead(len(classes)),
         "train_view": train_view(lookup("training view", config.views.train, VIEWS), size, config.views.normalisation),
         "evaluation_view": evaluation_view(config.views.evaluation, size, config.views.normalisation),
-        "loss_function": make_loss(config.loss),
+        "loss_function": make_loss(config.loss.to_dict()),
         "weight_formula": config.loss.class_weights,
         "mix": make_mixing(config.method.mixup_share, config.method.mixup_beta),
     }
@@ -135,9 +137,9 @@ def make_method(config: ConfigDict, classes: Sequence[str]) -> Method:
 DTYPES = {"auto": None, "float32": None, "bfloat16": jnp.bfloat16}
 
 
-def make_loss(loss: ConfigDict) -> ClassificationLoss:
+def make_loss(loss: Mapping[str, Any]) -> ClassificationLoss:
     """The classification loss of a config's `loss` section."""
-    return ClassificationLoss(loss.name, loss.gamma, loss.label_smoothing, loss.reduction)
+    return ClassificationLoss(**{name: value for name, value in loss.items() if name != "class_weights"})
 
 
 def make_mixing(share: float, beta: float) -> Callable | None:
@@ -175,24 +177,39 @@ class Data:
 def make_data(config: ConfigDict, folder: Path, root: Path, say: Say) -> Data:
     """The data set, split as the run's `split.csv` says; the first start writes it."""
     dataset = open_dataset(config.dataset.name, config.dataset.arguments.to_dict(), root, say)
-    path = folder / "split.csv"
-    if not path.exists():
-        settings = config.split.to_dict()
-        protocol = PROTOCOLS[settings.pop("protocol")]
-        ids, groups = dataset.columns["image_id"], dataset.columns["group"]
-        splits.write_split(path, protocol(ids.tolist(), groups.tolist(), dataset.label_names().tolist(), **settings))
-    split = splits.read_split(path)
+    split = make_split(config, dataset)
     splits.check(split)
+    keep_split(folder / "split.csv", split)
     record_of = {image_id: record for record, image_id in enumerate(dataset.columns["image_id"].tolist())}
-    unknown = [image_id for image_id in split.image_ids.tolist() if image_id not in record_of]
-    if unknown:
-        raise UserError(f"{path} names {len(unknown)} images that {dataset.name} does not have, {unknown[0]!r} first")
     numbers = np.array([record_of[image_id] for image_id in split.image_ids.tolist()], np.int32)
     records = {part: np.sort(numbers[split.rows(part)]) for part in splits.PARTS}
     if config.evaluate == "best" or config.evaluations.patience:
         _need_validation(config, records)
     stored = config.stored_size
     return Data(dataset, split, records, StoredSize(stored.height, stored.width, stored.fit, stored.filter))
+
+
+def make_split(config: ConfigDict, dataset: Dataset) -> splits.Split:
+    """The split of a config: a pure function of the data set and the config, which its protocol names."""
+    settings = config.split.to_dict()
+    protocol = PROTOCOLS[settings.pop("protocol")]
+    ids, groups = dataset.columns["image_id"].tolist(), dataset.columns["group"].tolist()
+    split = protocol(ids, groups, dataset.label_names().tolist(), **settings)
+    return dataclasses.replace(split, protocol=split.protocol | {"fingerprint": dataset.fingerprint})
+
+
+def keep_split(path: Path, split: splits.Split) -> None:
+    """Write the split of a run, or find the same one there: another would let test images into training."""
+    if path.exists():
+        kept = splits.read_split(path)
+        same = [np.array_equal(getattr(kept, name), getattr(split, name)) for name in ("image_ids", "groups", "parts")]
+        if not all(same) or kept.protocol != split.protocol:
+            raise UserError(
+                f"{path} is not the split of this config and data set any more (it was changed, or the data set was): "
+                "bring it back or use another workdir"
+            )
+    else:
+        splits.write_split(path, split)
 
 
 def _need_validation(config: ConfigDict, records: Mapping[str, np.ndarray]) -> None:
@@ -206,13 +223,14 @@ def make_phases(config: ConfigDict, data: Data) -> list[Phase]:
     phases = []
     for number, name in enumerate(config.phase_order):
         settings = config.phases[name]
-        sampler = SAMPLERS[config.sampler](
-            data.records["train"],
-            data.labels("train"),
+        records, classes = phase_records(data, settings.classes)
+        sampler = SAMPLERS[settings.sampler or config.sampler](
+            records,
+            data.dataset.columns["label"][records],
             config.batch,
             # Another stream for each phase, so that a second one does not repeat the batches of the first.
             config.seed + 1000003 * number,
-            data.dataset.classes,
+            classes,
         )
         in_steps = functools.partial(
             duration_in_steps, unit=settings.unit, batch=config.batch, epoch_length=sampler.epoch_length
@@ -226,17 +244,26 @@ def make_phases(config: ConfigDict, data: Data) -> list[Phase]:
             milestones=[in_steps(milestone) for milestone in settings.milestones],
             factor=settings.factor,
         )
-        phases.append(
-            Phase(name, steps, sampler, schedule, _rows(settings.learning_rate_multipliers), tuple(settings.frozen))
-        )
+        own_loss = make_loss(config.loss.to_dict() | settings.loss.to_dict()) if settings.loss else None
+        rates = _rows(settings.learning_rate_multipliers)
+        phases.append(Phase(name, steps, sampler, schedule, rates, tuple(settings.frozen), own_loss))
     return phases
+
+
+def phase_records(data: Data, names: Sequence[str]) -> tuple[np.ndarray, Sequence[str] | None]:
+    """The training records of the classes `names` (all when empty), and the classes that must be among them."""
+    if not names:
+        return data.records["train"], data.dataset.classes
+    number_of = {name: number for number, name in enumerate(data.dataset.classes)}
+    numbers = [lookup("class", name, number_of) for name in names]
+    return data.records["train"][np.isin(data.labels("train"), numbers)], None
 
 
 def train_and_evaluate(
     config: ConfigDict, folder: Path, root: Path, should_stop: Callable[[], bool], say: Say
 ) -> dict[str, Any]:
     """The run itself: data, method, training, then predictions and figures of every held-out part."""
-    use_compilation_cache(root)
+    use_compilation_cache(root / "compilation_cache")
     mesh = make_mesh()
     check_batch(config.batch, mesh, config.accumulate)
     writer = jax.process_index() == 0
@@ -247,6 +274,7 @@ def train_and_evaluate(
         folder / "environment.json", json.dumps(environment(config.seed, [str(d) for d in jax.devices()]), indent=2)
     )
     evaluation_step = make_evaluation_step(method, mesh)
+    held_out = "validation" if len(data.records["validation"]) else "test"
 
     def predict_part(variables: Variables, part: str, protocol: dict[str, Any]) -> tuple[Predictions, dict[str, float]]:
         records = data.records[part]
@@ -266,7 +294,7 @@ def train_and_evaluate(
         )
 
     def validate(variables: Variables) -> dict[str, float]:
-        predictions, terms = predict_part(variables, "validation", {})
+        predictions, terms = predict_part(variables, held_out, {})
         return {**validation_figures(predictions, data.training_counts().tolist()), **terms}
 
     checkpoints = Checkpoints(folder / "checkpoints", config.checkpoints.keep, writer, say)
@@ -277,7 +305,8 @@ def train_and_evaluate(
         checkpoints=checkpoints,
         make_optimizer=functools.partial(phase_optimizer, config, method),
         batches=functools.partial(_phase_batches, config, data),
-        validate=validate if len(data.records["validation"]) else None,
+        validate=validate if len(data.records[held_out]) else None,
+        held_out=held_out,
         open_log=lambda step: MetricsLog(folder, step, config.logging.tensorboard),
         should_stop=should_stop,
         say=say,
@@ -293,6 +322,8 @@ def train_and_evaluate(
             protocol = describe(config, data, part, state.step)
             predictions, _ = predict_part(state.evaluated(), part, protocol)
             figures[part] = write_figures(folder, part, predictions, data.training_counts().tolist())
+    if not figures:
+        say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
     mark_finished(folder, list(figures))
     return figures
 
@@ -373,16 +404,10 @@ def describe(config: ConfigDict, data: Data, part: str, step: jax.Array) -> dict
         "view": config.views.evaluation,
         "size": list(config.views.size),
         "seed": config.seed,
+        "ema_decay": config.ema_decay,
         "images": len(data.records[part]),
         "groups": len(np.unique(data.dataset.columns["group"][data.records[part]])),
     }
-
-
-def use_compilation_cache(root: Path) -> None:
-    """Keep compiled programs beside the data sets, unless the user chose a place for them."""
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(root / "compilation_cache"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _rows(rows: Sequence[Sequence[Any]]) -> tuple[tuple[str, float], ...]:

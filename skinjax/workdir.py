@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -43,15 +44,17 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
                 raise UserError(
                     f"another process is running in {workdir}: wait for it or use another workdir"
                 ) from None
-            for leftover in workdir.glob(".*.tmp"):
+            for leftover in filter(_unfinished, list(workdir.iterdir())):
                 leftover.unlink(missing_ok=True)
             _refuse_other_config(workdir, config)
             write_atomically(workdir / CONFIG_FILE, json.dumps(config, indent=2))
             yield
     except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise UserError("the program that read the output is gone; the same command continues") from error
         where = error.filename or workdir
         raise UserError(
-            f"cannot write to {where}: {error.strerror or error}; what was saved before is intact"
+            f"cannot read or write {where}: {error.strerror or error}; what was saved before is intact"
         ) from error
 
 
@@ -64,8 +67,8 @@ def _refuse_foreign(workdir: Path) -> None:
 
 
 def _unfinished(path: Path) -> bool:
-    """Whether it was being written when a run was killed."""
-    return path.name.startswith(".") and path.suffix == ".tmp"
+    """Whether it was being written (by files.py) when a run was killed."""
+    return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", path.name) is not None
 
 
 def _refuse_other_config(workdir: Path, config: Mapping[str, Any]) -> None:
@@ -78,8 +81,11 @@ def _refuse_other_config(workdir: Path, config: Mapping[str, Any]) -> None:
         raise UserError(f"{path} is not a config of skinjax: choose another workdir") from None
     ours = flatten(json.loads(json.dumps(identity(config))))
     different = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
+    if not theirs.keys() >= {"name", "variant", "phase_order"}:
+        raise UserError(f"{path} is not a config of skinjax: choose another workdir")
     if different and not _holds_results(workdir):
-        (workdir / "split.csv").unlink(missing_ok=True)  # left by a start that failed before it trained
+        for name in ("split.csv", "split.json"):  # left by a start that failed before it trained
+            (workdir / name).unlink(missing_ok=True)
     elif different:
         name = different[0]
         more = f" and {len(different) - 1} more fields" if len(different) > 1 else ""

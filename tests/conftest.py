@@ -3,14 +3,11 @@
 import os
 import pathlib
 
-import jax
 from absl import flags
 
 flags.FLAGS.mark_as_parsed()
 
-CACHE = pathlib.Path(
-    os.environ.get("SKINJAX_TEST_CACHE", pathlib.Path(__file__).parent.parent / ".pytest_cache" / "xla")
-)
-jax.config.update("jax_compilation_cache_dir", str(CACHE))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+# Read by jax when it is imported, here and in the processes that tests start.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(__file__).parent.parent / ".pytest_cache" / "xla"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")

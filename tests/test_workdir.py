@@ -110,13 +110,15 @@ def test_a_foreign_config_is_refused(tmp_path, content):
 @pytest.mark.parametrize("place", ["file/run", "file", "/proc/run"])
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, place):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UserError, match=r"cannot write to .*(file|/proc/run).*: .*; what was saved before is intact"):
+    with pytest.raises(
+        UserError, match=r"cannot read or write .*(file|/proc/run).*: .*; what was saved before is intact"
+    ):
         claim(tmp_path / place, config()).__enter__()
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_write_that_fails_while_it_is_held_is_one_sentence(tmp_path):
-    message = r"cannot write to .*: No space left on device; what was saved before is intact"
+    message = r"cannot read or write .*: No space left on device; what was saved before is intact"
     with pytest.raises(UserError, match=message), claim(tmp_path, config()):
         raise OSError(28, "No space left on device")
     with claim(tmp_path, config()):  # and it is free again
@@ -133,7 +135,7 @@ def test_other_errors_pass_and_free_the_folder(tmp_path):
 HOLD = """
     import sys, pathlib
     from skinjax.workdir import claim
-    with claim(pathlib.Path(sys.argv[1]), {"name": "other"}):
+    with claim(pathlib.Path(sys.argv[1]), {"name": "other", "variant": "", "phase_order": []}):
         print("held", flush=True)
         sys.stdin.read()
 """
@@ -141,11 +143,12 @@ HOLD = """
 
 def test_another_process_is_kept_out_until_the_first_one_dies(tmp_path):
     (tmp_path / "split.csv").write_text("mine")
-    (tmp_path / "config.json").write_text('{"name": "other"}')
+    other = {"name": "other", "variant": "", "phase_order": []}
+    (tmp_path / "config.json").write_text(json.dumps(other))
     command = [sys.executable, "-c", textwrap.dedent(HOLD), str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
-        for theirs in ({"name": "other"}, config()):
+        for theirs in (other, config()):
             with pytest.raises(UserError, match=r"another process is running in .*: wait for it or use another"):
                 claim(tmp_path, theirs).__enter__()
         assert (tmp_path / "split.csv").read_text() == "mine"
@@ -171,3 +174,13 @@ def test_the_environment_can_be_written_down():
     assert (found["seed"], found["devices"]) == (3, ["cpu:0"])
     assert {"skinjax", "jax", "grain"} <= found["packages"].keys()
     assert found["git_revision"] is None or len(found["git_revision"].removesuffix("-dirty")) >= 7
+
+
+def test_a_folder_with_somebody_elses_config_is_left_alone(tmp_path):
+    theirs = {"config.json": '{"architectures": ["Bert"]}', "split.csv": "mine", ".mine.tmp": "mine too"}
+    for name, content in theirs.items():
+        (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match="is not a config of skinjax"), claim(tmp_path, config()):
+        pass
+    for name, content in theirs.items():
+        assert (tmp_path / name).read_text() == content

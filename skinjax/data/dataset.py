@@ -77,6 +77,11 @@ def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Ca
     known = {field.name: field for field in dataclasses.fields(Settings)}
     for argument in arguments:
         lookup("argument of the synthetic data set", argument, known)
+    for field in known.values():
+        value = arguments.get(field.name, field.default)
+        kinds = (str, int, float) if field.name == "imbalance" else (int,)
+        if isinstance(value, bool) or not isinstance(value, kinds):
+            raise UserError(f"the synthetic data set's {field.name} is {value!r}; it must be like {field.default!r}")
     settings = Settings(**arguments)
     identity = {"generator": GENERATOR_VERSION, **dataclasses.asdict(settings)}
     folder = root / f"{name}-v{GENERATOR_VERSION}-{short_hash(identity)}"

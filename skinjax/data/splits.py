@@ -312,7 +312,7 @@ def _read_rows(path: Path) -> list[tuple[str, str, str, int, str]]:
 
 
 def _checked_row(values: dict[str, str], where: str) -> tuple[str, str, str, int, str]:
-    empty = [column for column in COLUMNS if not values.get(column)]
+    empty = [column for column in COLUMNS if column != "label" and not values.get(column)]
     if empty:
         raise UserError(f"{where}: {', '.join(empty)} is empty")
     if values["split"] not in PARTS:

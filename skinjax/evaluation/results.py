@@ -45,9 +45,12 @@ def format_figures(part: str, figures: Mapping[str, Any]) -> str:
     percent = round(100 * figures["intervals"]["level"])
     lines = [
         f"{part}: {figures['images']} images of {figures['groups']} lesions, {protocol['split']['name']} split, "
-        f"{protocol['checkpoint']} checkpoint ({protocol['steps']} steps), seed {protocol['seed']}"
-        + (", synthetic" if protocol["synthetic"] else "")
+        f"{protocol['checkpoint']} checkpoint ({protocol['steps']} steps), {protocol['view']} view, "
+        f"seed {protocol['seed']}" + (", synthetic" if protocol["synthetic"] else "")
     ]
+    leak = protocol["split"].get("leak_percent", {}).get(part)
+    if leak:
+        lines.append(f"  LEAK: {leak:.1f} % of these images share a lesion with a training image")
     for name in HEADLINE:
         value = figures[name]
         if value["value"] is not None:

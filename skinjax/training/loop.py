@@ -66,7 +66,8 @@ class Trainer:
     """The parts of a run, joined by `fit`.
 
     batches(phase, start) gives the host batches of a phase from its step `start` on; validate(variables) gives named
-    figures of the validation part, or is None where that part is empty; should_stop says that the run is to end early.
+    figures of the part `held_out`, or is None where there is none. Only those of `validation` choose the best checkpoint
+    and stop a phase early; another part's are curves to look at. should_stop says that the run is to end early.
     """
 
     method: Method
@@ -79,6 +80,7 @@ class Trainer:
     open_log: Callable[[int], MetricsLog]
     should_stop: Callable[[], bool]
     say: Callable[[str], None] = print
+    held_out: str = "validation"
 
     def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
         """Train through all phases, from the newest undamaged checkpoint on; `init(seed)` makes the variables."""
@@ -143,10 +145,10 @@ class Trainer:
     def _optimizer(self, phase: Phase, variables: Variables) -> optax.GradientTransformation:
         for name in phase.frozen:
             lookup(f"stage to freeze in phase {phase.name!r}:", name, dict.fromkeys(self.method.stages()))
-        trainable, _ = partition(variables["params"], phase.frozen)
+        trainable, frozen = partition(variables["params"], phase.frozen)
         if not trainable:
             raise UserError(f"phase {phase.name!r} freezes every parameter; leave one stage unfrozen")
-        return self.make_optimizer(phase, list(trainable))
+        return self.make_optimizer(phase, [*trainable, *frozen])
 
     def _run(self, phase: Phase, state: TrainState, history: History) -> tuple[TrainState, History]:
         settings, start, step = self.settings, history.phase_start, int(state.step)
@@ -214,11 +216,14 @@ class Trainer:
             return dataclasses.replace(history, evaluated=step)
         figures = self.validate(state.evaluated())
         self._progress.pause(step)
-        self._log.write(step, {"phase": phase.name, **{f"validation/{name}": x for name, x in figures.items()}})
-        value = figures[self.settings.metric]
-        history = history.after(step, value)
+        part, metric = self.held_out, self.settings.metric
+        self._log.write(step, {"phase": phase.name, **{f"{part}/{name}": x for name, x in figures.items()}})
+        if part == "validation":
+            history = history.after(step, figures[metric])
+        else:
+            history = dataclasses.replace(history, evaluated=step)
         best = ", the best so far" if history.best_step == step else ""
-        self._progress.say(f"step {step}: validation {self.settings.metric} {value:.4f}{best}")
+        self._progress.say(f"step {step}: {part} {metric} {figures[metric]:.4f}{best}")
         return history
 
     def _save(self, phase: Phase, state: TrainState, history: History, pending: list) -> None:

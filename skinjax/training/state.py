@@ -85,7 +85,7 @@ def make_train_step(
             "loss": sum(values.values()),
             **values,
             "gradient_norm": optax.tree.norm(gradients),
-            "state_norm": optax.tree.norm((params, stats)),
+            "state_norm": optax.tree.norm((params, stats, ema)),
         }
         return TrainState(state.step + 1, state.seed, variables, optimizer_state, ema), report
 

@@ -269,7 +269,7 @@ def test_a_csv_alone_with_other_columns_and_a_byte_order_mark_is_a_file_split(tm
         (["image_id,group,label,fold,split", "a,g,nv,one,train"], "line 2: fold 'one' is not a number"),
         (["image_id,group,label,fold,split", "a,g,nv,-2,train"], "line 2: fold '-2' is not a number"),
         (["image_id,group,label,fold,split", "a,,nv,0,train"], "line 2: group is empty"),
-        (["image_id,group,label,fold,split", "a,g"], "line 2: label, fold, split is empty"),
+        (["image_id,group,label,fold,split", "a,g"], "line 2: fold, split is empty"),
         (["image_id,group,label,fold,split", "a,g,\xff,0,train"], "is not a CSV in UTF-8"),
     ],
 )

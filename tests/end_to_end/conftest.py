@@ -1,11 +1,9 @@
 """A run small enough for tests, and the means to start it as a user would."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-import jax
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,13 +36,11 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def start(data_dir):
-    """start(*arguments) launches `python -m skinjax.main` in a process of its own, with a warm compilation cache."""
+    """start(*arguments) launches `python -m skinjax.main` in a process of its own."""
 
     def start(*arguments: str, data: Path = data_dir) -> subprocess.Popen:
         command = [sys.executable, "-m", "skinjax.main", f"--data_dir={data}", *arguments]
-        environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir}
-        environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     return start
 

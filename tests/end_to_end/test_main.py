@@ -80,7 +80,7 @@ def test_a_full_data_folder_leaves_nothing_half_built(capsys, tmp_path):
     with small_disk(tmp_path, "200k"):
         assert main([*TINY, f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"]) == 1
         assert "the disk is full" in capsys.readouterr().err
-        assert not [path for path in (tmp_path / "data").iterdir() if path.is_dir()]
+        assert not list((tmp_path / "data").glob("*synthetic*[!k]"))
 
 
 def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path):
@@ -99,10 +99,23 @@ def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path):
 
 
 CONFIG = f"--config={ROOT / 'configs' / 'cdc.py'}"
+CONFIG_FILES = {
+    "typo.py": """
+from skinjax.defaults import defaults
+def get_config(c=defaults("a", "b")):
+    c.optimzer.name = "adam"
+""",
+    "setting.py": """
+from skinjax.defaults import defaults
+def get_config(c=defaults("a", "b")):
+    c.sed = 1
+""",
+    "nothing.py": "def get_config(): pass",
+}
 MISTAKES = {
     "no config": ([], "no config is given"),
     "argument": (["--confg=x"], "did you mean '--config'"),
-    "config file": (["--config=configs/nothing.py"], "there is no config file configs/nothing.py"),
+    "config file": (["--config=configs/nothing.py"], "there is no config file 'configs/nothing.py'"),
     "variant": ([CONFIG + ":dmo"], "known: demo, skin198, skin7"),
     "field": ([CONFIG, "--config.seeed=1"], "did you mean 'seed'"),
     "nested field": ([CONFIG, "--config.model.backbon=x"], "known: backbone, dtype"),
@@ -126,6 +139,22 @@ MISTAKES = {
     "evaluate": ([CONFIG, "--config.evaluate=newest"], "known: best, last"),
     "phase order": ([CONFIG, "--config.phase_order=('train','train')"], "none twice"),
     "twin": ([CONFIG, "--config.method.twin_batch_norm=none"], "batch_stats_no_update"),
+    "typo in a file": (["--config={folder}/typo.py"], "line 4: AttributeError: 'optimzer'"),
+    "setting in a file": (["--config={folder}/setting.py"], "line 4: unknown field 'sed'; known: accumulate"),
+    "no ConfigDict": (["--config={folder}/nothing.py"], "gives NoneType, not the ConfigDict"),
+    "size": ([CONFIG, "--config.views.size=(0,0)"], "two positive whole numbers"),
+    "kernels": ([CONFIG, "--config.method.decoder.kernels=(4,)"], "two positive whole numbers"),
+    "ema": ([CONFIG, "--config.ema_decay=2.0"], "config.ema_decay is 2.0; it must be a number from 0 to 1"),
+    "mixup": ([CONFIG, "--config.method.mixup_share=3.0"], "from 0 to 1"),
+    "clip": ([CONFIG, "--config.optimizer.clip_norm=-1"], "config.optimizer.clip_norm is -1.0"),
+    "log": ([CONFIG, "--config.logging.every=0"], "config.logging.every is 0"),
+    "keep": ([CONFIG, "--config.checkpoints.keep=0"], "config.checkpoints.keep is 0"),
+    "rows": ([CONFIG, "--config.phases.train.learning_rate_multipliers=(('.*','x'),)"], "has the row ('.*', 'x')"),
+    "milestones": ([CONFIG, "--config.phases.train.milestones=('a',)"], "milestones is 'a'"),
+    "phase names": ([CONFIG, "--config.phase_order=(['train'],)"], "must hold names"),
+    "duration": ([CONFIG, "--config.phases.train.duration=1e18"], "duration is 1e+18"),
+    "imbalance": ([CONFIG, "--config.dataset.arguments.imbalance=(1,2)"], "imbalance is (1, 2)"),
+    "classes": ([CONFIG, "--config.dataset.arguments.classes=seven"], "classes is 'seven'"),
     "skin7": ([CONFIG + ":skin7"], "HAM10000_metadata"),
     "skin198": ([CONFIG + ":skin198"], "SD-198"),
 }
@@ -134,6 +163,9 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_sentence(mistake, capsys, tmp_path):
     arguments, expected = MISTAKES[mistake]
+    for name, text in CONFIG_FILES.items():
+        (tmp_path / name).write_text(text)
+    arguments = [argument.replace("{folder}", str(tmp_path)) for argument in arguments]
     assert main([*arguments, f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"]) == 1
     errors = capsys.readouterr().err
     assert errors.startswith("error: ")
@@ -186,7 +218,7 @@ def test_another_config_does_not_take_a_run(capsys, tiny_run, data_dir):
 def test_a_place_that_cannot_be_written(capsys, tmp_path):
     (tmp_path / "file").write_text("")
     assert main([*TINY, f"--workdir={tmp_path / 'file' / 'run'}", f"--data_dir={tmp_path}"]) == 1
-    assert capsys.readouterr().err.startswith("error: cannot write to")
+    assert capsys.readouterr().err.startswith("error: cannot read or write")
 
 
 def test_help_lists_the_flags(capsys):

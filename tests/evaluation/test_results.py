@@ -17,6 +17,7 @@ from skinjax.evaluation.results import (
 @pytest.fixture
 def predictions():
     protocol = {"split": {"name": "lesion_grouped"}, "checkpoint": "last", "steps": 7, "seed": 3, "synthetic": True}
+    protocol["view"] = "squash"
     probabilities = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]]
     ids = ["a", "b", "c", "d"]
     return Predictions(ids, ids, [0, 1, 1, 1], ["test"] * 4, probabilities, ("mel", "nv"), protocol)
@@ -41,8 +42,15 @@ def test_damaged_figures_are_made_again(tmp_path, predictions, name, damage):
 def test_shown_with_interval_and_protocol(tmp_path, predictions):
     text = format_figures("test", write_figures(tmp_path, "test", predictions, [10, 30]))
     first, recall, *_ = text.splitlines()
-    assert first == "test: 4 images of 4 lesions, lesion_grouped split, last checkpoint (7 steps), seed 3, synthetic"
+    how = "lesion_grouped split, last checkpoint (7 steps), squash view, seed 3, synthetic"
+    assert first == f"test: 4 images of 4 lesions, {how}"
     assert recall.startswith("  macro recall     0.833  95 % interval [")
+
+
+def test_a_leak_is_shown(tmp_path, predictions):
+    predictions.protocol["split"] = {"name": "image_stratified", "leak_percent": {"test": 38.5}}
+    text = format_figures("test", write_figures(tmp_path, "test", predictions, [10, 30]))
+    assert text.splitlines()[1] == "  LEAK: 38.5 % of these images share a lesion with a training image"
 
 
 def test_validation_figures_name_the_smallest_class(predictions):

@@ -186,7 +186,8 @@ def test_the_report_has_the_terms_and_norms(stepped):
     assert set(reports[0]) == {"loss", "classification", "gradient_norm", "state_norm"}
     assert float(reports[0]["loss"]) == float(reports[0]["classification"])
     state = states[1].variables
-    norm = np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves((state["params"], state["batch_stats"]))))
+    moved = (state["params"], state["batch_stats"], states[1].ema)
+    norm = np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(moved)))
     np.testing.assert_allclose(reports[0]["state_norm"], norm, rtol=1e-5)
 
 

@@ -1,0 +1,132 @@
+"""Whether a config has the fields that a run reads, of the right types and in sensible ranges."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from skinjax.defaults import decoder_method, defaults, phase
+from skinjax.errors import UserError, lookup
+
+METHOD_FIELDS = {"classifier": lambda: defaults("", "")["method"].to_dict(), "decoder_classifier": decoder_method}
+PHASE_LOSS_FIELDS = ("name", "gamma", "label_smoothing", "reduction")
+BELOW_ONE = math.nextafter(1.0, 0.0)
+RANGES: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**32 - 1),
+    "split.seed": (0, 2**32 - 1),
+    "batch": (1, 2**20),
+    "accumulate": (1, 2**20),
+    "ema_decay": (0, BELOW_ONE),
+    "stored_size.height": (1, 2**14),
+    "stored_size.width": (1, 2**14),
+    "method.mixup_share": (0, 1),
+    "method.mixup_beta": (0, 1e6),
+    "method.alpha": (0, 1e9),
+    "method.beta": (0, 1e9),
+    "method.decoder.channels": (1, 2**16),
+    "loss.gamma": (0, 1e3),
+    "loss.label_smoothing": (0, BELOW_ONE),
+    "optimizer.learning_rate": (math.nextafter(0.0, 1.0), 1e38),
+    "optimizer.momentum": (0, BELOW_ONE),
+    "optimizer.weight_decay": (0, 1e38),
+    "optimizer.clip_norm": (0, 1e38),
+    "evaluations.every": (0, 1e12),
+    "evaluations.patience": (0, 2**31),
+    "checkpoints.every": (0, 1e12),
+    "checkpoints.keep": (1, 2**31),
+    "logging.every": (1, 2**31),
+    "logging.threads": (0, 1024),
+}
+PHASE_RANGES: dict[str, tuple[float, float]] = {
+    "duration": (math.nextafter(0.0, 1.0), 1e9),
+    "warmup": (0, 1e9),
+    "factor": (0, 1e6),
+}
+SIZES = ("views.size", "method.decoder.kernels", "method.decoder.strides")
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise a `UserError` for the first field of a config (as plain data) that is missing, unknown or out of range."""
+    expected = defaults("", "").to_dict()
+    method = config.get("method")
+    name = method.get("name") if isinstance(method, Mapping) else None
+    expected["method"] = lookup("method", str(name), METHOD_FIELDS)()
+    phases = config.get("phases")
+    expected["phases"] = dict.fromkeys(phases, phase()) if isinstance(phases, Mapping) else {}
+    check_fields(config, expected, "config")
+    for field, limits in RANGES.items():
+        check_range(f"config.{field}", _at(config, field), limits)
+    for name, settings in config["phases"].items():
+        for field, limits in PHASE_RANGES.items():
+            check_range(f"config.phases.{name}.{field}", settings[field], limits)
+        for milestone in settings["milestones"]:
+            check_range(f"config.phases.{name}.milestones", milestone, PHASE_RANGES["duration"])
+        check_rows(f"config.phases.{name}.learning_rate_multipliers", settings["learning_rate_multipliers"])
+        for field in ("frozen", "classes"):
+            check_names(f"config.phases.{name}.{field}", settings[field])
+        for field in settings["loss"]:
+            lookup(f"field of config.phases.{name}.loss", field, dict.fromkeys(PHASE_LOSS_FIELDS))
+    check_rows("config.optimizer.weight_decay_multipliers", config["optimizer"]["weight_decay_multipliers"])
+    check_names("config.phase_order", config["phase_order"])
+    for field in SIZES:
+        check_size(f"config.{field}", _at(config, field))
+
+
+def check_fields(found: Mapping[str, Any], expected: Mapping[str, Any], where: str) -> None:
+    """The same fields, with values of the same types; `arguments` and a phase's `loss` may hold anything."""
+    for name in found:
+        lookup(f"field of {where}", name, dict(expected))
+    for name, default in expected.items():
+        field = f"{where}.{name}"
+        if name not in found:
+            raise UserError(f"{field} is missing; start from skinjax.defaults and change fields")
+        value = found[name]
+        if isinstance(default, Mapping):
+            if not isinstance(value, Mapping):
+                raise UserError(f"{field} is {value!r}; it must be a section with fields")
+            if default:
+                check_fields(value, default, field)
+        elif type(value) is not type(default) and not (type(default) is float and type(value) is int):
+            raise UserError(f"{field} is {value!r}; it must be {kind(default)}")
+
+
+def kind(value: Any) -> str:
+    """What a person calls the type of a value."""
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", tuple: "a tuple like (1, 2)", str: "text"}
+    return kinds.get(type(value), type(value).__name__)
+
+
+def check_range(field: str, value: Any, limits: tuple[float, float]) -> None:
+    """A number within `limits`, both included; None (a field that this method does not have) passes."""
+    low, high = limits
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        shown = [f"{limit:.6g}" for limit in limits]
+        raise UserError(f"{field} is {value!r}; it must be a number from {shown[0]} to {shown[1]}")
+
+
+def check_size(field: str, value: Any) -> None:
+    """Two positive whole numbers, or None."""
+    if value is not None and not (len(value) == 2 and all(type(side) is int and side > 0 for side in value)):
+        raise UserError(f"{field} is {value!r}; it must be two positive whole numbers like (224, 224)")
+
+
+def check_rows(field: str, rows: Any) -> None:
+    """Rows of (stage, module or pattern, factor)."""
+    for row in rows:
+        named = isinstance(row, tuple | list) and len(row) == 2 and isinstance(row[0], str)
+        if not named or isinstance(row[1], bool) or not isinstance(row[1], int | float) or not 0 <= row[1] < math.inf:
+            raise UserError(f"{field} has the row {row!r}; a row is a name and a factor from 0 on, like ('stem', 0.1)")
+
+
+def check_names(field: str, names: Any) -> None:
+    """A tuple of text."""
+    if not all(isinstance(name, str) for name in names):
+        raise UserError(f"{field} is {names!r}; it must hold names, like ('stem',)")
+
+
+def _at(config: Mapping[str, Any], field: str) -> Any:
+    value: Any = config
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
