@@ -13,6 +13,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from skinjax.config_checks import kind
+from skinjax.defaults import defaults
 from skinjax.errors import UserError, lookup
 
 # Sections whose fields belong to whoever reads them; a command line may add some.
@@ -112,8 +113,11 @@ def _place(error: BaseException, path: str) -> str:
 
 def _reason(error: BaseException) -> str:
     text = str(error.args[0]) if error.args else ""
-    if isinstance(error, AttributeError):  # ConfigDict's are quoted twice; the first line names the field
-        text = text.replace("\\", "")
+    misread = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text)
+    if misread:
+        sections = [defaults("", ""), *(x for x in defaults("", "").values() if isinstance(x, ConfigDict))]
+        known = next((", ".join(sorted(section)) for section in sections if misread[1] in section), misread[1])
+        return f"unknown field {misread[2]!r} (did you mean {misread[1]!r}?); known: {known}"
     unknown = re.search(r'Key "(\w+)" does not exist.*Other fields present: (.*)', text, re.DOTALL)
     if unknown:  # the fields of the section itself are the quoted ones
         known = ", ".join(sorted(re.findall(r"'(\w+)\\?':", unknown[2])))

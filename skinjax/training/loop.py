@@ -66,7 +66,7 @@ class Trainer:
     """The parts of a run, joined by `fit`.
 
     batches(phase, start) gives the host batches of a phase from its step `start` on; validate(variables) gives named
-    figures of the part `held_out`, or is None where there is none. Only those of `validation` choose the best checkpoint
+    figures of the part `held_out`, or is None if there is none. Only those of `validation` choose the best checkpoint
     and stop a phase early; another part's are curves to look at. should_stop says that the run is to end early.
     """
 

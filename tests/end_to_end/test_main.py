@@ -139,8 +139,11 @@ MISTAKES = {
     "evaluate": ([CONFIG, "--config.evaluate=newest"], "known: best, last"),
     "phase order": ([CONFIG, "--config.phase_order=('train','train')"], "none twice"),
     "twin": ([CONFIG, "--config.method.twin_batch_norm=none"], "batch_stats_no_update"),
-    "typo in a file": (["--config={folder}/typo.py"], "line 4: AttributeError: 'optimzer'"),
-    "setting in a file": (["--config={folder}/setting.py"], "line 4: unknown field 'sed'; known: accumulate"),
+    "typo in a file": (
+        ["--config={folder}/typo.py"],
+        "line 4: unknown field 'optimzer' (did you mean 'optimizer'?); known: accumulate",
+    ),
+    "setting in a file": (["--config={folder}/setting.py"], "line 4: unknown field 'sed' (did you mean 'seed'?); known: accumulate"),
     "no ConfigDict": (["--config={folder}/nothing.py"], "gives NoneType, not the ConfigDict"),
     "size": ([CONFIG, "--config.views.size=(0,0)"], "two positive whole numbers"),
     "kernels": ([CONFIG, "--config.method.decoder.kernels=(4,)"], "two positive whole numbers"),
@@ -219,6 +222,41 @@ def test_a_place_that_cannot_be_written(capsys, tmp_path):
     (tmp_path / "file").write_text("")
     assert main([*TINY, f"--workdir={tmp_path / 'file' / 'run'}", f"--data_dir={tmp_path}"]) == 1
     assert capsys.readouterr().err.startswith("error: cannot read or write")
+
+
+TWO_PHASES = """
+from ml_collections import ConfigDict
+from skinjax.defaults import defaults, phase
+def get_config():
+    c = defaults("two", "phases")
+    c.dataset.arguments = ConfigDict({"images": 120, "height": 40, "width": 48})
+    c.stored_size.update(height=32, width=32)
+    c.views.size = (32, 32)
+    c.model.backbone = "resnet_tiny"
+    c.batch = 8
+    c.split.update(protocol="image_stratified", test=0.3, validation=0.0)
+    head = {"frozen": ("stem", "stage1"), "sampler": "balanced_batches", "loss": {"name": "focal", "gamma": 1.0}}
+    c.phases = ConfigDict({"head": phase(3.0, "steps") | head, "all": phase(2.0, "steps") | {"classes": ("mel", "nv")}})
+    c.phase_order = ("head", "all")
+    c.optimizer.weight_decay_multipliers = (("stem", 0.0), (".*", 1.0))
+    return c
+"""
+
+
+def test_two_phases_and_curves_of_the_test_part(capsys, tmp_path, data_dir):
+    (tmp_path / "two.py").write_text(TWO_PHASES)
+    arguments = [f"--config={tmp_path / 'two.py'}", f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
+    assert main(arguments) == 0, capsys.readouterr().err
+    assert "LEAK: " in capsys.readouterr().out
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    curves = [(line["step"], line["phase"]) for line in lines if "test/macro_recall" in line]
+    assert curves == [(3, "head"), (5, "all")]
+    # The same command on a split that was changed meanwhile is refused.
+    split = tmp_path / "run" / "split.csv"
+    split.write_text(split.read_text().replace(",test", ",train", 1))
+    (tmp_path / "run" / "finished.json").unlink()
+    assert main(arguments) == 1
+    assert "is not the split of this config and data set any more" in capsys.readouterr().err
 
 
 def test_help_lists_the_flags(capsys):
