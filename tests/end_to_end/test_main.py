@@ -143,7 +143,10 @@ MISTAKES = {
         ["--config={folder}/typo.py"],
         "line 4: unknown field 'optimzer' (did you mean 'optimizer'?); known: accumulate",
     ),
-    "setting in a file": (["--config={folder}/setting.py"], "line 4: unknown field 'sed' (did you mean 'seed'?); known: accumulate"),
+    "setting in a file": (
+        ["--config={folder}/setting.py"],
+        "line 4: unknown field 'sed' (did you mean 'seed'?); known: accumulate",
+    ),
     "no ConfigDict": (["--config={folder}/nothing.py"], "gives NoneType, not the ConfigDict"),
     "size": ([CONFIG, "--config.views.size=(0,0)"], "two positive whole numbers"),
     "kernels": ([CONFIG, "--config.method.decoder.kernels=(4,)"], "two positive whole numbers"),
