@@ -41,7 +41,8 @@ PHASE_RANGES: dict[str, tuple[float, float]] = {
     "warmup": (0, 1e9),
     "factor": (0, 1e6),
 }
-SIZES = ("views.size", "method.decoder.kernels", "method.decoder.strides")
+# Pairs of whole numbers, and the least that each may be.
+PAIRS = {"views.size": 1, "method.decoder.kernels": 1, "method.decoder.strides": 1, "method.decoder.paddings": 0}
 
 
 def check_config(config: Mapping[str, Any]) -> None:
@@ -67,8 +68,8 @@ def check_config(config: Mapping[str, Any]) -> None:
             lookup(f"field of config.phases.{name}.loss", field, dict.fromkeys(PHASE_LOSS_FIELDS))
     check_rows("config.optimizer.weight_decay_multipliers", config["optimizer"]["weight_decay_multipliers"])
     check_names("config.phase_order", config["phase_order"])
-    for field in SIZES:
-        check_size(f"config.{field}", _at(config, field))
+    for field, least in PAIRS.items():
+        check_pair(f"config.{field}", _at(config, field), least)
 
 
 def check_fields(found: Mapping[str, Any], expected: Mapping[str, Any], where: str) -> None:
@@ -105,10 +106,10 @@ def check_range(field: str, value: Any, limits: tuple[float, float]) -> None:
         raise UserError(f"{field} is {value!r}; it must be a number from {shown[0]} to {shown[1]}")
 
 
-def check_size(field: str, value: Any) -> None:
-    """Two positive whole numbers, or None."""
-    if value is not None and not (len(value) == 2 and all(type(side) is int and side > 0 for side in value)):
-        raise UserError(f"{field} is {value!r}; it must be two positive whole numbers like (224, 224)")
+def check_pair(field: str, value: Any, least: int) -> None:
+    """Two whole numbers from `least` on; None (a field that this method does not have) passes."""
+    if value is not None and not (len(value) == 2 and all(type(side) is int and side >= least for side in value)):
+        raise UserError(f"{field} is {value!r}; it must be two {'positive ' * least}whole numbers like (8, 8)")
 
 
 def check_rows(field: str, rows: Any) -> None:

@@ -41,10 +41,8 @@ def load_config(name: str, changes: Sequence[str] = ()) -> ConfigDict:
             config = get_config(*[variant] if variant else [])
     except UserError:
         raise
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # the config is a program of the user's: whatever it raises is told with its place
+    except (Exception, SystemExit) as error:
+        # The config is a program of the user's: whatever it raises is told with its place.
         raise UserError(f"the config cannot be read: {_place(error, path)}: {_reason(error)}") from error
     if not isinstance(config, ConfigDict):
         raise UserError(f"get_config of {path} gives {type(config).__name__}, not the ConfigDict of skinjax.defaults")

@@ -124,7 +124,7 @@ def make_method(config: ConfigDict, classes: Sequence[str]) -> Method:
     lookup("class weight formula", settings.reconstruction_weights, CLASS_WEIGHTS)
     return constructor(
         **shared,
-        decoder=Decoder(size, **{name: _tuple(value) for name, value in settings.decoder.items()}, dtype=dtype),
+        decoder=Decoder(size, **settings.decoder.to_dict(), dtype=dtype),
         alpha=settings.alpha,
         beta=settings.beta,
         norm=settings.norm,
@@ -412,7 +412,3 @@ def describe(config: ConfigDict, data: Data, part: str, step: jax.Array) -> dict
 
 def _rows(rows: Sequence[Sequence[Any]]) -> tuple[tuple[str, float], ...]:
     return tuple((str(name), float(factor)) for name, factor in rows)
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, (list, tuple)) else value

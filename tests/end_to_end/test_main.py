@@ -150,6 +150,7 @@ MISTAKES = {
     "no ConfigDict": (["--config={folder}/nothing.py"], "gives NoneType, not the ConfigDict"),
     "size": ([CONFIG, "--config.views.size=(0,0)"], "two positive whole numbers"),
     "kernels": ([CONFIG, "--config.method.decoder.kernels=(4,)"], "two positive whole numbers"),
+    "paddings": ([CONFIG, "--config.method.decoder.paddings=(0,)"], "two whole numbers"),
     "ema": ([CONFIG, "--config.ema_decay=2.0"], "config.ema_decay is 2.0; it must be a number from 0 to 1"),
     "mixup": ([CONFIG, "--config.method.mixup_share=3.0"], "from 0 to 1"),
     "clip": ([CONFIG, "--config.optimizer.clip_norm=-1"], "config.optimizer.clip_norm is -1.0"),
