@@ -1,22 +1,17 @@
 """Train and evaluate what a config asks for; the same command goes on with a run that was interrupted."""
 
-import argparse
 import os
 import sys
 
+from skinjax.arguments import Parser, exit_status
 from skinjax.errors import UserError, lookup
 
 KNOWN_FLAGS = dict.fromkeys(("--config", "--config.FIELD", "--workdir", "--data_dir", "--help"))
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        raise UserError(f"{message} (see --help)")
-
-
 def parse(arguments: list[str]):
     """The flags, and the changes of config fields as a list of FIELD=VALUE."""
-    parser = _Parser(prog="python -m skinjax.main", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m skinjax.main", description=__doc__, allow_abbrev=False)
     parser.add_argument("--config", metavar="FILE[:VARIANT]", help="as in configs/cdc.py:demo")
     parser.add_argument("--config.FIELD", metavar="VALUE", help="another value of a field: --config.seed=1")
     parser.add_argument("--workdir", help="the folder of the run (default: runs/CONFIG-VARIANT-HASH)")
@@ -33,22 +28,23 @@ def parse(arguments: list[str]):
 
 def main(arguments: list[str]) -> int:
     """Run and return the exit status: 0 done, or stopped by a signal after a checkpoint; 1 a user's mistake."""
+    return exit_status(lambda: start(arguments))
+
+
+def start(arguments: list[str]) -> int:
+    """The status of the run that `arguments` ask for."""
+    flags, changes = parse(arguments)
+    from skinjax.config_files import load_config
+
+    config = load_config(flags.config, changes)
+    # These import jax: what is wrong with the command is told before.
+    from skinjax.experiment import run
+    from skinjax.training.signals import Interrupted
+
     try:
-        flags, changes = parse(arguments)
-        from skinjax.config_files import load_config
-
-        config = load_config(flags.config, changes)
-        # These import jax: what is wrong with the command is told before.
-        from skinjax.experiment import run
-        from skinjax.training.signals import Interrupted
-
-        try:
-            run(config, flags.workdir, flags.data_dir)
-        except Interrupted as stop:
-            print(stop, file=sys.stderr)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        run(config, flags.workdir, flags.data_dir)
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
     return 0
 
 

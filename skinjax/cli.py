@@ -1,0 +1,48 @@
+"""skinjax VERB ...: one verb, one module of skinjax/commands, imported when it is asked for."""
+
+import argparse
+import importlib
+import sys
+
+from skinjax.arguments import Parser, exit_status
+from skinjax.errors import UserError, lookup
+
+VERBS = {
+    "prepare": "bring a data set from what was downloaded, or from a folder of your own, into skinjax's form",
+    "datasets": "list the data sets that are known and those that are prepared",
+    "scan": "find damaged, mislabelled and duplicate photographs",
+    "split": "make a split of a prepared data set, or check one for leaks",
+    "correct": "write before and after pictures of photograph corrections",
+    "show": "draw a data set's classes and counts, or a config's views and learning rate",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb and return the exit status: 0 all is well, 1 a user's mistake or something found."""
+    return exit_status(lambda: run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """The status of the verb that `arguments` begin with."""
+    parser = Parser(prog="skinjax", usage="skinjax VERB ...", allow_abbrev=False, epilog=_epilog())
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("verb", metavar="VERB", nargs="?", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments[:1])
+    if options.verb is None:
+        raise UserError(f"no verb is given; known: {', '.join(sorted(VERBS))}")
+    lookup("verb", options.verb, VERBS)
+    command = importlib.import_module(f"skinjax.commands.{options.verb}")
+    own = Parser(prog=f"skinjax {options.verb}", description=command.__doc__, allow_abbrev=False)
+    own.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_arguments(own)
+    return command.run(own.parse_args(arguments[1:]))
+
+
+def _epilog() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:<{width}}  {about}" for verb, about in VERBS.items())
+    return f"verbs:\n{verbs}\n\nskinjax VERB --help says what each takes."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

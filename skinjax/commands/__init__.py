@@ -1,0 +1,1 @@
+"""The verbs of `skinjax VERB`: each module has `add_arguments(parser)` and `run(options) -> exit status`."""
