@@ -1,4 +1,4 @@
-"""Tables that people made: CSV text in the encodings and dialects that spreadsheets write, with the line of each row."""
+"""Tables that people made: CSV in the encodings and dialects that spreadsheets write, with the line of each row."""
 
 import csv
 import io
