@@ -29,6 +29,19 @@ def write_atomically(path: str | os.PathLike, data: bytes | str) -> None:
     _sync_directory(path.parent)
 
 
+def human_bytes(count: float) -> str:
+    """A number of bytes for people.
+
+    >>> human_bytes(2_700_000_000)
+    '2.7 GB'
+    """
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
 def _sync_directory(directory: pathlib.Path) -> None:
     """Make the rename itself durable; some file systems refuse to sync a directory, and then there is nothing to do."""
     descriptor = os.open(directory, os.O_RDONLY)
