@@ -11,10 +11,13 @@ from skinjax.data.sampling import (
     natural,
     oversampled,
     process_slice,
+    statically_balanced,
+    weighted,
+    weights_by_class,
 )
 from skinjax.errors import UserError
 
-BALANCED = ["oversampled", "downsampled", "balanced_batches"]
+BALANCED = ["oversampled", "downsampled", "balanced_batches", "statically_balanced"]
 
 
 def imbalanced(*counts: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -22,6 +25,12 @@ def imbalanced(*counts: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     labels = np.repeat(np.arange(len(counts)), counts)
     order = np.random.default_rng(seed).permutation(len(labels))
     return 100 + order, labels[order]
+
+
+def make(name: str, records, labels, *arguments, **named):
+    """A sampler by name; the weighted one by inverse class frequency."""
+    weights = {"weights": weights_by_class("inverse", labels)} if name == "weighted" else {}
+    return SAMPLERS[name](records, labels, *arguments, **named, **weights)
 
 
 def drawn(sampler, steps: int) -> np.ndarray:
@@ -36,19 +45,19 @@ def class_counts(batch: np.ndarray, records: np.ndarray, labels: np.ndarray) -> 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_batch_depends_on_seed_and_step_only(name):
     records, labels = imbalanced(40, 13, 7)
-    sampler, again = (SAMPLERS[name](records, labels, 8, 3) for _ in range(2))
+    sampler, again = (make(name, records, labels, 8, 3) for _ in range(2))
     steps = list(range(60))
     in_order = {step: sampler(step) for step in steps}
     for step in np.random.default_rng(0).permutation(steps):
         np.testing.assert_array_equal(again(step), in_order[int(step)])
-    other = SAMPLERS[name](records, labels, 8, 4)
+    other = make(name, records, labels, 8, 4)
     assert any((other(step) != in_order[step]).any() for step in steps)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_batches_are_int32_of_the_asked_size_and_writing_to_one_changes_no_other(name):
     records, labels = imbalanced(40, 13, 7)
-    sampler = SAMPLERS[name](records, labels, batch=8, seed=0)
+    sampler = make(name, records, labels, batch=8, seed=0)
     first = sampler(0)
     expected = first.copy()
     assert first.shape == (8,)
@@ -139,6 +148,112 @@ def test_balanced_batches_do_not_tie_a_class_to_a_place():
     assert (first_class.mean(axis=0) < 0.7).all()
 
 
+def test_weighted_draws_in_proportion_and_never_a_weight_of_zero():
+    records = np.array([70, 10, 50, 30])
+    sampler = weighted(records, np.array([0, 0, 1, -1]), 4, 0, weights=[3e300, 0, 1e300, 6e300])
+    assert sampler.epoch_length == 4
+    numbers, counts = np.unique(drawn(sampler, 5000), return_counts=True)
+    assert numbers.tolist() == [30, 50, 70]
+    np.testing.assert_allclose(counts / 20000, [0.6, 0.1, 0.3], atol=0.015)
+
+
+def test_weighted_by_inverse_frequency_balances_the_classes_in_the_long_run():
+    records, labels = imbalanced(60, 30, 10)
+    counts = class_counts(drawn(make("weighted", records, labels, 10, 0), 2000), records, labels)
+    np.testing.assert_allclose(counts / 20000, [1 / 3] * 3, atol=0.015)
+
+
+def test_weights_by_class():
+    np.testing.assert_allclose(weights_by_class("inverse", np.array([7, 3, 7, 7])), [4 / 3, 4, 4 / 3, 4 / 3])
+    assert weights_by_class("median", np.array([1, 0, 1, 1]), ["mel", "nv"]).tolist() == [2 / 3, 2, 2 / 3, 2 / 3]
+    with pytest.raises(UserError, match="no training image of class df"):
+        weights_by_class("inverse", np.array([0, 1]), ["mel", "nv", "df"])
+    with pytest.raises(UserError, match="2 images have no label and cannot be balanced"):
+        weights_by_class("inverse", np.array([0, -1, -1]))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, -0.5, 2], "the sampling weight of record 11 is -0.5; weights must be numbers from 0 on"),
+        ([1, 2, np.nan], "the sampling weight of record 12 is nan"),
+        ([np.inf, 1, 1], "the sampling weight of record 10 is inf"),
+        ([0, 0, 0], "every sampling weight is 0"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weights, message):
+    with pytest.raises(UserError, match=message):
+        weighted(np.arange(10, 13), np.zeros(3, int), 1, 0, weights=weights)
+
+
+def test_weights_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="one length"):
+        weighted(np.arange(3), np.zeros(3, int), 1, 0, weights=[1.0])
+
+
+def shown(sampler, steps: int) -> list[tuple[int, int]]:
+    """The (record, copy) pairs of the first steps."""
+    copies = np.concatenate([sampler.copies(step) for step in range(steps)])
+    assert copies.dtype == np.int32
+    return list(zip(drawn(sampler, steps).tolist(), copies.tolist(), strict=True))
+
+
+def test_static_balancing_shows_the_same_pictures_in_every_epoch_in_another_order():
+    records, labels = imbalanced(20, 7, 3)
+    sampler = statically_balanced(records, labels, batch=15, seed=0)
+    assert sampler.epoch_length == 60
+    pictures = shown(sampler, 12)
+    epochs = [pictures[start : start + 60] for start in (0, 60, 120)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(epochs[2])
+    assert epochs[0] != epochs[1]
+    assert len(set(epochs[0])) == 60  # no picture twice
+
+
+def test_static_balancing_holds_each_image_once_and_spreads_copies_evenly_over_its_class():
+    records, labels = imbalanced(20, 7, 3)
+    epoch = shown(statically_balanced(records, labels, batch=15, seed=0), 4)
+    assert sorted(record for record, copy in epoch if copy == 0) == sorted(records.tolist())
+    copies = {record: sum(other == record and copy > 0 for other, copy in epoch) for record in records.tolist()}
+    assert [sorted(copies[record] for record in records[labels == label].tolist()) for label in range(3)] == [
+        [0] * 20,
+        [1, 2, 2, 2, 2, 2, 2],
+        [5, 6, 6],
+    ]
+
+
+def test_static_copies_belong_to_their_seed_whatever_the_order():
+    records, labels = imbalanced(20, 7, 3)
+    epoch, again, other = (
+        sorted(shown(statically_balanced(records, labels, 15, seed, copies_seed=copies_seed), 4))
+        for seed, copies_seed in ((0, None), (5, 0), (0, 5))
+    )
+    assert epoch == again
+    assert set(epoch) & set(other) == {(record, 0) for record in records.tolist()}
+
+
+def test_static_copies_of_a_batch_depend_on_seed_and_step_only():
+    records, labels = imbalanced(40, 13, 7)
+    sampler, again = (statically_balanced(records, labels, 8, 3) for _ in range(2))
+    in_order = [sampler.copies(step).tolist() for step in range(40)]
+    assert [again.copies(step).tolist() for step in reversed(range(40))] == in_order[::-1]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_processes_that_each_load_their_slice_make_up_the_batch(name):
+    records, labels = imbalanced(40, 13, 7)
+    whole = make(name, records, labels, 12, 3)
+    loaded = []
+    for process, first in enumerate((0, 17, 5, 11)):  # each has a sampler of its own, and starts where it likes
+        own = make(name, records, labels, 12, 3)
+        rows = process_slice(12, process, 4)
+        loaded.append({step % 20: own(step % 20)[rows] for step in range(first, first + 20)})
+    for step in range(20):
+        batch = np.concatenate([steps[step] for steps in loaded])
+        np.testing.assert_array_equal(batch, whole(step))
+        if name == "balanced_batches":
+            assert class_counts(batch, records, labels).tolist() == [4, 4, 4]
+
+
 def test_a_subset_without_some_classes_is_balanced_over_those_it_has():
     records, labels = np.arange(12), np.array([2] * 8 + [5] * 4)
     assert class_counts(balanced_batches(records, labels, 4, 0)(0), records, labels).tolist() == [0, 0, 2, 0, 0, 2]
@@ -160,11 +275,11 @@ def test_unlabelled_images_cannot_be_balanced(name):
 def test_too_few_images_for_a_batch_are_an_error(name):
     records, labels = imbalanced(5, 2)
     with pytest.raises(UserError, match="7 images are fewer than a batch of 8"):
-        SAMPLERS[name](records, labels, 8, 0)
+        make(name, records, labels, 8, 0)
     with pytest.raises(UserError, match="no images to sample from"):
-        SAMPLERS[name](records[:0], labels[:0], 8, 0)
+        make(name, records[:0], labels[:0], 8, 0)
     with pytest.raises(UserError, match="batch size of 0 is not positive"):
-        SAMPLERS[name](records, labels, 0, 0)
+        make(name, records, labels, 0, 0)
 
 
 def test_too_few_images_for_a_batch_after_downsampling_are_an_error():
