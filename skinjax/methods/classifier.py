@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from skinjax.class_weights import class_weights
+from skinjax.images.copies import fixed_copies
 from skinjax.images.mixing import Mixed
 from skinjax.images.views import example_keys
 from skinjax.losses import ClassificationLoss
@@ -76,7 +77,10 @@ class Classifier:
     def training_inputs(self, batch: Batch, rng: Array) -> tuple[Array, Array, Array]:
         """Augmented images, targets [batch, classes] (zero where unlabelled), weights [batch] (zero where masked)."""
         view_key, mixing_key = jax.random.split(rng)
-        images = self.train_view(example_keys(view_key, batch["position"]), batch["image"])
+        images = batch["image"]
+        if "copy" in batch:
+            images = fixed_copies(images, batch["index"], batch["copy"])
+        images = self.train_view(example_keys(view_key, batch["position"]), images)
         targets = jax.nn.one_hot(batch["label"], len(self.classes))
         weights = batch["weight"] * batch["mask"]
         if self.mix is not None:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skinjax.images.copies import fixed_copies
 from skinjax.images.mixing import Mixed, mixup
 from skinjax.losses import ClassificationLoss
 from skinjax.methods.base import Method
@@ -86,6 +87,16 @@ def test_masked_weightless_and_unlabelled_rows_are_the_same_to_the_loss(classifi
 def test_counts_do_not_depend_on_images(make, variables, batch, counts):
     blind = make(Classifier, train_view=lambda keys, images: jnp.full(images.shape, jnp.nan))
     assert counts(blind, variables, batch)["classification"] == pytest.approx(2 * sum(CLASS_WEIGHTS), rel=1e-6)
+
+
+def test_copies_are_made_before_the_training_view(classifier, batch):
+    numbers = {"index": jnp.arange(6) + 50, "copy": jnp.array([0, 3, 1, 0, 7, 1])}
+    inputs = jax.jit(classifier.training_inputs)
+    images = inputs({**batch, **numbers}, jax.random.key(1))[0]
+    copies = jax.jit(fixed_copies)(batch["image"], numbers["index"], numbers["copy"])
+    expected = inputs({**batch, "image": copies}, jax.random.key(1))[0]
+    np.testing.assert_allclose(images, expected, atol=0.01)  # one level, should another program round another way
+    assert not np.allclose(images[1], inputs(batch, jax.random.key(1))[0][1], atol=0.1)
 
 
 def mix_with_reversed(key, images, targets, mask):
