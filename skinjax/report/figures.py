@@ -1,0 +1,292 @@
+"""Pictures of data and training: class panels, frequencies, views, schedules. Arrays in, a matplotlib `Figure` out.
+
+No pyplot: figures need no display, share no state, and may be drawn in any thread.
+"""
+
+import io
+import math
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from skinjax.files import write_atomically
+
+SYNTHETIC = "synthetic: drawn by a program, a test bench and not medicine"
+# Okabe and Ito's, which colour-blind readers tell apart.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+INK, FAINT, GRID = "#222222", "#666666", "#DDDDDD"
+GAP = 0.05  # inches, as are all lengths below
+CLASSES_PER_COLUMN = 50
+# The largest bar over the smallest from which a logarithmic axis shows more than a straight one.
+LARGE_IMBALANCE = 20
+DOTS_PER_INCH = 120
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "borderaxespad": 0, "borderpad": 0, "handlelength": 1.2}
+
+
+def class_panel(
+    images: Sequence[Sequence[np.ndarray]],
+    counts: Sequence[int],
+    classes: Sequence[str],
+    *,
+    title: str = "Classes",
+    synthetic: bool = False,
+) -> Figure:
+    """Example photographs of every class under its name and count, in as many columns as keep the page readable.
+
+    images: for each class its examples, uint8 [H, W, 3] of any sizes; counts: [classes], of which they are examples
+    """
+    height = next(inches for most, inches in ((12, 1.0), (40, 0.75), (math.inf, 0.6)) if len(classes) <= most)
+    shapes = [image.shape for examples in images for image in examples]
+    width = height * float(np.clip(np.median([shape[1] / shape[0] for shape in shapes]) if shapes else 1, 0.5, 2))
+    most = max([1, *map(len, images)])
+    block = max(most * (width + GAP), 1.7), height + 0.55
+    columns = next(
+        n for n in range(1, len(classes) + 1) if math.ceil(len(classes) / n) * block[1] <= 1.4 * n * block[0]
+    )
+    rows = math.ceil(len(classes) / columns)
+    figure, axes = _sheet(columns * (block[0] + 0.2), rows * block[1], title, synthetic)
+    total = max(sum(counts), 1)
+    for number, (examples, count, name) in enumerate(zip(images, counts, classes, strict=True)):
+        # Down the columns, as lists of names are read.
+        left, top = number // rows * (block[0] + 0.2), number % rows * block[1]
+        text, size = _fitted(name, block[0], 9)
+        _text(axes, left, top + 0.16, text, size=size, weight="bold")
+        _text(axes, left, top + 0.31, _count(count, total), size=7.5, color=FAINT)
+        for place, image in enumerate(examples):
+            _draw(axes, image, left + place * (width + GAP), top + 0.37, width, height)
+    return figure
+
+
+def class_frequencies(
+    counts: Mapping[str, Sequence[int]],
+    classes: Sequence[str],
+    *,
+    title: str = "Images per class",
+    synthetic: bool = False,
+) -> Figure:
+    """A bar for each class and part, the largest class first, with its count and its per cent of the part.
+
+    counts: {part: [classes]}; the axis is logarithmic when the largest bar is `LARGE_IMBALANCE` times the smallest
+    """
+    table = np.array([np.asarray(part, int) for part in counts.values()])
+    columns = np.array_split(np.argsort(-table.sum(0), kind="stable"), math.ceil(len(classes) / CLASSES_PER_COLUMN))
+    names = [_shortened(name, 40) for name in classes]
+    label, bars, note = 0.15 + 0.075 * max(map(len, names)), 3.0, 1.3
+    legend = 0.35 if len(counts) > 1 else 0.0
+    thickness = 0.14 if len(counts) > 1 else 0.19
+    row = thickness * len(counts) + 0.08
+    width = len(columns) * (label + bars + note)
+    figure, header = _figure(width, legend + row * len(columns[0]) + 0.5, title, synthetic)
+    for place, column in enumerate(columns):
+        left = place * (label + bars + note) + label
+        axes = _axes(figure, left, header + legend, bars, row * len(column))
+        axes.set_ylim(row * len(column), 0)
+        _frequency_bars(axes, table[:, column], table.sum(1), row, thickness)
+        axes.set_yticks(row * (np.arange(len(column)) + 0.5), [names[number] for number in column], parse_math=False)
+        _count_axis(axes, table)
+    if legend:
+        totals = [f"{part}: {total:,} images" for part, total in zip(counts, table.sum(1), strict=True)]
+        handles = [container[0] for container in figure.axes[0].containers]
+        corner = label / width, 1 - (header + 0.05) / figure.get_figheight()
+        figure.legend(handles, totals, **LEGEND, loc="upper left", bbox_to_anchor=corner, ncols=len(counts))
+    return figure
+
+
+def view_panel(
+    rows: Mapping[str, np.ndarray], captions: Sequence[str], *, title: str = "Views", synthetic: bool = False
+) -> Figure:
+    """The same photographs after each view: a row for each, a column for each photograph under its caption.
+
+    rows: {view: uint8 [n, H, W, 3]}; captions: [n]
+    """
+    first = next(iter(rows.values()))
+    height, label = 1.0, 1.75
+    width = height * float(np.clip(first.shape[2] / first.shape[1], 0.5, 2))
+    figure, axes = _sheet(label + len(captions) * (width + GAP), 0.2 + len(rows) * (height + GAP), title, synthetic)
+    for place, caption in enumerate(captions):
+        text, size = _fitted(caption, width, 8)
+        _text(axes, label + place * (width + GAP) + width / 2, 0.13, text, size=size, ha="center")
+    for number, (name, images) in enumerate(rows.items()):
+        top = 0.2 + number * (height + GAP)
+        _text(axes, label - 0.12, top + height / 2, name, size=8, ha="right", va="center")
+        for place, image in enumerate(images):
+            _draw(axes, image, label + place * (width + GAP), top, width, height)
+    return figure
+
+
+class PhaseRates(NamedTuple):
+    """The learning rate of one phase.
+
+    steps, rates: [n], the rate at some or all of the `length` steps, counted from the start of the phase; multipliers:
+    rows (stage, module or pattern, factor); frozen: the stages that do not learn
+    """
+
+    name: str
+    length: int
+    steps: np.ndarray
+    rates: np.ndarray
+    multipliers: Sequence[tuple[str, float]] = ((".*", 1.0),)
+    frozen: Sequence[str] = ()
+
+
+def schedule(phases: Sequence[PhaseRates], *, title: str = "Learning rate", synthetic: bool = False) -> Figure:
+    """The learning rate against the step through all phases, a line for each row of multipliers, warm-ups shaded."""
+    width, height, above = 7.5, 3.0, 0.2 * len(phases)
+    figure, header = _figure(width + 0.8, above + height + 0.5, title, synthetic)
+    axes = _axes(figure, 0.8, header + above, width, height)
+    total, start = sum(phase.length for phase in phases), 0
+    lines: dict[str, Line2D] = {}
+    for number, phase in enumerate(phases):
+        for name, factor in phase.multipliers:
+            colour = lines[name].get_color() if name in lines else COLOURS[len(lines) % len(COLOURS)]
+            drawn = axes.plot(start + phase.steps, factor * phase.rates, color=colour, linewidth=1.8)
+            lines.setdefault(name, drawn[0])
+        # Labels stand on lines of their own, so that a short phase's cannot run into its neighbour's.
+        _mark_phase(axes, phase, start, total, level=1 + (0.06 + 0.19 * (len(phases) - 1 - number)) / height)
+        start += phase.length
+    _rate_axes(axes, np.concatenate([f * phase.rates for phase in phases for _, f in phase.multipliers]), total)
+    if list(lines) != [".*"]:
+        names = [name if name != ".*" else "all others" for name in lines]
+        legend = axes.legend(list(lines.values()), names, **LEGEND, loc="upper left", bbox_to_anchor=(1.02, 1))
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+    return figure
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    image = io.BytesIO()
+    with warnings.catch_warnings():
+        # Class names in scripts that the font lacks are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(image, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.15)
+    write_atomically(path, image.getvalue())
+
+
+def _figure(width: float, height: float, title: str, synthetic: bool) -> tuple[Figure, float]:
+    """A figure of this width with `height` inches below its title, and the height of the title."""
+    header = 0.6 if synthetic else 0.4
+    figure = Figure(figsize=(width, header + height))
+    figure.text(0, 1 - 0.2 / (header + height), title, size=12, weight="bold", color=INK, parse_math=False)
+    if synthetic:
+        figure.text(0, 1 - 0.4 / (header + height), SYNTHETIC, size=9, color="#B22222")
+    return figure, header
+
+
+def _axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes placed in inches from the top left."""
+    across, down = figure.get_size_inches()
+    axes = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.tick_params(which="both", labelsize=8.5, length=0)
+    return axes
+
+
+def _sheet(width: float, height: float, title: str, synthetic: bool) -> tuple[Figure, Axes]:
+    """A figure, and axes over all that is below its title, whose unit is an inch from the top left."""
+    figure, header = _figure(width, height, title, synthetic)
+    axes = _axes(figure, 0, header, width, height)
+    axes.set_xlim(0, width)
+    axes.set_ylim(height, 0)
+    axes.axis("off")
+    return figure, axes
+
+
+def _draw(axes: Axes, image: np.ndarray, left: float, top: float, width: float, height: float) -> None:
+    """An image in the middle of a box of a sheet, with its own aspect ratio."""
+    scale = min(width / image.shape[1], height / image.shape[0])
+    across, down = scale * image.shape[1], scale * image.shape[0]
+    left, top = left + (width - across) / 2, top + (height - down) / 2
+    axes.imshow(image, extent=(left, left + across, top + down, top), aspect="auto")
+
+
+def _text(axes: Axes, x: float, y: float, text: str, **style) -> None:
+    axes.text(x, y, text, parse_math=False, **{"color": INK, **style})
+
+
+def _frequency_bars(axes: Axes, table: np.ndarray, totals: np.ndarray, row: float, thickness: float) -> None:
+    """The bars of the classes of one column; table: [parts, classes]."""
+    for part, (counts, total) in enumerate(zip(table, totals, strict=True)):
+        middles = row * np.arange(len(counts)) + 0.04 + thickness * (part + 0.5)
+        axes.barh(middles, counts, 0.9 * thickness, color=COLOURS[part % len(COLOURS)])
+        for count, middle in zip(counts.tolist(), middles, strict=True):
+            text = f"{count:,}   {100 * count / max(total, 1):.1f} %"
+            axes.annotate(
+                text, (count, middle), (4, 0), textcoords="offset points", va="center_baseline", size=7.5, color=INK,
+                annotation_clip=False,
+            )  # fmt: skip
+
+
+def _count_axis(axes: Axes, table: np.ndarray) -> None:
+    """The same axis for every column: straight, or logarithmic when the imbalance is large."""
+    present = table[table > 0]
+    most = max(table.max(), 1)
+    if len(present) and most >= LARGE_IMBALANCE * present.min():
+        axes.set_xscale("log")
+        axes.set_xlim(0.5, most)
+        axes.set_xlabel("images (logarithmic)", size=8.5)
+    else:
+        axes.set_xlim(0, most)
+        axes.set_xlabel("images", size=8.5)
+        axes.locator_params(axis="x", integer=True, nbins=5)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(axis="x", color=GRID, linewidth=0.7)
+
+
+def _mark_phase(axes: Axes, phase: PhaseRates, start: int, total: int, level: float) -> None:
+    """The beginning of a phase, its name at `level` (in heights of the axes), and its warm-up."""
+    height = axes.get_xaxis_transform()
+    peak = int(np.argmax(phase.rates))
+    if phase.rates[0] < phase.rates[peak]:
+        end = start + phase.steps[peak]
+        axes.axvspan(start, end, color="#EEEEEE", linewidth=0)
+        _text(axes, end + 0.006 * total, 0.03, "warm-up", transform=height, color=FAINT, size=8)
+    axes.axvline(start, 0, level + 0.03, color=FAINT, linewidth=0.8, linestyle=":", clip_on=False)
+    side, shift = ("right", -0.006) if start > 0.6 * total else ("left", 0.006)
+    frozen = f", frozen: {', '.join(phase.frozen)}" if phase.frozen else ""
+    label = f"{phase.name}: {phase.length:,} steps{frozen}"
+    _text(axes, start + shift * total, level, label, transform=height, ha=side, size=8.5)
+
+
+def _rate_axes(axes: Axes, rates: np.ndarray, total: int) -> None:
+    """Axes for these rates: straight, or logarithmic when a tenth of them would lie on the ground."""
+    top = rates.max() or 1.0
+    # Of a cosine, only the end does.
+    if np.mean(rates < 0.02 * top) > 0.1:
+        axes.set_yscale("log")
+        axes.set_ylim(0.7 * np.percentile(rates[rates > 0], 1), 1.5 * top)
+    else:
+        axes.set_ylim(0, 1.08 * top)
+        axes.locator_params(axis="y", nbins=5)
+    axes.set_xlim(0, total)
+    axes.set_xlabel("step", size=8.5)
+    axes.set_ylabel("learning rate", size=8.5)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(axis="y", color=GRID, linewidth=0.7)
+
+
+def _count(count: int, total: int) -> str:
+    return f"{count:,} image{'s' * (count != 1)}, {100 * count / total:.1f} %" if count else "no images"
+
+
+def _fitted(text: str, width: float, size: float) -> tuple[str, float]:
+    """The text and its size in points so that it is at most `width` inches wide: smaller first, then shortened."""
+    per_point = 0.66 / 72  # inches of a bold letter, on average
+    size = max(5.5, min(size, width / (per_point * max(len(text), 1))))
+    return _shortened(text, int(width / (per_point * size) + 0.5)), size
+
+
+def _shortened(text: str, most: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: max(most - 1, 1)] + "…"
