@@ -31,7 +31,9 @@ def defaults(name: str, variant: str) -> ConfigDict:
                 "evaluation": "squash",
                 "normalisation": "imagenet",
             },
+            # natural, oversampled, downsampled, balanced_batches, weighted or statically_balanced (fixed copies, once)
             "sampler": "natural",
+            "sampler_weights": "inverse",  # of `weighted`: a class weight formula, or column: the data set's `weight`
             "model": {"backbone": "resnet50", "dtype": "auto"},  # auto: bfloat16 on accelerators, float32 on CPUs
             "loss": {
                 "name": "cross_entropy",

@@ -17,9 +17,9 @@ from skinjax.class_weights import CLASS_WEIGHTS
 from skinjax.compilation_cache import use_compilation_cache
 from skinjax.config_checks import check_config
 from skinjax.data import splits
-from skinjax.data.dataset import DATASETS, Dataset, class_counts, data_root, open_dataset, short_hash
+from skinjax.data.dataset import Dataset, check_dataset, class_counts, data_root, open_dataset, short_hash
 from skinjax.data.pipeline import HostBatch, StoredSize, held_out_batches, training_batches
-from skinjax.data.sampling import SAMPLERS, evaluation_batches, process_slice
+from skinjax.data.sampling import SAMPLERS, Sampler, evaluation_batches, process_slice, weights_by_class
 from skinjax.errors import UserError, lookup
 from skinjax.evaluation import metrics
 from skinjax.evaluation.predictions import Predictions
@@ -68,6 +68,7 @@ def run(
     if plain["dataset"]["name"] == "synthetic":
         say(SYNTHETIC_NOTICE)
     check(config)
+    check_dataset(config.dataset.name, data_root(data_dir))
     with claim(folder, plain), stopped_by_signals() as should_stop:
         say(f"run in {folder}")
         figures = finished_figures(folder)
@@ -81,9 +82,9 @@ def run(
 def check(config: ConfigDict) -> None:
     """Refuse unknown names and impossible values before anything is built or written."""
     check_config(config.to_dict())
-    lookup("data set", config.dataset.name, DATASETS)
     lookup("split protocol", config.split.protocol, PROTOCOLS)
     lookup("sampler", config.sampler, SAMPLERS)
+    lookup("value of sampler_weights", config.sampler_weights, {**CLASS_WEIGHTS, "column": "the data set's `weight`"})
     lookup("optimiser", config.optimizer.name, OPTIMIZERS)
     lookup("value of evaluate", config.evaluate, EVALUATED)
     lookup("metric", config.evaluations.metric, {**metrics.METRICS, **metrics.SCORE_METRICS})
@@ -91,7 +92,7 @@ def check(config: ConfigDict) -> None:
         lookup("duration unit", section.unit, UNITS)
     for name in config.phase_order:
         phase = lookup("phase", name, dict(config.phases.items()))
-        lookup("sampler", phase.sampler or config.sampler, SAMPLERS)
+        lookup("sampler", phase_sampler(config, name), SAMPLERS)
         make_loss(config.loss.to_dict() | phase.loss.to_dict())
         lookup("schedule", phase.schedule, SCHEDULES)
         lookup("duration unit", phase.unit, UNITS)
@@ -224,14 +225,9 @@ def make_phases(config: ConfigDict, data: Data) -> list[Phase]:
     for number, name in enumerate(config.phase_order):
         settings = config.phases[name]
         records, classes = phase_records(data, settings.classes)
-        sampler = SAMPLERS[settings.sampler or config.sampler](
-            records,
-            data.dataset.columns["label"][records],
-            config.batch,
-            # Another stream for each phase, so that a second one does not repeat the batches of the first.
-            config.seed + 1000003 * number,
-            classes,
-        )
+        # Another stream for each phase, so that a second one does not repeat the batches of the first.
+        seed = config.seed + 1000003 * number
+        sampler = make_sampler(config, phase_sampler(config, name), data.dataset, records, classes, seed)
         in_steps = functools.partial(
             duration_in_steps, unit=settings.unit, batch=config.batch, epoch_length=sampler.epoch_length
         )
@@ -248,6 +244,31 @@ def make_phases(config: ConfigDict, data: Data) -> list[Phase]:
         rates = _rows(settings.learning_rate_multipliers)
         phases.append(Phase(name, steps, sampler, schedule, rates, tuple(settings.frozen), own_loss))
     return phases
+
+
+def make_sampler(
+    config: ConfigDict, name: str, dataset: Dataset, records: np.ndarray, classes: Sequence[str] | None, seed: int
+) -> Sampler:
+    """The sampler `name` over `records`, with the arguments that it alone takes."""
+    labels = dataset.columns["label"][records]
+    own: dict[str, Any] = {}
+    if name == "statically_balanced":
+        own["copies_seed"] = config.seed  # the same copies in all phases
+    elif name == "weighted" and config.sampler_weights != "column":
+        own["weights"] = weights_by_class(config.sampler_weights, labels, classes)
+    elif name == "weighted":
+        if "weight" not in dataset.columns:
+            raise UserError(
+                f"sampler_weights is 'column' and the data set {dataset.name} has no column `weight`: choose one of "
+                f"{', '.join(CLASS_WEIGHTS)}"
+            )
+        own["weights"] = dataset.columns["weight"][records]
+    return SAMPLERS[name](records, labels, config.batch, seed, classes, **own)
+
+
+def phase_sampler(config: ConfigDict, phase: str) -> str:
+    """The name of a phase's sampler: its own, or the run's."""
+    return config.phases[phase].sampler or config.sampler
 
 
 def phase_records(data: Data, names: Sequence[str]) -> tuple[np.ndarray, Sequence[str] | None]:
