@@ -68,7 +68,8 @@ def run(
     if plain["dataset"]["name"] == "synthetic":
         say(SYNTHETIC_NOTICE)
     check(config)
-    check_dataset(config.dataset.name, data_root(data_dir))
+    if finished_figures(folder) is None:
+        check_dataset(config.dataset.name, data_root(data_dir))
     with claim(folder, plain), stopped_by_signals() as should_stop:
         say(f"run in {folder}")
         figures = finished_figures(folder)

@@ -3,7 +3,10 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import uuid
+
+from skinjax.errors import UserError
 
 
 def write_atomically(path: str | os.PathLike, data: bytes | str) -> None:
@@ -27,6 +30,17 @@ def write_atomically(path: str | os.PathLike, data: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def check_room(folder: pathlib.Path, needed: int, what: str) -> None:
+    """Raise a `UserError` when the disk of `folder`, which need not exist, has less room than `needed` bytes."""
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise UserError(
+            f"{what} need {human_bytes(needed)} in {folder} and {human_bytes(free)} are free: make room, or use "
+            "another --data_dir"
+        )
 
 
 def human_bytes(count: float) -> str:

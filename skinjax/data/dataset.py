@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from skinjax.data.catalogue import CATALOGUE, OWN_DATA, how_to_prepare
 from skinjax.errors import UserError, lookup
 from skinjax.files import write_atomically
 
@@ -63,12 +64,32 @@ def data_root(data_dir: str | os.PathLike | None = None) -> Path:
 
 
 def open_dataset(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None] = print) -> Dataset:
-    """The data set `name`; one that is made from `arguments` is built under `root` if it is not there yet.
+    """The data set `name` under `root`; `synthetic`, which is made from `arguments`, is drawn if it is not there yet.
 
     >>> len(open_dataset("synthetic", {"images": 70}, data_root()))  # doctest: +SKIP
     70
     """
-    return lookup("data set", name, DATASETS)(name, arguments, root, say)
+    check_dataset(name, root)
+    if name == "synthetic":
+        return _open_synthetic(name, arguments, root, say)
+    for argument in arguments:
+        raise UserError(f"the data set {name} takes no arguments, and {argument!r} is given")
+    return read_dataset(root / name, name)
+
+
+def check_dataset(name: str, root: Path) -> None:
+    """Raise a `UserError`, with what to do, for a name that cannot be opened."""
+    found = prepared(root)
+    if name in CATALOGUE and name not in OWN_DATA and name not in found:
+        raise UserError(f"the data set {name} is not prepared under {root}: {how_to_prepare(name)}")
+    own = [known for known in CATALOGUE if known not in OWN_DATA]
+    lookup("data set", name, dict.fromkeys(["synthetic", *own, *found]))
+
+
+def prepared(root: Path) -> dict[str, Path]:
+    """The folders of the prepared data sets under `root`, by name."""
+    manifests = sorted(root.glob(f"[!.]*/{MANIFEST_FILE}"))
+    return {path.parent.name: path.parent for path in manifests if not path.parent.name.startswith("synthetic-")}
 
 
 def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
@@ -95,24 +116,6 @@ def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Ca
     if not folder.exists():
         build_whole(folder, build)
     return read_dataset(folder, name, synthetic=True)
-
-
-def _not_prepared(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
-    del arguments, say
-    raise UserError(f"the data set {name} is not prepared under {root}: {HOW_TO_PREPARE[name]}")
-
-
-HOW_TO_PREPARE = {
-    "ham10000": "download the two image archives and HAM10000_metadata of doi:10.7910/DVN/DBW86T; reading them "
-    "(`skinjax prepare ham10000`) comes with the next version, until then use a `demo` variant",
-    "sd198": "ask its authors for SD-198 (Sun et al., ECCV 2016; one folder per class); reading it "
-    "(`skinjax prepare sd198`) comes with the next version, until then use a `demo` variant",
-}
-DATASETS: dict[str, Callable[..., Dataset]] = {
-    "synthetic": _open_synthetic,
-    "ham10000": _not_prepared,
-    "sd198": _not_prepared,
-}
 
 
 def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
@@ -152,26 +155,51 @@ def exclusive(lock: Path) -> Iterator[None]:
         yield
 
 
-def write_records(builder: Any, folder: Path, facts: Mapping[str, Any]) -> None:
-    """Run a `PhotographBuilder` and put the columns and the manifest beside its records."""
+def write_records(
+    builder: Any, folder: Path, facts: Mapping[str, Any], finish: Callable[[], Mapping[str, Any]] = dict
+) -> None:
+    """Run a `PhotographBuilder` and put the columns and the manifest beside its records.
+
+    `facts` go into the manifest, with what `finish` says when all records are written.
+    """
     import tensorflow_datasets as tfds
 
     tfds.disable_progress_bar()
     with contextlib.redirect_stdout(None):
         builder.download_and_prepare()
-    np.savez(folder / COLUMNS_FILE, **builder.columns)
-    labels = np.bincount(builder.columns["label"], minlength=len(builder.classes))
-    counts = dict(zip(builder.classes, labels.tolist(), strict=True))
-    manifest = {"classes": list(builder.classes), "images_per_class": counts, **facts}
-    manifest["columns_sha256"] = hashlib.sha256((folder / COLUMNS_FILE).read_bytes()).hexdigest()
-    manifest["records_folder"] = str(Path(builder.data_path).relative_to(folder))
+    columns: dict[str, Any] = {name: column[builder.rows] for name, column in builder.columns.items()}
+    columns["group"] = columns["group"].astype(str)
+    np.savez(folder / COLUMNS_FILE, **columns)
+    counts = dict(zip(builder.classes, class_counts(columns["label"], builder.classes).tolist(), strict=True))
+    manifest = {
+        "classes": list(builder.classes),
+        "images": len(columns["label"]),
+        "groups": len(np.unique(columns["group"])),
+        "images_per_class": counts,
+        **facts,
+        **finish(),
+        "columns_sha256": hashlib.sha256((folder / COLUMNS_FILE).read_bytes()).hexdigest(),
+        "records_sha256": builder.digest.hexdigest(),
+        "records_folder": str(Path(builder.data_path).relative_to(folder)),
+    }
     write_atomically(folder / MANIFEST_FILE, json.dumps(manifest, indent=2))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What a prepared folder says of itself."""
+    try:
+        manifest = json.loads((folder / MANIFEST_FILE).read_text())
+        if not isinstance(manifest, dict):
+            raise ValueError(f"{MANIFEST_FILE} holds no facts")
+        return manifest
+    except (OSError, ValueError) as error:
+        raise UserError(_damaged(folder, error)) from error
 
 
 def read_dataset(folder: Path, name: str, synthetic: bool = False) -> Dataset:
     """Open a prepared folder; one that was tampered with or cut short is refused."""
+    manifest = read_manifest(folder)
     try:
-        manifest = json.loads((folder / MANIFEST_FILE).read_text())
         raw = (folder / COLUMNS_FILE).read_bytes()
         if hashlib.sha256(raw).hexdigest() != manifest["columns_sha256"]:
             raise ValueError(f"{COLUMNS_FILE} has changed")
@@ -180,11 +208,15 @@ def read_dataset(folder: Path, name: str, synthetic: bool = False) -> Dataset:
         records = TfdsRecords(folder / manifest["records_folder"])
         if len(records) != len(table["image_id"]):
             raise ValueError(f"{len(records)} records for {len(table['image_id'])} rows")
+        content = [manifest[fact] for fact in ("classes", "columns_sha256", "records_sha256")]
     except Exception as error:  # damaged files make tfds, protobuf and array_record raise anything
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"the data set in {folder} is damaged ({reason}); delete that folder and run again") from error
-    fingerprint = short_hash(manifest, length=16)
-    return Dataset(name, tuple(manifest["classes"]), table, records, fingerprint, synthetic)
+        raise UserError(_damaged(folder, error)) from error
+    return Dataset(name, tuple(manifest["classes"]), table, records, short_hash(content, length=16), synthetic)
+
+
+def _damaged(folder: Path, error: Exception) -> str:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return f"the data set in {folder} is damaged ({reason}); delete that folder and make it again"
 
 
 class TfdsRecords:

@@ -66,10 +66,14 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A folder, or one archive: `files` by path in sorted order, those inside archives included."""
+    """A folder, or one archive: `files` by path in sorted order, those inside archives included.
+
+    table: the path of the one table in it that the user named, if it was not the folder that was named.
+    """
 
     root: Path
     files: Mapping[str, File]
+    table: str = ""
 
     def named(self, pattern: str) -> list[File]:
         """The files whose whole name (not path) matches a regular expression, without regard to case."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skinjax.data.catalogue import CATALOGUE, OWN_DATA
 from skinjax.data.dataset import (
-    DATASETS,
     Dataset,
     build_whole,
     class_counts,
@@ -128,7 +128,7 @@ def test_a_set_is_named_and_fingerprinted_by_its_arguments(root, tmp_path, photo
 
 
 def test_unknown_names_list_the_known_ones(tmp_path):
-    with pytest.raises(UserError, match=r"unknown data set 'syntetic' \(did you mean 'synthetic'\?\); known: ham10000"):
+    with pytest.raises(UserError, match=r"unknown data set 'syntetic' \(did you mean 'synthetic'\?\); known: cifar10"):
         open_dataset("syntetic", {}, tmp_path)
     with pytest.raises(
         UserError, match=r"unknown argument of the synthetic data set 'image' .*'images'.*known: classes"
@@ -139,9 +139,11 @@ def test_unknown_names_list_the_known_ones(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", sorted(set(DATASETS) - {"synthetic"}))
+@pytest.mark.parametrize("name", sorted(set(CATALOGUE) - set(OWN_DATA)))
 def test_a_set_that_must_be_prepared_says_how(name, tmp_path):
-    with pytest.raises(UserError, match=f"the data set {name} is not prepared under {tmp_path}: .*`demo` variant"):
+    with pytest.raises(
+        UserError, match=f"the data set {name} is not prepared under {tmp_path}: .*`skinjax prepare {name} --source="
+    ):
         open_dataset(name, {}, tmp_path)
 
 
@@ -246,7 +248,9 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_set_is_refused_in_one_sentence(copy, damage):
     DAMAGE[damage](copy)
-    with pytest.raises(UserError, match=r"the data set in .*/copy is damaged \(.*\); delete that folder and run again"):
+    with pytest.raises(
+        UserError, match=r"the data set in .*/copy is damaged \(.*\); delete that folder and make it again"
+    ):
         read_dataset(copy, "synthetic")
 
 

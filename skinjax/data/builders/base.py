@@ -20,6 +20,9 @@ class Photograph(Protocol):
     @property
     def path(self) -> str: ...
 
+    @property
+    def size(self) -> int: ...
+
     def read(self) -> bytes: ...
 
 
@@ -28,6 +31,7 @@ class Missing:
     """The photograph of a row whose file is not there."""
 
     path: str
+    size: int = 0
 
     def read(self) -> bytes:
         raise UserError(f"{self.path} is not there")

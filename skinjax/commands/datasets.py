@@ -1,0 +1,36 @@
+"""List the data sets that skinjax can prepare, and those that are prepared under the data folder."""
+
+import argparse
+
+from skinjax.data.catalogue import CATALOGUE, OWN_DATA
+from skinjax.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+
+
+def run(options: argparse.Namespace) -> int:
+    from skinjax.data.dataset import data_root, prepared, read_manifest
+
+    root = data_root(options.data_dir)
+    found = prepared(root)
+    print("known:")
+    for name, about in {"synthetic": None, **CATALOGUE}.items():
+        if about is None:
+            print(f"  {name}\n    photographs drawn by a program, a test bench and not medicine; needs no preparing")
+            continue
+        mark = " (prepared)" if name in found else ""
+        print(f"  {name}{mark}\n    {about.title}: {about.size}; licence: {about.licence}")
+        if name not in found and name not in OWN_DATA:
+            print(f"    to get it: {about.download}")
+    print(f"prepared under {root}:" if found else f"prepared under {root}: none")
+    for name, folder in found.items():
+        try:
+            facts = read_manifest(folder)
+            counts = ", ".join(f"{label} {count:,}" for label, count in list(facts["images_per_class"].items())[:12])
+            more = ", ..." if len(facts["images_per_class"]) > 12 else ""
+            print(f"  {name}: {facts['images']:,} photographs, {facts['groups']:,} groups ({counts}{more})")
+        except (UserError, KeyError) as error:
+            print(f"  {name}: {error}")
+    return 0

@@ -1,0 +1,73 @@
+"""Bring a data set into skinjax's form: every photograph read, decoded and hashed once, encoded bytes kept.
+
+    skinjax prepare ham10000 --source=Downloads/ham10000
+    skinjax prepare folder --source=photos --name=clinic
+
+NAME says how the source is laid out; `skinjax datasets` lists the names and what to download. Archives are read in
+place. `folder` takes a folder per class, or train/validation/test and then classes; `csv` a table with the columns
+image,label and, if wanted, split, group (photographs of one lesion or patient), weight and any metadata.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from skinjax.data.catalogue import CATALOGUE
+from skinjax.errors import UserError, lookup
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
+    parser.add_argument("--source", metavar="DIR", help="the folder or archive with what was downloaded, or the CSV")
+    parser.add_argument("--name", default="", help="what configs will call it (default: NAME, or the folder's name)")
+    parser.add_argument(
+        "--max_side", type=int, default=0, metavar="PIXELS", help="make larger photographs smaller, once"
+    )
+    parser.add_argument(
+        "--skip_bad", action="store_true", help="leave out photographs that cannot be used, and note it"
+    )
+    parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+
+
+def run(options: argparse.Namespace) -> int:
+    about = lookup("data set", options.kind, CATALOGUE)
+    if not options.source:
+        raise UserError(f"no --source is given; {about.download} and give --source=THAT_FOLDER")
+    from skinjax.data.dataset import data_root, read_manifest
+    from skinjax.data.prepare import prepare
+
+    start = time.perf_counter()
+    root = data_root(options.data_dir)
+    dataset = prepare(
+        options.kind,
+        Path(options.source).expanduser(),
+        root,
+        name=options.name,
+        max_side=options.max_side,
+        skip_bad=options.skip_bad,
+    )
+    folder = root / dataset.name
+    for line in describe(dataset.name, read_manifest(folder)):
+        print(line)
+    print(
+        f"prepared in {folder} ({time.perf_counter() - start:.1f} s); use it with --config.dataset.name={dataset.name}"
+    )
+    return 0
+
+
+def describe(name: str, manifest: dict) -> list[str]:
+    """What a manifest says, in lines for people."""
+    counts: dict[str, int] = manifest["images_per_class"]
+    width = max(map(len, counts))
+    lines = [
+        f"{name}: {manifest['images']:,} photographs of {manifest['groups']:,} groups in {len(counts)} classes",
+        *(f"  {label:<{width}}  {count:>6,}" for label, count in counts.items()),
+    ]
+    unlabelled = manifest["images"] - sum(counts.values())
+    if unlabelled:
+        lines.append(f"  {unlabelled:,} are unlabelled")
+    lines += [f"note: {note}" for note in manifest.get("notes", [])]
+    if left_out := manifest.get("left_out"):
+        lines.append(f"left out: {left_out['rows']:,} photographs, listed in {left_out['table']}")
+    lines.append(f"licence: {manifest['licence']}")
+    return lines + ([f"cite: {manifest['citation']}"] if manifest["citation"] else [])
