@@ -11,6 +11,22 @@ from skinjax.errors import UserError
 class Parser(argparse.ArgumentParser):
     """A parser that raises a `UserError` where argparse prints its usage and exits."""
 
+    takes_changes = False
+
+    def add_config_changes(self) -> None:
+        """Let any number of --config.FIELD=VALUE stand anywhere; `changes` is the list of their FIELD=VALUE."""
+        self.add_argument("--config.FIELD", metavar="VALUE", help="another value of a field: --config.seed=1")
+        self.takes_changes = True
+
+    def parse_known_args(self, args=None, namespace=None):
+        if not self.takes_changes:
+            return super().parse_known_args(args, namespace)
+        given = sys.argv[1:] if args is None else args
+        rest = [argument for argument in given if not argument.startswith("--config.")]
+        options, unknown = super().parse_known_args(rest, namespace)
+        options.changes = [argument.removeprefix("--config.") for argument in given if argument not in rest]
+        return options, unknown
+
     def error(self, message: str):
         raise UserError(f"{message} (see {self.prog} --help)")
 

@@ -10,20 +10,18 @@ KNOWN_FLAGS = dict.fromkeys(("--config", "--config.FIELD", "--workdir", "--data_
 
 
 def parse(arguments: list[str]):
-    """The flags, and the changes of config fields as a list of FIELD=VALUE."""
+    """The flags; `changes` are those of config fields."""
     parser = Parser(prog="python -m skinjax.main", description=__doc__, allow_abbrev=False)
     parser.add_argument("--config", metavar="FILE[:VARIANT]", help="as in configs/cdc.py:demo")
-    parser.add_argument("--config.FIELD", metavar="VALUE", help="another value of a field: --config.seed=1")
+    parser.add_config_changes()
     parser.add_argument("--workdir", help="the folder of the run (default: runs/CONFIG-VARIANT-HASH)")
     parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
-    changes = [argument.removeprefix("--config.") for argument in arguments if argument.startswith("--config.")]
-    rest = [argument for argument in arguments if not argument.startswith("--config.")]
-    parsed, unknown = parser.parse_known_args(rest)
+    parsed, unknown = parser.parse_known_args(arguments)
     for argument in unknown:
         lookup("argument", argument.partition("=")[0], KNOWN_FLAGS)
     if parsed.config is None:
         raise UserError("no config is given: start with --config=configs/cdc.py")
-    return parsed, changes
+    return parsed
 
 
 def main(arguments: list[str]) -> int:
@@ -33,10 +31,10 @@ def main(arguments: list[str]) -> int:
 
 def start(arguments: list[str]) -> int:
     """The status of the run that `arguments` ask for."""
-    flags, changes = parse(arguments)
+    flags = parse(arguments)
     from skinjax.config_files import load_config
 
-    config = load_config(flags.config, changes)
+    config = load_config(flags.config, flags.changes)
     # These import jax: what is wrong with the command is told before.
     from skinjax.experiment import run
     from skinjax.training.signals import Interrupted
