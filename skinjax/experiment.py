@@ -109,12 +109,13 @@ def make_method(config: ConfigDict, classes: Sequence[str]) -> Method:
         dtype = jnp.bfloat16
     size = tuple(config.views.size)
     constructor = lookup("method", config.method.name, METHODS)
+    shown_in_training, shown_in_evaluation = make_views(config)
     shared: dict[str, Any] = {
         "classes": tuple(classes),
         "backbone": make_backbone(config.model.backbone, dtype),
         "head": LinearHead(len(classes)),
-        "train_view": train_view(lookup("training view", config.views.train, VIEWS), size, config.views.normalisation),
-        "evaluation_view": evaluation_view(config.views.evaluation, size, config.views.normalisation),
+        "train_view": shown_in_training,
+        "evaluation_view": shown_in_evaluation,
         "loss_function": make_loss(config.loss.to_dict()),
         "weight_formula": config.loss.class_weights,
         "mix": make_mixing(config.method.mixup_share, config.method.mixup_beta),
@@ -137,6 +138,13 @@ def make_method(config: ConfigDict, classes: Sequence[str]) -> Method:
 
 
 DTYPES = {"auto": None, "float32": None, "bfloat16": jnp.bfloat16}
+
+
+def make_views(config: ConfigDict) -> tuple[Callable, Callable]:
+    """The training view, of keys and stored images, and the evaluation view, of stored images."""
+    size, normalisation = tuple(config.views.size), config.views.normalisation
+    training = train_view(lookup("training view", config.views.train, VIEWS), size, normalisation)
+    return training, evaluation_view(config.views.evaluation, size, normalisation)
 
 
 def make_loss(loss: Mapping[str, Any]) -> ClassificationLoss:

@@ -54,6 +54,16 @@ class Dataset:
         """The class name of each record, '' where unlabelled."""
         return np.array([*self.classes, ""])[self.columns["label"]]
 
+    def encoded(self, record: int) -> bytes:
+        """The image file of a record; one whose bytes do not match their checksum is refused."""
+        try:
+            return self.records[record]
+        except RuntimeError as error:  # array_record's word for it
+            raise UserError(
+                f"image {str(self.columns['image_id'][record])!r} of {self.name} cannot be read: {error}; delete the "
+                "prepared data set and run again"
+            ) from error
+
 
 def data_root(data_dir: str | os.PathLike | None = None) -> Path:
     """Where data sets lie: the argument, else $SKINJAX_DATA, else the user's cache directory."""
