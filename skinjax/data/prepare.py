@@ -95,7 +95,7 @@ def builder_class(kind: str) -> type[PhotographBuilder]:
 
 
 def check_listing(listing: Listing, place: Path) -> None:
-    """Refuse names that would not survive in the tables of a run, and sets that cannot be classified."""
+    """Refuse names that would not survive in the tables of a run, and classes that cannot be told apart."""
     for what, names in (("class", listing.classes), ("image", listing.columns["image_id"].tolist())):
         for name in names:
             if not name or not name.isprintable() or name != name.strip():
@@ -104,6 +104,11 @@ def check_listing(listing: Listing, place: Path) -> None:
                 )
     if len(listing.classes) < 2:
         raise UserError(f"{place} has photographs of {len(listing.classes)} class; a data set needs two or more")
+    spelled: dict[str, str] = {}
+    for name in listing.classes:
+        other = spelled.setdefault(name.casefold(), name)
+        if other != name:
+            raise UserError(f"the classes {other!r} and {name!r} in {place} differ in case only: rename one")
 
 
 def bytes_needed(photographs: Sequence[Photograph], max_side: int) -> int:

@@ -1,8 +1,38 @@
 """What tables about photographs write into their cells, read the same way everywhere."""
 
+import re
+from collections.abc import Iterable
+
 import numpy as np
 
 from skinjax.tables import Row
+
+PART_OF_WORD = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def in_natural_order(names: Iterable[str]) -> list[str]:
+    """Names sorted as people do it: "2" before "10".
+
+    >>> in_natural_order({"10", "2", "b1"})
+    ['2', '10', 'b1']
+    """
+
+    def key(name: str) -> list[tuple[int, int, str]]:
+        pieces = re.split(r"([0-9]+)", name)
+        return [
+            (0, int(piece), "") if piece.isascii() and piece.isdigit() else (1, 0, piece) for piece in pieces if piece
+        ]
+
+    return sorted(names, key=lambda name: (key(name), name))
 
 
 def one_of(row: Row, column: str, names: tuple[str, ...]) -> str:
@@ -29,3 +59,12 @@ def known(text: str) -> str:
     """A cell's content in lower case, '' where it says that nobody knows."""
     text = text.lower()
     return "" if text in ("unknown", "nan", "na", "n/a", "none", "null") else text
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell holds a number, or nothing where a number is unknown."""
+    try:
+        float(text)
+    except ValueError:
+        return known(text) == ""
+    return True

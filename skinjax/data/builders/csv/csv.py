@@ -1,0 +1,124 @@
+"""Anybody's photographs, listed in a table: image,label and, if wanted, split, group, weight and any metadata."""
+
+import math
+from collections import defaultdict
+from pathlib import PurePosixPath
+from typing import Any
+
+from skinjax.data.builders.base import Listing, Missing, Photograph, PhotographBuilder, columns_of_rows, is_image
+from skinjax.data.builders.cells import PART_OF_WORD, in_natural_order, is_number, read_age
+from skinjax.data.sources import File, Source
+from skinjax.errors import UserError
+from skinjax.tables import Row, Table, read_table
+
+REQUIRED = ("image", "label")
+MEANT = ("split", "group", "weight")
+TAKEN = ("image_id", "class", "fold")  # our own columns are called so
+TABLE_SUFFIXES = (".csv", ".tsv")
+
+
+class Csv(PhotographBuilder):
+    """`image` is a path below the table's folder, with or without extension, or a name; it becomes the image id."""
+
+    @staticmethod
+    def read(source: Source) -> Listing:
+        file, table = labels_table(source)
+        found = Photographs(source, PurePosixPath(file.path).parent)
+        metadata = [column for column in table.columns if column and column not in (*REQUIRED, *MEANT, *TAKEN)]
+        has_ages = "age" in metadata and all(is_number(row.cells["age"]) for row in table.rows)
+        photographs: dict[str, Photograph] = {}
+        rows: dict[str, dict[str, Any]] = {}
+        lines: dict[str, Row] = {}
+        for image_id, row in table.unique("image").items():
+            photographs[image_id] = photograph = found.of(row)
+            other = lines.setdefault(photograph.path, row)
+            if other is not row:
+                row.refuse(f"image {image_id!r} is {photograph.path}, which {other.where} has already")
+            rows[image_id] = read_row(row) | {column: row.cells[column] for column in metadata}
+            if has_ages:
+                rows[image_id]["age"] = read_age(row, "age")
+        notes = [f"the column {name} was left aside: its name is taken" for name in TAKEN if name in table.columns]
+        strangers = [image.path for image in found.images if image.path not in lines]
+        if strangers:
+            notes.append(f"{len(strangers)} photographs are in no row and were left aside, such as {strangers[0]}")
+        classes = in_natural_order({row["class"] for row in rows.values()} - {""})
+        columns = columns_of_rows(classes, list(rows), rows)
+        return Listing(tuple(classes), columns, list(photographs.values()), [file], tuple(notes))
+
+
+def labels_table(source: Source) -> tuple[File, Table]:
+    """The table that the user named, or the only one in the source with the columns image and label."""
+    if source.table:
+        file = source.files[source.table]
+        return file, read_table(file.read(), file.path, REQUIRED, fix="name them so")
+    tables, refusal = [], ""
+    for file in source.files.values():
+        if file.name.lower().endswith(TABLE_SUFFIXES):
+            try:
+                tables.append((file, read_table(file.read(), file.path, REQUIRED)))
+            except UserError as error:
+                refusal = f" ({error})"
+    if not tables:
+        raise UserError(
+            f"{source.root} holds no .csv with the columns image and label{refusal}: write one beside the photographs"
+        )
+    if len(tables) > 1:
+        raise UserError(f"{tables[0][0].path} and {tables[1][0].path} are both tables of labels: give one as --source")
+    return tables[0]
+
+
+def read_row(row: Row) -> dict[str, Any]:
+    """The cells that mean something to skinjax."""
+    cells = row.cells
+    values: dict[str, Any] = {"class": cells["label"]}
+    if "group" in cells:
+        values["group"] = cells["group"]
+    if "split" in cells:
+        word = cells["split"].lower()
+        if word and word not in PART_OF_WORD:
+            row.refuse(f"split {cells['split']!r} is none of train, validation, test (or empty)")
+        values["split"] = PART_OF_WORD.get(word, "")
+    if "weight" in cells:
+        values["weight"] = _weight(cells["weight"])
+        if not 0 <= values["weight"] < math.inf:
+            row.refuse(f"weight {cells['weight']!r} is no number from 0 on")
+    return values
+
+
+class Photographs:
+    """The photographs of a source, to be found by what a table calls them."""
+
+    def __init__(self, source: Source, folder: PurePosixPath):
+        self.source, self.folder = source, folder
+        self.images = [file for file in source.files.values() if is_image(file)]
+        self.by_path = {path: file for file in self.images for path in (_bare(file.path), file.path)}
+        self.by_name: dict[str, list[File]] = defaultdict(list)
+        for file in self.images:
+            self.by_name[file.name].append(file)
+            self.by_name[file.stem].append(file)
+
+    def of(self, row: Row) -> Photograph:
+        """The photograph that a row's `image` names."""
+        text = row.cells["image"]
+        path = PurePosixPath(text.replace("\\", "/"))
+        if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            row.refuse(f"image {text!r} leads out of {self.source.root}: give a path below it")
+        for place in (self.folder / path, path):
+            if place.as_posix() in self.by_path:
+                return self.by_path[place.as_posix()]
+        same_name = self.by_name.get(path.as_posix(), [])
+        if len(same_name) > 1:
+            row.refuse(f"image {text!r} is {same_name[0].path} or {same_name[1].path}: give its path")
+        return same_name[0] if same_name else Missing((self.folder / path).as_posix())
+
+
+def _weight(text: str) -> float:
+    """A number, 1 for an empty cell, NaN for anything else."""
+    try:
+        return float(text or 1)
+    except ValueError:
+        return math.nan
+
+
+def _bare(path: str) -> str:
+    return PurePosixPath(path).with_suffix("").as_posix()
