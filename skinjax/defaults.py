@@ -4,8 +4,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-# Sections that say where and how loudly a run works; two configs that differ only here are the same run.
-NOT_IDENTITY = ("logging",)
+# What says where and how loudly a run works; two configs that differ only here are the same run.
+NOT_IDENTITY = ("cache", "logging")
 
 
 def defaults(name: str, variant: str) -> ConfigDict:
@@ -25,6 +25,7 @@ def defaults(name: str, variant: str) -> ConfigDict:
                 "seed": 0,
             },
             "stored_size": {"height": 224, "width": 224, "fit": "squash", "filter": "bilinear"},
+            "cache": "none",  # where decoded pixels are kept: none, host (a file under --data_dir) or device
             "views": {
                 "size": (224, 224),
                 "train": "plain",

@@ -17,8 +17,9 @@ from skinjax.class_weights import CLASS_WEIGHTS
 from skinjax.compilation_cache import use_compilation_cache
 from skinjax.config_checks import check_config
 from skinjax.data import splits
+from skinjax.data.caches import CACHES, open_pixels
 from skinjax.data.dataset import Dataset, check_dataset, class_counts, data_root, open_dataset, short_hash
-from skinjax.data.pipeline import HostBatch, StoredSize, held_out_batches, training_batches
+from skinjax.data.pipeline import HostBatch, LoadPixels, StoredSize, held_out_batches, training_batches
 from skinjax.data.sampling import SAMPLERS, Sampler, evaluation_batches, process_slice, weights_by_class
 from skinjax.errors import UserError, lookup
 from skinjax.evaluation import metrics
@@ -87,6 +88,7 @@ def check(config: ConfigDict) -> None:
     lookup("sampler", config.sampler, SAMPLERS)
     lookup("value of sampler_weights", config.sampler_weights, {**CLASS_WEIGHTS, "column": "the data set's `weight`"})
     lookup("optimiser", config.optimizer.name, OPTIMIZERS)
+    lookup("cache", config.cache, CACHES)
     lookup("value of evaluate", config.evaluate, EVALUATED)
     lookup("metric", config.evaluations.metric, {**metrics.METRICS, **metrics.SCORE_METRICS})
     for section in (config.evaluations, config.checkpoints):
@@ -303,6 +305,7 @@ def train_and_evaluate(
     write_atomically(
         folder / "environment.json", json.dumps(environment(config.seed, [str(d) for d in jax.devices()]), indent=2)
     )
+    pixels = open_pixels(config.cache, data.dataset, data.size, root, mesh, say)
     evaluation_step = make_evaluation_step(method, mesh)
     held_out = "validation" if len(data.records["validation"]) else "test"
 
@@ -313,13 +316,19 @@ def train_and_evaluate(
             evaluation_step,
             variables,
             held_out_batches(
-                data.dataset, records, batches, data.size, rows=_own_rows(batches.batch), threads=config.logging.threads
+                data.dataset,
+                records,
+                batches,
+                pixels.host,
+                rows=_own_rows(batches.batch),
+                threads=config.logging.threads,
             ),
             data.dataset,
             records,
             split=part,
             protocol=protocol,
             mesh=mesh,
+            pixels=pixels.device,
             check=trainer.check_interrupted,
         )
 
@@ -334,7 +343,8 @@ def train_and_evaluate(
         settings=loop_settings(config, phases[0].sampler.epoch_length),
         checkpoints=checkpoints,
         make_optimizer=functools.partial(phase_optimizer, config, method),
-        batches=functools.partial(_phase_batches, config, data),
+        batches=functools.partial(phase_batches, config, data, pixels.host),
+        pixels=pixels.device,
         validate=validate if len(data.records[held_out]) else None,
         held_out=held_out,
         open_log=lambda step: MetricsLog(folder, step, config.logging.tensorboard),
@@ -384,15 +394,20 @@ def phase_optimizer(
     )
 
 
-def _phase_batches(config: ConfigDict, data: Data, phase: Phase, start: int) -> Iterator[HostBatch]:
+def phase_batches(
+    config: ConfigDict, data: Data, pixels: LoadPixels | None, phase: Phase, start: int
+) -> Iterator[HostBatch]:
+    """The host batches of a phase from its step `start` on; what a sampler draws by does not weigh the loss as well."""
+    drawn_by_column = phase_sampler(config, phase.name) == "weighted" and config.sampler_weights == "column"
     return training_batches(
         data.dataset,
         phase.sampler,
-        data.size,
+        pixels,
         start=start,
         stop=phase.steps,
         rows=_own_rows(config.batch),
         threads=config.logging.threads,
+        weights=not drawn_by_column,
     )
 
 

@@ -1,6 +1,9 @@
 """Devices, mesh and processes: the whole parallel layer. One program for one device, many devices, many hosts."""
 
-from collections.abc import Generator, Iterable, Mapping
+import functools
+import os
+from collections.abc import Callable, Generator, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -8,6 +11,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from skinjax.errors import UserError
+from skinjax.files import human_bytes
 
 
 def make_mesh() -> Mesh:
@@ -43,23 +47,69 @@ def padded_batch(batch: int, mesh: Mesh) -> int:
     return -(-batch // devices) * devices
 
 
-def put(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """This process's rows of a batch as global arrays cut over `data`; returns before the copy is done."""
+def put(batch: Mapping[str, np.ndarray], mesh: Mesh, pixels: jax.Array | None = None) -> dict[str, jax.Array]:
+    """This process's rows of a batch as global arrays cut over `data`; returns before the copy is done.
+
+    With `pixels`, those of the whole data set on every device, the batch gets the images that its `index` names.
+    """
     sharding = over_data(mesh)
-    return {name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()}
+    placed = {name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()}
+    return placed if pixels is None else placed | {"image": _gather(mesh)(pixels, placed["index"])}
 
 
 def prefetch(
-    batches: Iterable[Mapping[str, np.ndarray]], mesh: Mesh, ahead: int = 2
+    batches: Iterable[Mapping[str, np.ndarray]], mesh: Mesh, ahead: int = 2, pixels: jax.Array | None = None
 ) -> Generator[dict[str, Any], None, None]:
-    """The batches on the devices, `ahead` of them on their way while one is computed on; closes what it reads from."""
+    """The batches on the devices (see `put`), `ahead` of them on their way while one is computed on.
+
+    Closes what it reads from.
+    """
     waiting: list[dict[str, Any]] = []
     try:
         for batch in batches:
-            waiting.append(put(batch, mesh))
+            waiting.append(put(batch, mesh, pixels))
             if len(waiting) > ahead:
                 yield waiting.pop(0)
         yield from waiting
     finally:
         if hasattr(batches, "close"):
             batches.close()
+
+
+def put_whole(array: np.ndarray, mesh: Mesh, what: str, instead: str) -> jax.Array:
+    """The same `array` on every device; refused when it would take more than half of what is free there."""
+    for device in mesh.local_devices:
+        free = free_memory(device)
+        if array.nbytes > free / 2:
+            needed = human_bytes(array.nbytes)
+            raise UserError(
+                f"{what} need {needed} on each device, and {device} has {human_bytes(free)} free, of which half is "
+                f"kept for training: {instead}"
+            )
+    return jax.make_array_from_process_local_data(replicated(mesh), array)
+
+
+def free_memory(device: jax.Device) -> int:
+    """Bytes that can still be allocated on a device; simulated devices share the memory of their host."""
+    statistics = device.memory_stats()
+    if statistics and "bytes_limit" in statistics:
+        return statistics["bytes_limit"] - statistics["bytes_in_use"]
+    return _available_on_host() // jax.local_device_count()
+
+
+def _available_on_host() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):  # no Linux
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@functools.cache
+def _gather(mesh: Mesh) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """Rows of an array that is whole on every device, wherever their numbers are."""
+
+    def gather(pixels: jax.Array, index: jax.Array) -> jax.Array:
+        return pixels.at[index].get(mode="promise_in_bounds")
+
+    return jax.jit(gather, out_shardings=over_data(mesh))

@@ -7,6 +7,7 @@ that is already on the device; "waiting for input" is the share of the time in w
 """
 
 import argparse
+import dataclasses
 import itertools
 import statistics
 import tempfile
@@ -17,8 +18,8 @@ import jax
 
 from skinjax import experiment
 from skinjax.config_files import load_config
+from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import data_root
-from skinjax.data.pipeline import training_batches
 from skinjax.parallel import make_mesh, prefetch, replicated
 from skinjax.training.state import begin_phase, make_train_step, partition
 
@@ -30,9 +31,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     options, rest = parser.parse_known_args()
     config = load_config(options.config, [change.removeprefix("--config.") for change in rest])
-    mesh = make_mesh()
+    mesh, root = make_mesh(), data_root(options.data_dir)
     with tempfile.TemporaryDirectory() as folder:
-        data = experiment.make_data(config, Path(folder), data_root(options.data_dir), print)
+        data = experiment.make_data(config, Path(folder), root, print)
     method = experiment.make_method(config, data.dataset.classes)
     phase = experiment.make_phases(config, data)[0]
     variables = jax.jit(lambda seed: experiment.initial_variables(method, data, seed))(config.seed)
@@ -45,10 +46,9 @@ def main() -> None:
     step = make_train_step(method, phase, optimizer, accumulate=config.accumulate, ema_decay=config.ema_decay)
     step = jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))
 
-    batches = training_batches(
-        data.dataset, phase.sampler, data.size, start=0, stop=options.steps + 3, threads=config.logging.threads
-    )
-    stream = prefetch(batches, mesh)
+    pixels = open_pixels(config.cache, data.dataset, data.size, root, mesh)
+    phase = dataclasses.replace(phase, steps=options.steps + 3)
+    stream = prefetch(experiment.phase_batches(config, data, pixels.host, phase, start=0), mesh, pixels=pixels.device)
     first = next(stream)
     start = time.perf_counter()
     compiled = step.lower(state, first).compile()

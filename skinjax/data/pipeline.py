@@ -8,10 +8,12 @@ import numpy as np
 
 from skinjax.data.dataset import Dataset
 from skinjax.data.decoding import FILTERS, FITS, decode
-from skinjax.data.sampling import EvaluationBatches
+from skinjax.data.sampling import EvaluationBatches, Sampler
 from skinjax.errors import UserError, lookup
 
 HostBatch = dict[str, np.ndarray]
+# Record numbers [...] to their pixels, uint8 [..., height, width, 3].
+LoadPixels = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +33,10 @@ class StoredSize:
 
 
 def load(dataset: Dataset, records: np.ndarray, size: StoredSize) -> np.ndarray:
-    """The pixels of `records` [batch], uint8 [batch, height, width, 3]."""
-    images = np.empty((len(records), size.height, size.width, 3), np.uint8)
+    """The pixels of `records` [...], decoded: uint8 [..., height, width, 3]."""
+    images = np.empty((records.size, size.height, size.width, 3), np.uint8)
     ids = dataset.columns["image_id"]
-    for slot, record in enumerate(records):
+    for slot, record in enumerate(records.ravel().tolist()):
         name = str(ids[record])
         try:
             data = dataset.records[record]
@@ -43,25 +45,33 @@ def load(dataset: Dataset, records: np.ndarray, size: StoredSize) -> np.ndarray:
                 f"image {name!r} of {dataset.name} cannot be read: {error}; delete the prepared data set and run again"
             ) from error
         images[slot] = decode(data, (size.height, size.width), fit=size.fit, filter=size.filter, name=name)
-    return images
+    return images.reshape(*records.shape, *images.shape[1:])
 
 
 def training_batches(
     dataset: Dataset,
-    sampler: Callable[[int], np.ndarray],
-    size: StoredSize,
+    sampler: Sampler,
+    pixels: LoadPixels | None,
     *,
     start: int,
     stop: int,
     rows: slice = slice(None),
     threads: int = 4,
+    weights: bool = True,
 ) -> Iterator[HostBatch]:
-    """The batches of steps start ... stop-1; `rows` is the part of each global batch that this process loads."""
+    """The batches of steps start ... stop-1; `rows` is the part of each global batch that this process loads.
+
+    `pixels` gives the images (see `skinjax.data.caches`); None leaves them out, for they are on the devices already.
+    Without `weights`, the data set's own ones are left to a sampler that draws by them.
+    """
 
     def batch(step: int) -> HostBatch:
         records = sampler(step)
-        positions = np.arange(len(records), dtype=np.int32)
-        return _batch(dataset, records[rows], size) | {"position": positions[rows]}
+        extra = {"position": np.arange(len(records), dtype=np.int32)}
+        if sampler.copies is not None:
+            extra["copy"] = sampler.copies(step)
+        batch = _batch(dataset, records[rows], pixels) | {name: column[rows] for name, column in extra.items()}
+        return batch if weights else batch | {"weight": np.ones(batch["label"].shape, np.float32)}
 
     return _threaded(batch, start, stop, threads)
 
@@ -70,28 +80,29 @@ def held_out_batches(
     dataset: Dataset,
     records: np.ndarray,
     batches: EvaluationBatches,
-    size: StoredSize,
+    pixels: LoadPixels | None,
     *,
     rows: slice = slice(None),
     threads: int = 4,
 ) -> Iterator[HostBatch]:
-    """`records` in order in batches of one size, the last one padded and masked."""
+    """`records` in order in batches of one size, the last one padded and masked; `pixels`: see `training_batches`."""
 
     def batch(step: int) -> HostBatch:
         positions, mask = batches(step)
-        return _batch(dataset, records[positions][rows], size) | {"mask": mask[rows]}
+        return _batch(dataset, records[positions][rows], pixels) | {"mask": mask[rows]}
 
     return _threaded(batch, 0, batches.steps, threads)
 
 
-def _batch(dataset: Dataset, records: np.ndarray, size: StoredSize) -> HostBatch:
-    return {
-        "image": load(dataset, records, size),
+def _batch(dataset: Dataset, records: np.ndarray, pixels: LoadPixels | None) -> HostBatch:
+    weights = dataset.columns.get("weight")
+    batch = {
         "label": dataset.columns["label"][records].astype(np.int32),
         "index": records.astype(np.int32),
-        "weight": np.ones(len(records), np.float32),
-        "mask": np.ones(len(records), bool),
+        "weight": np.ones(records.shape, np.float32) if weights is None else weights[records].astype(np.float32),
+        "mask": np.ones(records.shape, bool),
     }
+    return batch if pixels is None else batch | {"image": pixels(records)}
 
 
 def _threaded(batch: Callable[[int], HostBatch], start: int, stop: int, threads: int) -> Iterator[HostBatch]:

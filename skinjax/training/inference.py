@@ -39,12 +39,16 @@ def predict(
     split: str,
     protocol: dict[str, Any],
     mesh: jax.sharding.Mesh,
+    pixels: jax.Array | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Predictions, dict[str, float]]:
-    """The predictions table of `records` and the mean of each validation term; `check` is called before every batch."""
+    """The predictions table of `records` and the mean of each validation term.
+
+    `pixels`: see `skinjax.parallel.put`; `check` is called before every batch.
+    """
     outputs = []
     totals: dict[str, tuple[jax.Array, jax.Array | None]] = {}
-    with contextlib.closing(prefetch(batches, mesh)) as on_devices:
+    with contextlib.closing(prefetch(batches, mesh, pixels=pixels)) as on_devices:
         for batch in on_devices:
             check()
             per_image, terms = step(variables, batch)

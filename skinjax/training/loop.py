@@ -65,7 +65,8 @@ class History:
 class Trainer:
     """The parts of a run, joined by `fit`.
 
-    batches(phase, start) gives the host batches of a phase from its step `start` on; validate(variables) gives named
+    batches(phase, start) gives the host batches of a phase from its step `start` on, and `pixels` their images where
+    those are on the devices already (see `skinjax.parallel.put`); validate(variables) gives named
     figures of the part `held_out`, or is None if there is none. Only those of `validation` choose the best checkpoint
     and stop a phase early; another part's are curves to look at. should_stop says that the run is to end early.
     """
@@ -81,6 +82,7 @@ class Trainer:
     should_stop: Callable[[], bool]
     say: Callable[[str], None] = print
     held_out: str = "validation"
+    pixels: jax.Array | None = None
 
     def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
         """Train through all phases, from the newest undamaged checkpoint on; `init(seed)` makes the variables."""
@@ -165,7 +167,7 @@ class Trainer:
         )
         train_step_is_new = True
         pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=[])
-        with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh)) as batches:
+        with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh, pixels=self.pixels)) as batches:
             while True:
                 final = step == start + phase.steps
                 interrupted = False

@@ -1,6 +1,7 @@
 """Batches: functions of the step alone, cut over processes without a change, padded and masked at the end."""
 
 import dataclasses
+import functools
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,7 @@ import pytest
 from skinjax.data.dataset import read_dataset
 from skinjax.data.decoding import decode
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
-from skinjax.data.sampling import balanced_batches, evaluation_batches, natural, process_slice
+from skinjax.data.sampling import Sampler, balanced_batches, evaluation_batches, natural, process_slice
 from skinjax.errors import UserError
 
 SIZE = StoredSize(24, 20)
@@ -24,9 +25,14 @@ def sampler(photographs):
 
 
 @pytest.fixture(scope="module")
-def expected(photographs, sampler) -> list[dict]:
+def pixels(photographs):
+    return functools.partial(load, photographs, size=SIZE)
+
+
+@pytest.fixture(scope="module")
+def expected(photographs, sampler, pixels) -> list[dict]:
     """The first six batches, one thread of our own."""
-    return list(training_batches(photographs, sampler, SIZE, start=0, stop=6, threads=0))
+    return list(training_batches(photographs, sampler, pixels, start=0, stop=6, threads=0))
 
 
 def assert_equal(found: list[dict], expected: list[dict]) -> None:
@@ -59,17 +65,17 @@ def test_a_batch_is_what_the_sampler_says(photographs, sampler, expected):
 
 
 @pytest.mark.parametrize("threads", [0, 1, 4])
-def test_batches_are_the_same_for_any_threads_and_from_any_start(photographs, sampler, expected, threads):
+def test_batches_are_the_same_for_any_threads_and_from_any_start(photographs, sampler, pixels, expected, threads):
     for start in (0, 1, 4):
-        found = training_batches(photographs, sampler, SIZE, start=start, stop=6, threads=threads)
+        found = training_batches(photographs, sampler, pixels, start=start, stop=6, threads=threads)
         assert_equal(list(found), expected[start:])
-    assert list(training_batches(photographs, sampler, SIZE, start=6, stop=6, threads=threads)) == []
+    assert list(training_batches(photographs, sampler, pixels, start=6, stop=6, threads=threads)) == []
 
 
 @pytest.mark.parametrize("processes", [2, 4])
-def test_the_slices_of_all_processes_are_the_global_batch(photographs, sampler, expected, processes):
+def test_the_slices_of_all_processes_are_the_global_batch(photographs, sampler, pixels, expected, processes):
     slices = [process_slice(8, index, processes) for index in range(processes)]
-    parts = [training_batches(photographs, sampler, SIZE, start=2, stop=4, rows=rows, threads=1) for rows in slices]
+    parts = [training_batches(photographs, sampler, pixels, start=2, stop=4, rows=rows, threads=1) for rows in slices]
     joined = [
         {name: np.concatenate([part[name] for part in step]) for name in step[0]} for step in zip(*parts, strict=True)
     ]
@@ -77,20 +83,61 @@ def test_the_slices_of_all_processes_are_the_global_batch(photographs, sampler, 
 
 
 @pytest.mark.parametrize("threads", [0, 4])
-def test_held_out_images_come_in_order_once_and_the_tail_is_masked(photographs, threads):
+def test_held_out_images_come_in_order_once_and_the_tail_is_masked(photographs, pixels, threads):
     records = np.array([3, 1, 4, 15, 9, 2, 6, 50, 35, 8, 59])
-    batches = list(held_out_batches(photographs, records, evaluation_batches(11, 4), SIZE, threads=threads))
+    batches = list(held_out_batches(photographs, records, evaluation_batches(11, 4), pixels, threads=threads))
     assert [batch["index"].tolist() for batch in batches] == [[3, 1, 4, 15], [9, 2, 6, 50], [35, 8, 59, 59]]
     assert [batch["mask"].tolist() for batch in batches] == [[True] * 4, [True] * 4, [True, True, True, False]]
     assert all("position" not in batch for batch in batches)
     images = np.concatenate([batch["image"] for batch in batches])
     np.testing.assert_array_equal(images[:11], load(photographs, records, SIZE))
     halves = [
-        list(held_out_batches(photographs, records, evaluation_batches(11, 4), SIZE, rows=rows, threads=threads))
+        list(held_out_batches(photographs, records, evaluation_batches(11, 4), pixels, rows=rows, threads=threads))
         for rows in (slice(0, 2), slice(2, 4))
     ]
     joined = [{name: np.concatenate([a[name], b[name]]) for name in a} for a, b in zip(*halves, strict=True)]
     assert_equal(joined, batches)
+
+
+PAIRS = np.array([[3, 1], [4, 15], [9, 2], [6, 50], [35, 8], [58, 9]])
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_tuples_have_a_column_more_in_everything_but_their_position(photographs, pixels, threads):
+    pairs = Sampler(6, 6, lambda step: PAIRS + step)
+    _, batch = training_batches(photographs, pairs, pixels, start=0, stop=2, rows=slice(3, 6), threads=threads)
+    shapes = {"image": (3, 2, 24, 20, 3), "position": (3,)}
+    assert {name: x.shape for name, x in batch.items()} == {
+        **dict.fromkeys(("label", "index", "weight", "mask"), (3, 2)),
+        **shapes,
+    }
+    np.testing.assert_array_equal(batch["index"], [[7, 51], [36, 9], [59, 10]])
+    np.testing.assert_array_equal(batch["position"], [3, 4, 5])
+    np.testing.assert_array_equal(batch["image"][1, 1], load(photographs, np.array([9]), SIZE)[0])
+
+
+def test_weights_are_the_data_set_s_own_unless_they_were_drawn_by(photographs, sampler, pixels):
+    weights = np.linspace(0, 2, 60)
+    weighted = dataclasses.replace(photographs, columns={**photographs.columns, "weight": weights})
+    for_all = functools.partial(training_batches, weighted, sampler, pixels, start=0, stop=1, threads=0)
+    (batch,) = for_all()
+    assert batch["weight"].dtype == np.float32
+    np.testing.assert_array_equal(batch["weight"], weights[sampler(0)].astype(np.float32))
+    (batch,) = for_all(weights=False)
+    np.testing.assert_array_equal(batch["weight"], np.ones(8, np.float32))
+    (batch,) = held_out_batches(weighted, np.array([59, 0]), evaluation_batches(2, 2), pixels, threads=0)
+    np.testing.assert_array_equal(batch["weight"], [2, 0])
+
+
+def test_copies_are_named_where_a_sampler_has_them(photographs, sampler, pixels):
+    with_copies = dataclasses.replace(sampler, copies=lambda step: 10 * step + np.arange(8, dtype=np.int32))
+    batches = training_batches(photographs, with_copies, pixels, start=1, stop=3, rows=slice(4, 8), threads=0)
+    assert [batch["copy"].tolist() for batch in batches] == [[14, 15, 16, 17], [24, 25, 26, 27]]
+
+
+def test_without_pixels_a_batch_names_its_records_only(photographs, sampler, expected):
+    batches = list(training_batches(photographs, sampler, None, start=0, stop=6, threads=1))
+    assert_equal(batches, [{name: x for name, x in batch.items() if name != "image"} for batch in expected])
 
 
 def test_the_stored_size_decides_shape_fit_and_filter(photographs):
@@ -123,9 +170,10 @@ def test_an_image_that_cannot_be_decoded_is_named(photographs, threads):
     records = [photographs.records[record] for record in range(60)]
     records[17] = records[17][:300]
     broken = dataclasses.replace(photographs, records=records)
-    batches = held_out_batches(broken, np.arange(60), evaluation_batches(60, 8), SIZE, threads=threads)
+    pixels = functools.partial(load, broken, size=SIZE)
+    batches = held_out_batches(broken, np.arange(60), evaluation_batches(60, 8), pixels, threads=threads)
     assert [next(batches)["index"][0] for _ in range(2)] == [0, 8]
-    with pytest.raises(UserError, match=r"image 'synthetic_0000017' cannot be decoded: .*; repair, replace or remove"):
+    with pytest.raises(UserError, match=r"image 'synthetic_0000017' cannot be decoded: .* remove it"):
         next(batches)
     batches.close()
 
@@ -160,13 +208,14 @@ LEAVE = """
     import numpy as np
     from absl import flags
     from skinjax.data.dataset import read_dataset
-    from skinjax.data.pipeline import StoredSize, training_batches
+    from skinjax.data.pipeline import StoredSize, load, training_batches
+    from skinjax.data.sampling import Sampler
 
     flags.FLAGS.mark_as_parsed()
     dataset = read_dataset(Path(sys.argv[1]), "synthetic")
-    left, closed = (
-        training_batches(dataset, lambda step: np.arange(8), StoredSize(64, 64), start=0, stop=10**6) for _ in range(2)
-    )
+    sampler = Sampler(8, 8, lambda step: np.arange(8))
+    pixels = lambda records: load(dataset, records, StoredSize(64, 64))
+    left, closed = (training_batches(dataset, sampler, pixels, start=0, stop=10**6) for _ in range(2))
     next(left), next(closed)
     closed.close()
     raise ValueError("the end")
@@ -180,9 +229,9 @@ def test_a_process_that_leaves_its_batches_half_read_comes_to_an_end(prepared: P
     assert ended.stderr.rstrip().endswith("ValueError: the end")
 
 
-def test_batches_that_were_closed_give_no_more(photographs):
+def test_batches_that_were_closed_give_no_more(photographs, pixels):
     sampler = natural(np.arange(60), photographs.columns["label"], 8, seed=0)
-    batches = training_batches(photographs, sampler, SIZE, start=0, stop=10**6, threads=2)
+    batches = training_batches(photographs, sampler, pixels, start=0, stop=10**6, threads=2)
     next(batches)
     batches.close()
     with pytest.raises(ValueError, match="closed"):

@@ -14,6 +14,7 @@ import numpy as np
 
 from skinjax import experiment
 from skinjax.config_files import load_config
+from skinjax.data.caches import CACHES, open_pixels
 from skinjax.data.pipeline import held_out_batches, training_batches
 from skinjax.data.sampling import evaluation_batches
 from skinjax.images.views import VIEWS, evaluation_view, train_view
@@ -65,7 +66,8 @@ def main(data_dir: Path, output: Path) -> None:
     state = begin_phase(jnp.int32(0), jnp.uint32(0), double, optimizer, (), ema=False)
     state = jax.device_put(state, replicated(mesh))
     step = jax.jit(make_train_step(exact, phase, optimizer), donate_argnums=0, out_shardings=replicated(mesh))
-    batches = list(training_batches(data.dataset, phase.sampler, data.size, start=0, stop=phase.steps))
+    pixels = {cache: open_pixels(cache, data.dataset, data.size, data_dir, mesh) for cache in CACHES}
+    batches = list(training_batches(data.dataset, phase.sampler, pixels["none"].host, start=0, stop=phase.steps))
 
     def first_gradient(variables, batch):
         def terms(params, stats, part):
@@ -86,16 +88,22 @@ def main(data_dir: Path, output: Path) -> None:
     predictions, _ = predict(
         make_evaluation_step(exact, mesh),
         state.variables,
-        held_out_batches(data.dataset, records, padded, data.size),
+        held_out_batches(data.dataset, records, padded, pixels["device"].host),
         data.dataset,
         records,
         split="test",
         protocol={},
         mesh=mesh,
+        pixels=pixels["device"].device,
     )
     arrays = {f"params/{name}": x for name, x in partition(state.variables["params"], ())[0].items()}
     arrays |= {f"gradient/{name}": x for name, x in gradient.items()}
     arrays |= {f"batch/{name}": np.stack([batch[name] for batch in batches]) for name in batches[0]}
+    for cache, source in pixels.items():
+        placed = prefetch(
+            training_batches(data.dataset, phase.sampler, source.host, start=0, stop=3), mesh, pixels=source.device
+        )
+        arrays[f"cached/{cache}"] = np.stack([batch["image"] for batch in placed])
     np.savez(output, devices=len(jax.devices()), probabilities=predictions.probabilities, **arrays)
 
 

@@ -15,7 +15,7 @@ import optax
 import pytest
 
 from skinjax.data.dataset import Dataset, open_dataset
-from skinjax.data.pipeline import StoredSize, held_out_batches, training_batches
+from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
 from skinjax.data.sampling import evaluation_batches, natural
 from skinjax.images.views import VIEWS, evaluation_view, train_view
 from skinjax.losses import ClassificationLoss
@@ -159,13 +159,18 @@ class Run:
     def _optimizer(self, phase: Phase, paths) -> optax.GradientTransformation:
         return make_optimizer("adam", phase.learning_rate, paths, self.classifier.stages())
 
+    def _load(self, records: np.ndarray) -> np.ndarray:
+        return load(self.photographs, records, SIZE)
+
     def _batches(self, phase: Phase, start: int):
-        batches = training_batches(self.photographs, phase.sampler, SIZE, start=start, stop=phase.steps, threads=1)
+        batches = training_batches(
+            self.photographs, phase.sampler, self._load, start=start, stop=phase.steps, threads=1
+        )
         return self.batches(batches, phase, start)
 
     def _validate(self, variables) -> dict[str, float]:
         batches = held_out_batches(
-            self.photographs, VALIDATION, evaluation_batches(len(VALIDATION), BATCH), SIZE, threads=0
+            self.photographs, VALIDATION, evaluation_batches(len(VALIDATION), BATCH), self._load, threads=0
         )
         predictions, terms = predict(
             self.evaluation_step,

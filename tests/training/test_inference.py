@@ -1,6 +1,7 @@
 """Predictions: one row per image whatever the batch, weighted means, and a way out between two batches."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,8 @@ def table(photographs, evaluation_step, variables, mesh):
     """A function from records to their predictions and the means of the terms."""
 
     def make(records, dataset: Dataset = photographs, step=evaluation_step, **settings):
-        batches = held_out_batches(dataset, records, evaluation_batches(len(records), BATCH), SIZE, threads=0)
+        pixels = functools.partial(load, dataset, size=SIZE)
+        batches = held_out_batches(dataset, records, evaluation_batches(len(records), BATCH), pixels, threads=0)
         return predict(step, variables, batches, dataset, records, split="test", protocol={}, mesh=mesh, **settings)
 
     return make
@@ -78,7 +80,8 @@ def test_it_can_be_left_before_any_batch_and_closes_its_source(photographs, eval
 
     def batches():
         try:
-            yield from held_out_batches(photographs, records, evaluation_batches(30, BATCH), SIZE, threads=2)
+            pixels = functools.partial(load, photographs, size=SIZE)
+            yield from held_out_batches(photographs, records, evaluation_batches(30, BATCH), pixels, threads=2)
         finally:
             closed.append(True)
 

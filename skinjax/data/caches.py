@@ -1,0 +1,118 @@
+"""Where a run keeps its decoded pixels: nowhere, in a file, or on every device; batches are the same bit for bit."""
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from skinjax.data.dataset import MANIFEST_FILE, Dataset, build_whole, short_hash
+from skinjax.data.decoding import DECODER_VERSION
+from skinjax.data.pipeline import LoadPixels, StoredSize, load
+from skinjax.errors import UserError, lookup
+from skinjax.files import check_room, human_bytes
+from skinjax.parallel import put_whole
+
+CACHE_FOLDER, PIXELS_FILE = "pixels", "pixels.uint8"
+CHUNK_BYTES = 2**23  # decoded by a thread before it is written
+REPORT_EVERY = 5000
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pixels:
+    """Where the images of batches come from: `host` loads them for the pipeline, or `device` holds all of them.
+
+    `host` is for `training_batches` and `held_out_batches`, `device` (uint8 [n, height, width, 3]) for `prefetch`.
+    """
+
+    host: LoadPixels | None = None
+    device: jax.Array | None = None
+
+
+def open_pixels(
+    cache: str,
+    dataset: Dataset,
+    size: StoredSize,
+    root: Path,
+    mesh: jax.sharding.Mesh,
+    say: Callable[[str], None] = print,
+) -> Pixels:
+    """The pixels of a data set at its stored size, from the cache of that name; one that is kept is made once."""
+    return lookup("cache", cache, CACHES)(dataset, size, root, mesh, say)
+
+
+def _no_cache(dataset: Dataset, size: StoredSize, root: Path, mesh: jax.sharding.Mesh, say: Callable) -> Pixels:
+    del root, mesh, say
+    return Pixels(host=functools.partial(load, dataset, size=size))
+
+
+def _host_cache(dataset: Dataset, size: StoredSize, root: Path, mesh: jax.sharding.Mesh, say: Callable) -> Pixels:
+    del mesh
+    images = host_cache(dataset, size, root, say)
+    return Pixels(host=lambda records: np.take(images, records, axis=0))
+
+
+def _device_cache(dataset: Dataset, size: StoredSize, root: Path, mesh: jax.sharding.Mesh, say: Callable) -> Pixels:
+    what = f"the pixels of {dataset.name} at {size.height}x{size.width}"
+    instead = "set cache='host' or a smaller stored_size"
+    return Pixels(device=put_whole(host_cache(dataset, size, root, say), mesh, what, instead))
+
+
+CACHES: dict[str, Callable[..., Pixels]] = {"none": _no_cache, "host": _host_cache, "device": _device_cache}
+
+
+def host_cache(dataset: Dataset, size: StoredSize, root: Path, say: Callable[[str], None]) -> np.ndarray:
+    """All pixels of a data set, uint8 [n, height, width, 3], mapped from a file under `root` that is written once."""
+    shape = (len(dataset), size.height, size.width, 3)
+    identity = {"fingerprint": dataset.fingerprint, **dataclasses.asdict(size), "decoder": DECODER_VERSION}
+    folder = root / CACHE_FOLDER / f"{dataset.name}-{size.height}x{size.width}-{short_hash(identity, length=16)}"
+
+    def build(target: Path) -> None:
+        needed = int(np.prod(shape))
+        check_room(target, needed, f"the pixels of {dataset.name} at {size.height}x{size.width}")
+        say(f"decoding {len(dataset)} images once: {human_bytes(needed)} in {folder}")
+        _decode_all(dataset, size, target / PIXELS_FILE, say)
+        (target / MANIFEST_FILE).write_text(json.dumps({"dataset": dataset.name, "shape": shape, **identity}, indent=2))
+
+    if not folder.exists():
+        build_whole(folder, build)
+    return _map(folder, shape)
+
+
+def _map(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
+    path = folder / PIXELS_FILE
+    try:
+        found, wanted = path.stat().st_size, int(np.prod(shape))
+        if found != wanted:
+            raise ValueError(f"{PIXELS_FILE} has {found} bytes, not {wanted}")
+        return np.memmap(path, np.uint8, mode="r", shape=shape).view(np.ndarray)
+    except (OSError, ValueError) as error:
+        raise UserError(f"the pixel cache {folder} is damaged ({error}); delete that folder and run again") from error
+
+
+def _decode_all(dataset: Dataset, size: StoredSize, path: Path, say: Callable[[str], None]) -> None:
+    """Decode every record into its place of a file that is synced to disk.
+
+    Through file writes and never a mapping, in which a full disk would be the end of the process.
+    """
+    image_bytes = size.height * size.width * 3
+    chunk = max(1, CHUNK_BYTES // image_bytes)
+    with open(path, "xb", buffering=0) as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def write(first: int) -> None:
+            records = np.arange(first, min(first + chunk, len(dataset)))
+            data = load(dataset, records, size).reshape(-1).data
+            start = 0
+            while start < len(data):
+                start += os.pwrite(file.fileno(), data[start:], first * image_bytes + start)
+
+        starts = range(0, len(dataset), chunk)
+        for first, _ in zip(starts, pool.map(write, starts), strict=True):
+            if first // REPORT_EVERY < (first + chunk) // REPORT_EVERY:
+                say(f"decoded {min(first + chunk, len(dataset))} of {len(dataset)} images")
+        os.fsync(file.fileno())
