@@ -24,7 +24,15 @@ from tqdm import tqdm
 import skinjax
 from skinjax.data.builders.base import Listing, Photograph, PhotographBuilder
 from skinjax.data.catalogue import CATALOGUE, OWN_DATA
-from skinjax.data.dataset import RECORDS_FOLDER, Dataset, build_whole, read_dataset, read_manifest, write_records
+from skinjax.data.dataset import (
+    RECORDS_FOLDER,
+    Dataset,
+    build_whole,
+    read_dataset,
+    read_manifest,
+    short_hash,
+    write_records,
+)
 from skinjax.data.decoding import DECODER_VERSION, decode
 from skinjax.data.sources import File, open_source
 from skinjax.data.threads import map_in_order
@@ -34,6 +42,7 @@ from skinjax.files import check_room, write_atomically
 SOURCES_FILE, LEFT_OUT_FILE = "sources.csv", "left_out.csv"
 LEAST_MAX_SIDE = 16
 JPEG_QUALITY = 95
+TABLE_SUFFIXES = (".csv", ".tsv")
 # Folders under the data root that hold something else.
 TAKEN = ("compilation_cache", "pixels", "synthetic")
 
@@ -54,23 +63,40 @@ def prepare(
     name = check_name(name or (default_name(source) if kind in OWN_DATA else kind), kind)
     if max_side and max_side < LEAST_MAX_SIDE:
         raise UserError(f"max_side is {max_side}; give {LEAST_MAX_SIDE} pixels or more, or 0 to keep every size")
-    made_with = {"kind": kind, "source": str(source.resolve()), "max_side": max_side, "skip_bad": skip_bad}
     folder = root / name
-    if folder.exists() and read_manifest(folder).get("made_with") != made_with:
-        raise UserError(
-            f"{folder} holds a data set that was prepared from something else or otherwise: delete that folder, or "
-            "give this one another --name"
-        )
-    if not folder.exists():
-        builder = builder_class(kind)
-        is_table = kind == "csv" and source.is_file() and not source.name.lower().endswith(".zip")
-        with open_source(source.parent if is_table else source) as opened:
-            listing = builder.read(replace(opened, table=source.name) if is_table else opened)
+    # A table that is named itself: its photographs lie in the folder around it.
+    is_table = kind == "csv" and source.is_file() and source.suffix.lower() in TABLE_SUFFIXES
+    with open_source(source.parent if is_table else source) as opened:
+        if is_table:
+            opened = replace(opened, table=source.name)
+        made_with = {"kind": kind, "source": str(source.resolve()), "max_side": max_side, "skip_bad": skip_bad}
+        made_with["files"] = short_hash([[file.path, file.size] for file in opened.files.values()])
+        if folder.exists():
+            check_same(folder, made_with)
+        else:
+            builder = builder_class(kind)
+            listing = builder.read(opened)
             check_listing(listing, opened.root)
             check_room(root, bytes_needed(listing.photographs, max_side), f"the photographs of {name}")
             one_pass = Pass(listing, max_side, skip_bad, own_data=kind in OWN_DATA)
             build_whole(folder, partial(_build, builder, one_pass, made_with, source))
     return read_dataset(folder, name)
+
+
+def check_same(folder: Path, made_with: Mapping[str, Any]) -> None:
+    """Refuse a prepared folder that was made of something else than is asked for now."""
+    before = read_manifest(folder).get("made_with", {})
+    different = sorted(fact for fact in made_with if before.get(fact) != made_with[fact])
+    if different == ["files"]:
+        what = "the files in its source have changed since"
+    elif different:
+        fact = different[-1]
+        what = f"with {fact} {before.get(fact)!r}, not {made_with[fact]!r}"
+    else:
+        return
+    raise UserError(
+        f"{folder} was prepared before, {what}: delete that folder to make it anew, or give this one another --name"
+    )
 
 
 def check_name(name: str, kind: str) -> str:
@@ -169,16 +195,14 @@ class Pass:
         self.in_two_groups += groups[row] != groups[first]
         if labels[row] == labels[first] or not self.own_data:
             return ""
-        return f"it is the same file as {self.listing.photographs[first].path}, which has another label"
+        path, other = (self.listing.photographs[number].path for number in (row, first))
+        return f"{path} is the same file as {other}, which has another label"
 
     def refusal(self) -> str:
         """The sentence about the problems."""
-        path, reason = self.problems[0]
-        count = len(self.problems)
-        which = (
-            f"{path} cannot be used: " if count == 1 else f"{count} photographs cannot be used, the first is {path}: "
-        )
-        return f"{which}{reason} (`skinjax scan` lists all of them, --skip_bad leaves them out)"
+        count, (_, reason) = len(self.problems), self.problems[0]
+        which = f"{count} photographs cannot be used, the first: " if count > 1 else ""
+        return f"{which}{reason} (`skinjax scan` lists what is wrong, --skip_bad leaves it out)"
 
 
 def check(photograph: Photograph, max_side: int) -> Checked:
