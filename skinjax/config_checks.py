@@ -13,6 +13,10 @@ BELOW_ONE = math.nextafter(1.0, 0.0)
 RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     "split.seed": (0, 2**32 - 1),
+    "split.test": (0, BELOW_ONE),
+    "split.validation": (0, BELOW_ONE),
+    "split.folds": (1, 1000),
+    "split.fold": (0, 999),
     "batch": (1, 2**20),
     "accumulate": (1, 2**20),
     "ema_decay": (0, BELOW_ONE),

@@ -17,12 +17,14 @@ def defaults(name: str, variant: str) -> ConfigDict:
             "seed": 0,
             "dataset": {"name": "synthetic", "arguments": {}},
             "split": {
-                "protocol": "lesion_grouped",  # or image_stratified
-                "test": 0.2,
-                "validation": 0.15,
-                "folds": 1,
+                "protocol": "lesion_grouped",  # or image_stratified, official (the set's own parts), file
+                "test": 0.2,  # of the drawn protocols: official and file have their own test parts
+                "validation": 0.15,  # of training, where the official parts or the file have none
+                "folds": 1,  # of the drawn protocols
                 "fold": 0,
                 "seed": 0,
+                "file": "",  # a published split, for the protocol file; docs/split.md has the layouts
+                "allow_leak": False,  # use official parts or a file though they leak, and print by how much
             },
             "stored_size": {"height": 224, "width": 224, "fit": "squash", "filter": "bilinear"},
             "cache": "none",  # where decoded pixels are kept: none, host (a file under --data_dir) or device

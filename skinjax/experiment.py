@@ -20,6 +20,7 @@ from skinjax.data import splits
 from skinjax.data.caches import CACHES, open_pixels
 from skinjax.data.dataset import Dataset, check_dataset, class_counts, data_root, open_dataset, short_hash
 from skinjax.data.pipeline import HostBatch, LoadPixels, StoredSize, held_out_batches, training_batches
+from skinjax.data.protocols import check_file, split_dataset
 from skinjax.data.sampling import SAMPLERS, Sampler, evaluation_batches, process_slice, weights_by_class
 from skinjax.errors import UserError, lookup
 from skinjax.evaluation import metrics
@@ -52,7 +53,6 @@ from skinjax.training.signals import stopped_by_signals
 from skinjax.workdir import claim, default_workdir, environment, identity
 
 Say = Callable[[str], None]
-PROTOCOLS = {"lesion_grouped": splits.lesion_grouped, "image_stratified": splits.image_stratified}
 EVALUATED = {"last": "the checkpoint at the end", "best": "the checkpoint with the best validation metric"}
 SYNTHETIC_NOTICE = "synthetic demo set: photographs drawn by a program, a test bench and not medicine"
 
@@ -84,7 +84,8 @@ def run(
 def check(config: ConfigDict) -> None:
     """Refuse unknown names and impossible values before anything is built or written."""
     check_config(config.to_dict())
-    lookup("split protocol", config.split.protocol, PROTOCOLS)
+    lookup("split protocol", config.split.protocol, splits.LEAK_IS_AN_ERROR)
+    check_file(config.split.protocol, config.split.file)
     lookup("sampler", config.sampler, SAMPLERS)
     lookup("value of sampler_weights", config.sampler_weights, {**CLASS_WEIGHTS, "column": "the data set's `weight`"})
     lookup("optimiser", config.optimizer.name, OPTIMIZERS)
@@ -191,6 +192,8 @@ def make_data(config: ConfigDict, folder: Path, root: Path, say: Say) -> Data:
     dataset = open_dataset(config.dataset.name, config.dataset.arguments.to_dict(), root, say)
     split = make_split(config, dataset)
     splits.check(split)
+    for remark in splits.remarks(split):
+        say(remark)
     keep_split(folder / "split.csv", split)
     record_of = {image_id: record for record, image_id in enumerate(dataset.columns["image_id"].tolist())}
     numbers = np.array([record_of[image_id] for image_id in split.image_ids.tolist()], np.int32)
@@ -203,11 +206,7 @@ def make_data(config: ConfigDict, folder: Path, root: Path, say: Say) -> Data:
 
 def make_split(config: ConfigDict, dataset: Dataset) -> splits.Split:
     """The split of a config: a pure function of the data set and the config, which its protocol names."""
-    settings = config.split.to_dict()
-    protocol = PROTOCOLS[settings.pop("protocol")]
-    ids, groups = dataset.columns["image_id"].tolist(), dataset.columns["group"].tolist()
-    split = protocol(ids, groups, dataset.label_names().tolist(), **settings)
-    return dataclasses.replace(split, protocol=split.protocol | {"fingerprint": dataset.fingerprint})
+    return split_dataset(dataset, **config.split.to_dict())
 
 
 def keep_split(path: Path, split: splits.Split) -> None:

@@ -1,7 +1,8 @@
 """Who trains and who is held out: split tables, made by lesion or by image, stored as CSV, and checked for leaks.
 
 `lesion_grouped` is the protocol of paper 003's published split. `image_stratified` is that of papers 000 and 001, in
-which 37-39 % of HAM10000's held-out photographs show a lesion that training has seen.
+which 37-39 % of HAM10000's held-out photographs show a lesion that training has seen. Splits of other makers are read
+in `published_splits`; `protocols` makes the split that a config names.
 """
 
 import csv
@@ -17,10 +18,11 @@ import numpy as np
 
 from skinjax.errors import UserError, lookup
 from skinjax.files import write_atomically
+from skinjax.tables import Row, Table, read_table_file
 
 PARTS = ("train", "validation", "test")
 COLUMNS = ("image_id", "group", "label", "fold", "split")
-LEAK_IS_AN_ERROR = {"lesion_grouped": True, "image_stratified": False, "file": True}
+LEAK_IS_AN_ERROR = {"lesion_grouped": True, "image_stratified": False, "file": True, "official": True}
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +98,27 @@ def image_stratified(
     `protocol['leak_percent']` says for each held-out part how many of its images share a group with training.
     """
     table = _checked_table(image_ids, groups, labels)
-    split = _stratified("image_stratified", table, table.image_ids, seed, test, validation, folds, fold)
+    return with_leak_percent(
+        _stratified("image_stratified", table, table.image_ids, seed, test, validation, folds, fold)
+    )
+
+
+def with_validation(split: Split, share: float, seed: int) -> Split:
+    """`split` with a share of its training images made the validation part, by class, groups whole.
+
+    Two folds of one file get different validation parts.
+    """
+    _check_request(seed, 0, share, 1, 0)
+    train = split.rows("train")
+    shares = {"train": 1 - share, "validation": share}
+    generator = np.random.default_rng([seed, 1 + split.protocol["fold"]])
+    parts = split.parts.astype(f"<U{max(map(len, PARTS))}")
+    parts[train] = np.array(PARTS)[_deal(split.groups[train], split.labels[train], shares, generator, "groups")]
+    return replace(split, parts=parts, protocol=split.protocol | {"validation": share, "seed": seed})
+
+
+def with_leak_percent(split: Split) -> Split:
+    """`split` whose protocol says how many images of each held-out part share a group with training, in percent."""
     found = leaks(split)
     percent = {part: round(100 * found[part, "train"].share, 2) for part in PARTS[1:] if len(split.rows(part))}
     return replace(split, protocol=split.protocol | {"leak_percent": percent})
@@ -115,33 +137,55 @@ def leaks(split: Split) -> dict[tuple[str, str], Leak]:
 
 def check(split: Split) -> None:
     """Raise `UserError` when a group is on two sides, or in two folds, of a split whose protocol forbids it."""
-    if not lookup("split protocol", split.protocol["name"], LEAK_IS_AN_ERROR):
-        return
     name = split.protocol["name"]
+    if not lookup("split protocol", name, LEAK_IS_AN_ERROR) or split.protocol.get("allow_leak"):
+        return
+    way_out = "split by lesion"
+    if name in ("file", "official"):
+        way_out += ", or set split.allow_leak to use it all the same, with the leak beside every figure"
     for (part, other), leak in leaks(split).items():
         if leak.groups:
             raise UserError(
                 f"this {name} split leaks: {len(leak.groups)} groups are in both {part} and {other} (such as "
-                f"{leak.groups[0]!r}), with {leak.images} images, {100 * leak.share:.1f} % of {part}; split by lesion"
+                f"{leak.groups[0]!r}), with {leak.images} images, {100 * leak.share:.1f} % of {part}; {way_out}"
             )
     seen: dict[str, int] = {}
     for group, fold in zip(split.groups.tolist(), split.folds.tolist(), strict=True):
         if seen.setdefault(group, fold) != fold:
             raise UserError(
                 f"this {name} split leaks between folds: group {group!r} is in folds {seen[group]} and {fold}; "
-                f"split by lesion"
+                f"{way_out}"
             )
+
+
+def remarks(split: Split) -> list[str]:
+    """What a person should know of a split before trusting its figures, a sentence each."""
+    protocol, found = split.protocol, []
+    if protocol.get("unlabelled"):
+        found.append(f"unlabelled images, which take no part: {protocol['unlabelled']}")
+    if protocol.get("left_out"):
+        found.append(f"images that the {protocol['name']} split leaves out: {protocol['left_out']}")
+    for part, percent in protocol.get("leak_percent", {}).items():
+        if percent:
+            found.append(f"LEAK: {percent:.1f} % of the {part} images share a group with a training image")
+    return found
 
 
 def write_split(path: str | Path, split: Split) -> None:
     """Write `image_id,group,label,fold,split` to `path` and the protocol to the JSON of the same name beside it."""
+    table, protocol = split_texts(split)
+    write_atomically(protocol_path(path), protocol)
+    write_atomically(Path(path), table)
+
+
+def split_texts(split: Split) -> tuple[str, str]:
+    """What `write_split` writes: the CSV and the JSON."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
     columns = (split.image_ids, split.groups, split.labels, split.folds, split.parts)
     rows.writerows(zip(*(column.tolist() for column in columns), strict=True))
-    write_atomically(_protocol_path(path), json.dumps(split.protocol, indent=2) + "\n")
-    write_atomically(Path(path), text.getvalue())
+    return text.getvalue(), json.dumps(split.protocol, indent=2) + "\n"
 
 
 def read_split(path: str | Path) -> Split:
@@ -149,10 +193,36 @@ def read_split(path: str | Path) -> Split:
 
     Leaks are not looked for here: `check` does that.
     """
-    protocol = _read_protocol(_protocol_path(path))
-    rows = _read_rows(Path(path))
-    image_ids, groups, labels, folds, parts = zip(*rows, strict=True)
+    return from_table(read_table_file(Path(path), COLUMNS), read_protocol(path))
+
+
+def from_table(table: Table, protocol: dict[str, Any]) -> Split:
+    """The split of a table with at least `COLUMNS`, one row of either per image."""
+    table.unique("image_id")
+    image_ids, groups, labels, folds, parts = zip(*map(_checked_row, table.rows), strict=True)
     return Split(np.array(image_ids), np.array(groups), np.array(labels), np.array(folds), np.array(parts), protocol)
+
+
+def read_protocol(path: str | Path) -> dict[str, Any]:
+    """What the JSON beside a split says; {'name': 'file'} where there is none."""
+    path = protocol_path(path)
+    if not path.exists():
+        return {"name": "file"}
+    try:
+        protocol = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of the encoding or of the JSON
+        raise UserError(
+            f"{path} is not JSON ({error}): restore it, or remove it to read the split as a file"
+        ) from error
+    if not isinstance(protocol, dict) or not isinstance(protocol.get("name"), str):
+        raise UserError(f"{path} has no protocol 'name': restore it, or remove it to read the split as a file")
+    lookup(f"split protocol in {path}", protocol["name"], LEAK_IS_AN_ERROR)
+    return protocol
+
+
+def protocol_path(path: str | Path) -> Path:
+    """The JSON beside a split's CSV."""
+    return Path(path).with_suffix(".json")
 
 
 def _stratified(
@@ -264,60 +334,15 @@ def _checked_table(image_ids: Sequence[str], groups: Sequence[str], labels: Sequ
     return Split(ids, group_names, label_names, never, train, protocol={})
 
 
-def _protocol_path(path: str | Path) -> Path:
-    return Path(path).with_suffix(".json")
-
-
-def _read_protocol(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {"name": "file"}
-    try:
-        protocol = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # of the encoding or of the JSON
-        raise UserError(
-            f"{path} is not JSON ({error}): restore it, or remove it to read the split as a file"
-        ) from error
-    if not isinstance(protocol, dict) or not isinstance(protocol.get("name"), str):
-        raise UserError(f"{path} has no protocol 'name': restore it, or remove it to read the split as a file")
-    lookup(f"split protocol in {path}", protocol["name"], LEAK_IS_AN_ERROR)
-    return protocol
-
-
-def _read_rows(path: Path) -> list[tuple[str, str, str, int, str]]:
-    """The rows in the order of `COLUMNS`, each one checked."""
-    rows: list[tuple[str, str, str, int, str]] = []
-    lines: dict[str, int] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            missing = [column for column in COLUMNS if column not in header]
-            if missing:
-                raise UserError(f"{path} line 1 lacks the columns {', '.join(missing)}: it needs {','.join(COLUMNS)}")
-            for fields in filter(None, reader):
-                row = _checked_row(dict(zip(header, fields, strict=False)), f"{path} line {reader.line_num}")
-                if row[0] in lines:
-                    raise UserError(
-                        f"{path} line {reader.line_num}: image {row[0]!r} is already on line {lines[row[0]]}"
-                    )
-                lines[row[0]] = reader.line_num
-                rows.append(row)
-    except OSError as error:
-        raise UserError(f"the split {path} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not a CSV in UTF-8: {error}") from error
-    if not rows:
-        raise UserError(f"{path} holds no images: remove it or make the split anew")
-    return rows
-
-
-def _checked_row(values: dict[str, str], where: str) -> tuple[str, str, str, int, str]:
-    empty = [column for column in COLUMNS if column != "label" and not values.get(column)]
+def _checked_row(row: Row) -> tuple[str, str, str, int, str]:
+    """The cells in the order of `COLUMNS`."""
+    cells = row.cells
+    empty = [column for column in COLUMNS if column != "label" and not cells[column]]
     if empty:
-        raise UserError(f"{where}: {', '.join(empty)} is empty")
-    if values["split"] not in PARTS:
-        raise UserError(f"{where}: split {values['split']!r} is none of {', '.join(PARTS)}")
-    fold = values["fold"]
-    if fold != "-1" and not (fold.isascii() and fold.isdigit()):
-        raise UserError(f"{where}: fold {fold!r} is not a number from 0, or -1 for images that no fold holds out")
-    return values["image_id"], values["group"], values["label"], int(fold), values["split"]
+        row.refuse(f"{', '.join(empty)} is empty")
+    if cells["split"] not in PARTS:
+        row.refuse(f"split {cells['split']!r} is none of {', '.join(PARTS)}")
+    fold = cells["fold"]
+    if fold != "-1" and not (fold.isascii() and fold.isdigit() and len(fold) < 7):
+        row.refuse(f"fold {fold!r} is not a number from 0, or -1 for images that no fold holds out")
+    return cells["image_id"], cells["group"], cells["label"], int(fold), cells["split"]

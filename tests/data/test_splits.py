@@ -1,11 +1,23 @@
 """Splits: groups stay whole, every class is everywhere, shares are met, leaks are found, files come back as written."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from skinjax.data.splits import Split, check, image_stratified, leaks, lesion_grouped, read_split, write_split
+from skinjax.data.splits import (
+    Split,
+    check,
+    image_stratified,
+    leaks,
+    lesion_grouped,
+    read_split,
+    remarks,
+    with_leak_percent,
+    with_validation,
+    write_split,
+)
 from skinjax.errors import UserError
 
 HAM10000 = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
@@ -158,6 +170,45 @@ def test_check_refuses_a_group_on_two_sides_unless_the_split_is_by_image(name):
     check(table(rows, "image_stratified"))
 
 
+@pytest.mark.parametrize("name", ["file", "official"])
+def test_check_lets_a_published_leak_pass_when_it_is_allowed_and_remarks_it(name):
+    split = table([("a", "train"), ("b", "train"), ("a", "test"), ("c", "test"), ("d", "test")], name)
+    with pytest.raises(UserError, match=r"33\.3 % of test; split by lesion, or set split\.allow_leak"):
+        check(split)
+    allowed = replace(with_leak_percent(split), protocol=with_leak_percent(split).protocol | {"allow_leak": True})
+    check(allowed)
+    assert allowed.protocol == {"name": name, "leak_percent": {"test": 33.33}, "allow_leak": True}
+    assert remarks(allowed) == ["LEAK: 33.3 % of the test images share a group with a training image"]
+
+
+def test_remarks_say_who_takes_no_part():
+    split = table([("a", "train"), ("b", "test")], "file")
+    assert remarks(split) == []
+    assert remarks(replace(split, protocol={"name": "file", "unlabelled": 3, "left_out": 1, "leak_percent": {}})) == [
+        "unlabelled images, which take no part: 3",
+        "images that the file split leaves out: 1",
+    ]
+
+
+def test_validation_is_taken_from_training_by_group_and_class_and_by_the_fold():
+    ids, groups, labels = small_set(3)
+    splits = [lesion_grouped(ids, groups, labels, seed=0, folds=3, fold=fold) for fold in (0, 1)]
+    taken = [with_validation(split, 0.25, seed=5) for split in splits]
+    for before, after in zip(splits, taken, strict=True):
+        check(after)
+        np.testing.assert_array_equal(after.parts == "test", before.parts == "test")
+        assert after.protocol == before.protocol | {"validation": 0.25, "seed": 5}
+        for label in set(labels):
+            train, validation = (np.sum(after.parts[after.labels == label] == part) for part in ("train", "validation"))
+            assert validation == pytest.approx((train + validation) / 4, abs=4)
+    again = with_validation(splits[0], 0.25, seed=5)
+    np.testing.assert_array_equal(again.parts, taken[0].parts)
+    both = (splits[0].parts == "train") & (splits[1].parts == "train")
+    assert (taken[0].parts[both] != taken[1].parts[both]).any()
+    with pytest.raises(UserError, match=r"validation=1\.0 must be fractions"):
+        with_validation(splits[0], 1.0, seed=5)
+
+
 def test_check_refuses_a_group_in_two_folds():
     with pytest.raises(UserError, match="group 'a' is in folds 0 and 1"):
         check(table([("a", "train"), ("a", "train")], "lesion_grouped", folds=[0, 1]))
@@ -255,22 +306,27 @@ def test_a_csv_alone_with_other_columns_and_a_byte_order_mark_is_a_file_split(tm
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        (["image_id,group,label,split", "a,g,nv,train"], "line 1 lacks the columns fold"),
-        ([""], "line 1 lacks the columns image_id, group, label, fold, split"),
-        (["image_id,group,label,fold,split"], "holds no images"),
+        (
+            ["image_id,group,label,split", "a,g,nv,train"],
+            "line 1 lacks the column fold; it has image_id, group, label, split",
+        ),
+        (["a,b"], "line 1 lacks the columns image_id, group, label, fold, split; it has a, b"),
+        ([""], "holds no rows"),
+        (["image_id,group,label,fold,split"], "holds no rows"),
         (
             ["image_id,group,label,fold,split", "a,g,nv,0,train", "b,g,nv,0,dev"],
             "line 3: split 'dev' is none of train, val",
         ),
         (
             ["image_id,group,label,fold,split", "a,g,nv,0,train", "a,h,nv,0,train"],
-            "line 3: image 'a' is already on line 2",
+            "line 3: image_id 'a' is already on line 2",
         ),
         (["image_id,group,label,fold,split", "a,g,nv,one,train"], "line 2: fold 'one' is not a number"),
         (["image_id,group,label,fold,split", "a,g,nv,-2,train"], "line 2: fold '-2' is not a number"),
         (["image_id,group,label,fold,split", "a,,nv,0,train"], "line 2: group is empty"),
-        (["image_id,group,label,fold,split", "a,g"], "line 2: fold, split is empty"),
-        (["image_id,group,label,fold,split", "a,g,\xff,0,train"], "is not a CSV in UTF-8"),
+        (["image_id,group,label,fold,split", "a,g,nv,1234567,train"], "line 2: fold '1234567' is not a number"),
+        (["image_id,group,label,fold,split", "a,g"], "line 2 has 2 cells for 5 columns"),
+        (["image_id,group,label,fold,split", "a,g,\xff,0,train"], "line 2 is not UTF-8"),
     ],
 )
 def test_a_bad_file_is_named_with_its_line(tmp_path, rows, sentence):
