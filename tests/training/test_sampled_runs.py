@@ -1,0 +1,98 @@
+"""The samplers that bring something of their own into a run: weights that a config names, and copies of pictures."""
+
+import dataclasses
+import re
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+
+from skinjax import experiment
+from skinjax.defaults import defaults, phase
+from skinjax.errors import UserError
+
+COUNTS = np.array([10, 6, 8, 3, 7, 20, 6])
+
+
+@pytest.fixture
+def config() -> ConfigDict:
+    """Two steps with weights, two with copies."""
+    config = defaults("sampled", "runs")
+    config.batch = 8
+    config.phases = ConfigDict({name: phase(2.0, "steps") for name in ("weighted", "statically_balanced")})
+    for name in config.phases:
+        config.phases[name].sampler = name
+    config.phase_order = ("weighted", "statically_balanced")
+    return config
+
+
+@pytest.fixture
+def data(photographs) -> SimpleNamespace:
+    """The photographs with labels of known counts and weights for the last ten alone, as `make_phases` needs them."""
+    labels = np.repeat(np.arange(7, dtype=np.int32), COUNTS)
+    weight = np.repeat([0.0, 2.0], [50, 10]).astype(np.float32)
+    dataset = dataclasses.replace(photographs, columns={**photographs.columns, "label": labels, "weight": weight})
+    return SimpleNamespace(dataset=dataset, records={"train": np.arange(60)})
+
+
+def drawn(config: ConfigDict, data: SimpleNamespace) -> np.ndarray:
+    """8,000 records of the phase `weighted`."""
+    sampler = experiment.make_phases(config, data)[0].sampler
+    return np.concatenate([sampler(step) for step in range(1000)])
+
+
+@pytest.mark.parametrize(("formula", "shares"), [("inverse", np.full(7, 1 / 7)), ("none", COUNTS / 60)])
+def test_weights_of_a_formula_are_those_of_each_images_class(config, data, formula, shares):
+    config.sampler_weights = formula
+    counts = np.bincount(data.dataset.columns["label"][drawn(config, data)])
+    np.testing.assert_allclose(counts / 8000, shares, atol=0.02)
+
+
+def test_weights_of_the_data_sets_own_column(config, data):
+    config.sampler_weights = "column"
+    assert set(drawn(config, data).tolist()) == set(range(50, 60))
+    del data.dataset.columns["weight"]
+    with pytest.raises(UserError, match="the data set synthetic has no column `weight`: choose one of none, inverse"):
+        experiment.make_phases(config, data)
+
+
+def test_unknown_sampler_weights_are_refused(config):
+    config.sampler_weights = "size"
+    with pytest.raises(UserError, match=r"sampler_weights 'size'.*column"):
+        experiment.check(config)
+
+
+def test_phases_show_the_same_copies_in_another_order(config, data):
+    config.sampler = "statically_balanced"
+    config.phases = ConfigDict({"head": phase(), "all": phase()})
+    config.phase_order = ("head", "all")
+    shown = []
+    for sampler in (made.sampler for made in experiment.make_phases(config, data)):
+        steps = range(70)  # 7 classes of 20, 4 times
+        rows = [np.stack([sampler(step), sampler.copies(step)], axis=1) for step in steps]
+        shown.append([tuple(row) for row in np.concatenate(rows).tolist()])
+    assert shown[0] != shown[1]
+    assert sorted(shown[0]) == sorted(shown[1])
+
+
+def test_weights_that_images_are_drawn_by_do_not_weigh_their_loss_as_well(config, data):
+    def loss_weights() -> list[float]:
+        made = experiment.make_phases(config, data)[0]
+        return next(experiment.phase_batches(config, data, None, made, start=0))["weight"].tolist()
+
+    config.sampler_weights = "column"
+    assert loss_weights() == [1] * 8
+    config.sampler_weights = "inverse"
+    assert set(loss_weights()) <= {0, 2}
+
+
+def test_weighted_draws_and_copies_are_trained_on_with_one_compiled_step_for_each(config, data, run, caplog):
+    started = run(experiment.make_phases(config, data), log_every=1)
+    with jax.log_compiles():
+        started.fit()
+    compiled = [record.message for record in caplog.records if re.match(r"Compiling .*train_step", record.message)]
+    assert len(compiled) == 2
+    trained = [(line["step"], line["phase"]) for line in started.log() if "train/loss" in line]
+    assert trained == [(1, "weighted"), (2, "weighted"), (3, "statically_balanced"), (4, "statically_balanced")]
