@@ -37,14 +37,9 @@ def load(dataset: Dataset, records: np.ndarray, size: StoredSize) -> np.ndarray:
     images = np.empty((records.size, size.height, size.width, 3), np.uint8)
     ids = dataset.columns["image_id"]
     for slot, record in enumerate(records.ravel().tolist()):
-        name = str(ids[record])
-        try:
-            data = dataset.records[record]
-        except RuntimeError as error:  # array_record's word for bytes that do not match their checksum
-            raise UserError(
-                f"image {name!r} of {dataset.name} cannot be read: {error}; delete the prepared data set and run again"
-            ) from error
-        images[slot] = decode(data, (size.height, size.width), fit=size.fit, filter=size.filter, name=name)
+        images[slot] = decode(
+            dataset.encoded(record), (size.height, size.width), fit=size.fit, filter=size.filter, name=str(ids[record])
+        )
     return images.reshape(*records.shape, *images.shape[1:])
 
 
