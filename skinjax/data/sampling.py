@@ -175,9 +175,8 @@ def statically_balanced(
     listed = np.concatenate([np.resize(fixed.permutation(member), largest) for member in members])
     times_before = np.concatenate([np.arange(largest, dtype=np.int32) // len(member) for member in members])
     copy = np.where(times_before > 0, first_copy + times_before, 0).astype(np.int32)
-    places = _epochs(
-        batch, len(listed), lambda epoch: generator(seed, "statically_balanced", epoch).permutation(len(listed))
-    )
+    every = np.arange(len(listed), dtype=np.int32)
+    places = _epochs(batch, len(every), lambda epoch: generator(seed, "statically_balanced", epoch).permutation(every))
     return Sampler(batch, len(listed), lambda step: listed[places(step)], lambda step: copy[places(step)])
 
 
