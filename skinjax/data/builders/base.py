@@ -144,7 +144,7 @@ def photographs_by_name(source: Source, key: Callable[[File], str], notes: list[
     found: dict[str, File] = {}
     twice = 0
     for file in source.files.values():
-        if not is_image(file):
+        if not is_image(file) or file.stem.lower().endswith(MASKS):
             continue
         name = key(file)
         other = found.setdefault(name, file)
@@ -162,6 +162,8 @@ def is_image(file: File) -> bool:
     return file.name.lower().endswith(IMAGE_SUFFIXES)
 
 
+# What the tasks of the ISIC challenges hold beside photographs, under the photographs' names.
+MASKS = ("_segmentation", "_superpixels")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff")
 
 

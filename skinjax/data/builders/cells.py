@@ -1,7 +1,7 @@
 """What tables about photographs write into their cells, read the same way everywhere."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -43,6 +43,14 @@ def one_of(row: Row, column: str, names: tuple[str, ...]) -> str:
     return value
 
 
+def one_hot(row: Row, class_of_column: Mapping[str, str]) -> str:
+    """The class of the one column that holds a 1 where the others hold 0."""
+    marked = [name for column, name in class_of_column.items() if _truth(row, column)]
+    if len(marked) != 1:
+        row.refuse(f"{len(marked)} of the columns {', '.join(class_of_column)} hold 1: just one must")
+    return marked[0]
+
+
 def read_age(row: Row, column: str) -> float:
     """Years, from `80` or `80.0`; NaN where the cell is empty or says that nobody knows."""
     text = known(row.cells[column])
@@ -53,6 +61,13 @@ def read_age(row: Row, column: str) -> float:
     if not (np.isnan(age) or 0 <= age <= 150):
         row.refuse(f"{column} {text!r} is no number of years")
     return age
+
+
+def _truth(row: Row, column: str) -> bool:
+    text = row.cells[column]
+    if text not in ("0", "0.0", "1", "1.0"):
+        row.refuse(f"{column} is {text!r}, neither 0 nor 1")
+    return text.startswith("1")
 
 
 def known(text: str) -> str:

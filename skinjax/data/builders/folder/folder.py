@@ -1,6 +1,7 @@
 """Anybody's photographs: a folder per class, or train/validation/test and in each of them a folder per class."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from skinjax.data.builders.base import Listing, PhotographBuilder, columns_of_rows, is_image, no_photographs
@@ -25,18 +26,22 @@ class Folder(PhotographBuilder):
                 f"{source.root} holds parts ({', '.join(sorted(parts))}) beside other folders "
                 f"({', '.join(sorted(tops - parts)[:3])}): make it {LAYOUTS}"
             )
-        ids = unique_ids(list(files))
-        rows = {}
-        for path, image_id in zip(files, ids, strict=True):
-            if parts and len(path.parts) < 3:
-                raise UserError(f"{files[path].path} lies in a part but in no class folder: make it {LAYOUTS}")
-            rows[image_id] = {"class": path.parts[1 if parts else 0]}
-            if parts:
-                rows[image_id]["split"] = PART_OF_WORD[path.parts[0].lower()]
-        classes = in_natural_order({row["class"] for row in rows.values()})
-        untrained = set(classes) - {row["class"] for row in rows.values() if row.get("split", "train") == "train"}
-        notes += [f"the class {name} has no training photographs" for name in sorted(untrained)]
-        return Listing(tuple(classes), columns_of_rows(classes, ids, rows), list(files.values()), (), tuple(notes))
+        return listing_of_folders(files, bool(parts), notes)
+
+
+def listing_of_folders(files: Mapping[PurePosixPath, File], parted: bool, notes: list[str]) -> Listing:
+    """The listing of photographs by path: class/... or, when `parted`, part/class/..."""
+    rows = {}
+    for path, image_id in zip(files, unique_ids(list(files)), strict=True):
+        if parted and len(path.parts) < 3:
+            raise UserError(f"{files[path].path} lies in a part but in no class folder: make it {LAYOUTS}")
+        rows[image_id] = {"class": path.parts[1 if parted else 0]}
+        if parted:
+            rows[image_id]["split"] = PART_OF_WORD[path.parts[0].lower()]
+    classes = in_natural_order({row["class"] for row in rows.values()})
+    trained = {row["class"] for row in rows.values() if row.get("split", "train") == "train"}
+    notes += [f"the class {name} has no training photographs" for name in classes if name not in trained]
+    return Listing(tuple(classes), columns_of_rows(classes, list(rows), rows), list(files.values()), notes=tuple(notes))
 
 
 def class_files(source: Source, notes: list[str]) -> dict[PurePosixPath, File]:
@@ -57,5 +62,5 @@ def class_files(source: Source, notes: list[str]) -> dict[PurePosixPath, File]:
 def unique_ids(paths: Sequence[PurePosixPath]) -> list[str]:
     """Each path without its extension, with it where another path differs in nothing else."""
     bare = [path.with_suffix("").as_posix() for path in paths]
-    twice = {name for name in bare if bare.count(name) > 1} if len(set(bare)) < len(bare) else set()
-    return [path.as_posix() if name in twice else name for path, name in zip(paths, bare, strict=True)]
+    times = Counter(bare)
+    return [path.as_posix() if times[name] > 1 else name for path, name in zip(paths, bare, strict=True)]
