@@ -1,0 +1,256 @@
+"""Draw a data set's classes and counts, and what a config does with them, before anything is trained.
+
+    skinjax show ham10000
+    skinjax show configs/cdc.py:demo --config.views.train=skin7_group
+
+TARGET is the name of a data set or a config file. Of both, class_panel.png and class_frequencies.png are drawn and the
+counts printed; of a config also views.png, a batch as the network is shown it, and schedule.png, the learning rate.
+"""
+
+import argparse
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skinjax.arguments import Parser
+from skinjax.errors import UserError
+
+if TYPE_CHECKING:  # they import jax or matplotlib, which --help does not wait for
+    from matplotlib.figure import Figure
+    from ml_collections import ConfigDict
+
+    from skinjax.data.dataset import Dataset
+    from skinjax.experiment import Data
+    from skinjax.training.phases import Phase
+
+MOST_PER_CLASS = 50
+DRAWS = 3
+PHOTOGRAPHS = 10  # of a batch, in views.png
+THUMBNAIL = 240  # pixels of the longer side
+POINTS = 20_000  # of a curve
+NOT_METADATA = ("image_id", "group", "label")
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("target", metavar="TARGET", help="a data set's name, or FILE[:VARIANT] of a config")
+    parser.add_argument("--out", metavar="DIR", help="where the figures go (default: show/TARGET)")
+    parser.add_argument(
+        "--images", type=int, metavar="N", help="examples per class (default: 8, fewer of many classes)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="another one chooses other examples")
+    parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+    parser.add_config_changes()
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.images is not None and not 1 <= options.images <= MOST_PER_CLASS:
+        raise UserError(f"--images is {options.images}; it must be a number from 1 to {MOST_PER_CLASS}")
+    if options.seed < 0:
+        raise UserError(f"--seed is {options.seed}; it must be 0 or a positive number")
+    path, _, variant = options.target.partition(":")
+    (show_config if variant or path.endswith(".py") or "/" in path else show_dataset)(options)
+    return 0
+
+
+def show_dataset(options: argparse.Namespace) -> None:
+    """The classes of the data set that `options.target` names."""
+    for change in options.changes:
+        raise UserError(f"--config.{change} changes a config, and {options.target} is the name of a data set")
+    from skinjax.data.dataset import check_dataset, data_root, open_dataset
+
+    root = data_root(options.data_dir)
+    check_dataset(options.target, root)
+    folder = make_folder(options.out, options.target)
+    draw_classes(open_dataset(options.target, {}, root), {}, "", folder, options)
+
+
+def show_config(options: argparse.Namespace) -> None:
+    """The classes, views and learning rate of the config that `options.target` names."""
+    from skinjax.config_files import load_config
+
+    config = load_config(options.target, options.changes)
+    from skinjax import experiment
+    from skinjax.data.dataset import check_dataset, data_root
+
+    experiment.check(config)
+    root = data_root(options.data_dir)
+    check_dataset(config.dataset.name, root)
+    folder = make_folder(options.out, f"{config.name}-{config.variant}")
+    with tempfile.TemporaryDirectory() as workdir:
+        data = experiment.make_data(config, Path(workdir), root, print)
+    phases = experiment.make_phases(config, data)
+    draw_classes(data.dataset, data.records, f", {data.split.protocol['name']} split", folder, options)
+    draw_views(config, data, phases[0], folder)
+    draw_schedule(config, data, phases, folder)
+
+
+def make_folder(out: str | None, name: str) -> Path:
+    """The folder of the figures: `out`, or one of its own for what is shown."""
+    folder = Path(out).expanduser() if out else Path("show") / re.sub(r"[^\w.-]+", "-", name).strip(".-")
+    if folder.is_file():
+        raise UserError(f"{folder} is a file, not a folder for figures; give another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write figures to {folder}: {error.strerror}; give another --out") from error
+    return folder
+
+
+def draw_classes(
+    dataset: "Dataset", parts: Mapping[str, np.ndarray], split: str, folder: Path, options: argparse.Namespace
+) -> None:
+    """class_panel.png and class_frequencies.png, and the counts as text.
+
+    parts: {part: record numbers} of a split, or nothing; split: what the title says of it
+    """
+    from skinjax.data.dataset import class_counts
+    from skinjax.data.threads import map_in_order
+    from skinjax.report import figures
+
+    labels, classes = dataset.columns["label"], dataset.classes
+    lines = [figures.SYNTHETIC] if dataset.synthetic else []
+    print("\n".join([*lines, *count_lines(dataset, parts)]))
+    each = options.images or max(3, min(8, 120 // len(classes)))
+    chosen = choose_examples(labels, dataset.columns["group"], len(classes), each, options.seed)
+    small = map_in_order(partial(thumbnail, dataset), np.concatenate(chosen).tolist())
+    examples = [list(islice(small, len(records))) for records in chosen]
+    counts = class_counts(labels, classes).tolist()
+    title = f"{dataset.name}: {len(dataset):,} images of {len(classes)} classes"
+    panel = figures.class_panel(examples, counts, classes, title=title, synthetic=dataset.synthetic)
+    write(panel, folder / "class_panel.png")
+    shown = {part: class_counts(labels[records], classes).tolist() for part, records in parts.items() if len(records)}
+    bars = figures.class_frequencies(
+        shown or {"all": counts}, classes, title=title + split, synthetic=dataset.synthetic
+    )
+    write(bars, folder / "class_frequencies.png")
+
+
+def count_lines(dataset: "Dataset", parts: Mapping[str, np.ndarray]) -> list[str]:
+    """A table of images and groups per class and part, with the imbalance and the metadata that is known."""
+    labels, groups = dataset.columns["label"], dataset.columns["group"]
+    counts = np.bincount(labels[labels >= 0], minlength=len(dataset.classes))
+    most, least = int(counts.argmax()), int(counts.argmin())
+    imbalance = f"{counts[most] / counts[least]:.1f} to 1" if counts[least] else "a class without images"
+    lines = [
+        f"{dataset.name}: {len(labels):,} images of {len(np.unique(groups)):,} groups in {len(counts)} classes, from "
+        f"{counts[most]:,} ({dataset.classes[most]}) to {counts[least]:,} ({dataset.classes[least]}): {imbalance}"
+    ]
+    rows = [["class", "images", "per cent", "groups", *parts]]
+    named = [*enumerate(dataset.classes), *([(-1, "(no label)")] if (labels < 0).any() else []), (None, "all")]
+    for number, name in named:
+        own = labels == number if number is not None else np.ones(len(labels), bool)
+        share = f"{100 * own.sum() / max(len(labels), 1):.1f}"
+        split = [f"{own[records].sum():,}" for records in parts.values()]
+        rows.append([name, f"{own.sum():,}", share, f"{len(np.unique(groups[own])):,}", *split])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *cells in rows:
+        aligned = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
+        lines.append(f"  {name.ljust(widths[0])}  {aligned}")
+    metadata = [f"{name} ({known(column):,})" for name, column in dataset.columns.items() if name not in NOT_METADATA]
+    return [*lines, f"metadata (images where it is known): {', '.join(metadata)}"] if metadata else lines
+
+
+def known(column: np.ndarray) -> int:
+    """How many cells of a column say something."""
+    says = {"f": lambda: ~np.isnan(column), "U": lambda: column != ""}
+    return int(np.sum(says.get(column.dtype.kind, lambda: np.ones(len(column)))()))
+
+
+def choose_examples(labels: np.ndarray, groups: np.ndarray, classes: int, each: int, seed: int) -> list[np.ndarray]:
+    """For every class up to `each` of its record numbers, of different groups as far as there are."""
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    another = np.ones(len(labels), bool)
+    another[np.unique(groups[shuffled], return_index=True)[1]] = False
+    order = np.concatenate([shuffled[~another], shuffled[another]])
+    return [order[labels[order] == label][:each] for label in range(classes)]
+
+
+def thumbnail(dataset: "Dataset", record: int) -> np.ndarray:
+    """The whole picture, small."""
+    from PIL import Image
+
+    from skinjax.data.decoding import decode
+
+    name = str(dataset.columns["image_id"][record])
+    image = Image.fromarray(decode(dataset.encoded(record), None, fit="squash", filter="bilinear", name=name))
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return np.array(image)
+
+
+def draw_views(config: "ConfigDict", data: "Data", phase: "Phase", folder: Path) -> None:
+    """views.png: the beginning of a batch as it is stored, and as training and evaluation show it to the network."""
+    import jax
+    import jax.numpy as jnp
+
+    from skinjax.data.dataset import class_counts
+    from skinjax.data.pipeline import load
+    from skinjax.experiment import make_views
+    from skinjax.images.copies import fixed_copies
+    from skinjax.images.views import example_keys
+    from skinjax.report import figures
+
+    records = phase.sampler(0)
+    batch = class_counts(data.dataset.columns["label"][records.ravel()], data.dataset.classes).tolist()
+    present = [f"{name} {count}" for name, count in zip(data.dataset.classes, batch, strict=True) if count]
+    print(f"the first batch of phase {phase.name}, {records.size} images: {', '.join(present)}")
+    shown = records.ravel()[:PHOTOGRAPHS]
+    images = load(data.dataset, shown, data.size)
+    rows = {f"as stored\n{data.size.height}x{data.size.width}": images}
+    if phase.sampler.copies is not None:
+        copies = phase.sampler.copies(0)[:PHOTOGRAPHS]
+        images = np.asarray(fixed_copies(jnp.asarray(images), jnp.asarray(shown), jnp.asarray(copies)))
+        rows["fixed copies"] = images
+    training, evaluation = map(jax.jit, make_views(config))
+    size = "x".join(map(str, config.views.size))
+    for draw in range(DRAWS):
+        keys = example_keys(jax.random.fold_in(jax.random.key(config.seed), draw), jnp.arange(len(shown)))
+        rows[f"training view\n{config.views.train}, {size}\ndraw {draw + 1}"] = training(keys, images)
+    rows[f"evaluation view\n{config.views.evaluation}, {size}"] = evaluation(images)
+    figure = figures.view_panel(
+        {name: to_bytes(np.asarray(row), config.views.normalisation) for name, row in rows.items()},
+        data.dataset.label_names()[shown].tolist(),
+        title=f"{config.name}:{config.variant}: {len(shown)} of {records.size} images of a batch after each view",
+        synthetic=data.dataset.synthetic,
+    )
+    write(figure, folder / "views.png")
+
+
+def to_bytes(images: np.ndarray, normalisation: str) -> np.ndarray:
+    """Normalised pictures as uint8 again; uint8 as it is."""
+    from skinjax.images.colour import NORMALISATIONS
+
+    if images.dtype == np.uint8:
+        return images
+    mean, std = NORMALISATIONS[normalisation]
+    return np.clip(np.round(255 * (images * np.array(std) + np.array(mean))), 0, 255).astype(np.uint8)
+
+
+def draw_schedule(config: "ConfigDict", data: "Data", phases: "Sequence[Phase]", folder: Path) -> None:
+    """schedule.png: the learning rate of all phases in their order."""
+    from skinjax.report import figures
+
+    rates = []
+    for phase in phases:
+        steps = np.unique(np.linspace(0, phase.steps - 1, min(phase.steps, POINTS)).round().astype(np.int64))
+        curve = np.asarray(phase.learning_rate(steps))
+        rows = phase.learning_rate_multipliers
+        rates.append(figures.PhaseRates(phase.name, phase.steps, steps, curve, rows, phase.frozen))
+    title = f"{config.name}:{config.variant}: learning rate ({config.optimizer.name})"
+    write(figures.schedule(rates, title=title, synthetic=data.dataset.synthetic), folder / "schedule.png")
+
+
+def write(figure: "Figure", path: Path) -> None:
+    """Save a figure and say so."""
+    from skinjax.report.figures import save
+
+    try:
+        save(figure, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; make room or give another --out") from error
+    print(f"wrote {path}")

@@ -1,0 +1,152 @@
+"""`skinjax show` of a data set and of a config, its figures on disk and its words, and its mistakes."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skinjax.cli import main
+from skinjax.commands.show import choose_examples, count_lines, make_folder, thumbnail, to_bytes
+from skinjax.data.dataset import Dataset
+from skinjax.data.prepare import prepare
+from skinjax.images.colour import NORMALISATIONS, normalise
+from tests.end_to_end.conftest import ROOT, TINY
+
+CONFIG = str(ROOT / "configs" / "cdc.py")
+CHANGES = [change for change in TINY if change.startswith("--config.")]
+
+
+def encode(folder, name, colour, size):
+    path = folder / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """A data folder with `clinic`, a data set of two classes and photographs of two shapes."""
+    source = tmp_path_factory.mktemp("source") / "clinic"
+    for number in range(4):
+        encode(source, f"Seborrheic_Keratosis/{number}", (200, 10 * number, 0), (40, 30))
+    encode(source, "nv/0", (0, 0, 200), (600, 1200))
+    root = tmp_path_factory.mktemp("data")
+    prepare("folder", source, root)
+    return root
+
+
+def figures(folder):
+    """The colours of each figure: {name: [pixels, 3]}."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        with Image.open(path) as image:
+            found[path.name] = np.array(image.convert("RGB")).reshape(-1, 3)
+    return found
+
+
+def test_a_data_set_has_a_panel_and_frequencies(capsys, tmp_path, monkeypatch, data_dir):
+    monkeypatch.chdir(tmp_path)
+    assert main(["show", "clinic", f"--data_dir={data_dir}"]) == 0, capsys.readouterr().err
+    output = capsys.readouterr().out
+    assert "clinic: 5 images of 5 groups in 2 classes, from 4 (Seborrheic_Keratosis) to 1 (nv): 4.0 to 1" in output
+    assert output.endswith("wrote show/clinic/class_panel.png\nwrote show/clinic/class_frequencies.png\n")
+    assert "synthetic" not in output
+    drawn = figures(tmp_path / "show" / "clinic")
+    assert sorted(drawn) == ["class_frequencies.png", "class_panel.png"]
+    for colour in [(0, 0, 200), *((200, 10 * number, 0) for number in range(4))]:
+        assert np.sum(np.all(drawn["class_panel.png"] == colour, axis=1)) > 500, colour
+
+
+def test_a_config_has_views_and_a_schedule_too(capsys, tmp_path, data_dir):
+    own = ["--config.dataset.arguments.images=42", f"--out={tmp_path / 'figures'}", "--images=2"]
+    assert main(["show", CONFIG, *CHANGES, *own, f"--data_dir={data_dir}"]) == 0, capsys.readouterr().err
+    lines = capsys.readouterr().out.splitlines()
+    assert "synthetic: drawn by a program, a test bench and not medicine" in lines
+    (heading,) = [line for line in lines if line.startswith("  class")]
+    assert heading.split() == ["class", "images", "per", "cent", "groups", "train", "validation", "test"]
+    (total,) = [line.split() for line in lines if line.startswith("  all")]
+    assert total[1:3] == ["42", "100.0"]
+    assert sum(map(int, total[-3:])) == 42
+    (batch,) = [line for line in lines if line.startswith("the first batch of phase train, 14 images")]
+    assert batch.endswith(": akiec 2, bcc 2, bkl 2, df 2, mel 2, nv 2, vasc 2")
+    names = ["class_panel.png", "class_frequencies.png", "views.png", "schedule.png"]
+    assert [line for line in lines if line.startswith("wrote")] == [f"wrote {tmp_path / 'figures' / n}" for n in names]
+    assert sorted(figures(tmp_path / "figures")) == sorted(names)
+
+
+def test_the_table_counts_images_and_groups_per_part():
+    columns = {
+        "image_id": np.array(list("abcdef")),
+        "group": np.array(["x", "x", "y", "z", "w", "v"]),
+        "label": np.array([0, 0, 0, 0, 1, -1]),
+        "age": np.array([50, np.nan, np.nan, 60, 70, 80]),
+        "site": np.array(["back", "", "", "", "", ""]),
+        "fold": np.arange(6),
+    }
+    dataset = Dataset("own", ("nv", "melanoma"), columns, [], "")
+    assert count_lines(dataset, {"train": np.array([0, 1, 4]), "test": np.array([2, 3, 5])}) == [
+        "own: 6 images of 5 groups in 2 classes, from 4 (nv) to 1 (melanoma): 4.0 to 1",
+        "  class       images  per cent  groups  train  test",
+        "  nv               4      66.7       3      2     2",
+        "  melanoma         1      16.7       1      1     0",
+        "  (no label)       1      16.7       1      0     1",
+        "  all              6     100.0       5      3     3",
+        "metadata (images where it is known): age (4), site (1), fold (6)",
+    ]
+
+
+def test_examples_are_of_different_groups_as_far_as_there_are():
+    labels = np.array([0, 0, 0, 0, 1, 1, 2])
+    groups = np.array(["a", "a", "a", "b", "c", "c", "d"])
+    for seed in range(5):
+        chosen = choose_examples(labels, groups, 4, each=2, seed=seed)
+        assert set(groups[chosen[0]]) == {"a", "b"}
+        assert [len(records) for records in chosen] == [2, 2, 1, 0]
+        assert len(set(chosen[1].tolist())) == 2
+    assert len({choose_examples(labels, groups, 4, 2, seed)[0].tobytes() for seed in range(5)}) > 1
+
+
+def test_a_thumbnail_shows_the_whole_picture(tmp_path):
+    encode(tmp_path, "a", (1, 2, 3), (600, 1200))
+    columns = {"image_id": np.array(["a"])}
+    small = thumbnail(Dataset("own", ("nv",), columns, [(tmp_path / "a.png").read_bytes()], ""), 0)
+    assert small.shape == (240, 120, 3)
+    assert small[0, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", NORMALISATIONS)
+def test_normalised_pictures_come_back_to_their_bytes(name):
+    images = np.arange(256 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
+    np.testing.assert_array_equal(to_bytes(np.asarray(normalise(images, *NORMALISATIONS[name])), name), images)
+    np.testing.assert_array_equal(to_bytes(images, name), images)
+
+
+def test_names_of_folders_stay_below_the_current_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert str(make_folder(None, "../my config/x")) == "show/my-config-x"
+    assert str(make_folder(None, "cdc-demo")) == "show/cdc-demo"
+
+
+MISTAKES = {
+    "data set": (["synthetik"], "unknown data set 'synthetik' (did you mean 'synthetic'?); known: "),
+    "not prepared": (["ham10000"], "the data set ham10000 is not prepared under"),
+    "config file": (["configs/cd.py"], "there is no config file 'configs/cd.py'"),
+    "variant": ([CONFIG + ":dmo"], "did you mean 'demo'"),
+    "field": ([CONFIG, "--config.views.trian=none"], "did you mean 'train'"),
+    "view": ([CONFIG, "--config.views.train=crops"], "unknown training view 'crops'"),
+    "config of what is none": (["clinic", "--config.seed=1"], "clinic is the name of a data set"),
+    "images": (["clinic", "--images=0"], "--images is 0"),
+    "seed": (["clinic", "--seed=-1"], "--seed is -1"),
+    "out": (["clinic", f"--out={CONFIG}"], "is a file, not a folder"),
+    "out below a file": (["clinic", f"--out={CONFIG}/x"], "cannot write figures to"),
+    "no target": ([], "TARGET"),
+    "argument": (["clinic", "--image=3"], "--image"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_sentence(mistake, capsys, data_dir):
+    arguments, expected = MISTAKES[mistake]
+    assert main(["show", *arguments, f"--data_dir={data_dir}"]) == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    assert expected in errors
