@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import zipfile
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from skinjax.data.dataset import open_dataset, prepared, read_manifest
 from skinjax.data.prepare import bytes_needed, check_name, default_name, prepare
 from skinjax.errors import UserError
 from skinjax.files import check_room
+from tests.disks import small_disk
 
 
 def photograph(number: int, size: tuple[int, int] = (24, 16)) -> bytes:
@@ -267,10 +267,23 @@ def test_room_is_checked_before_anything_is_written(clinic, root, monkeypatch):
 
 
 def test_a_disk_that_fills_up_half_way_leaves_nothing(clinic, root, monkeypatch):
-    def full(*arguments):
-        raise OSError(28, os.strerror(28))
+    root.mkdir()
+    (clinic / "nv" / "large.jpg").write_bytes(photograph(9, (3000, 2000)))
+    monkeypatch.setattr("skinjax.data.prepare.check_room", lambda *arguments: None)  # as if others fill it meanwhile
+    with small_disk(root, "120k"):
+        with pytest.raises(
+            UserError, match=r"cannot write data sets to .*: (the disk is full|No space left on device)"
+        ):
+            prepare("folder", clinic, root)
+        assert left_behind(root) == [".clinic.lock"]
 
-    monkeypatch.setattr("skinjax.data.dataset.write_atomically", full)
-    with pytest.raises(UserError, match=r"cannot write data sets to .*: No space left on device"):
-        prepare("folder", clinic, root)
-    assert left_behind(root) == [".clinic.lock"]
+
+def test_too_small_a_disk_is_told_before_anything_is_written(clinic, root):
+    root.mkdir()
+    (clinic / "nv" / "large.jpg").write_bytes(photograph(9, (3000, 2000)))
+    with small_disk(root, "120k"):
+        with pytest.raises(
+            UserError, match=r"the photographs of clinic need .* kB in .* and 123 kB are free: make room"
+        ):
+            prepare("folder", clinic, root)
+        assert left_behind(root) == []

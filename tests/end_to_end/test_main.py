@@ -1,6 +1,5 @@
 """`python -m skinjax.main` as a user starts it: to the end, again, stopped, on a full disk, and mistyped."""
 
-import contextlib
 import json
 import signal
 import subprocess
@@ -9,6 +8,7 @@ import pytest
 
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
+from tests.disks import small_disk
 from tests.end_to_end.conftest import ROOT, TINY
 
 
@@ -65,17 +65,6 @@ def test_sigterm_saves_and_the_same_command_goes_on(tiny_run, start, tmp_path):
     assert results(tmp_path) == results(tiny_run[0])
 
 
-@contextlib.contextmanager
-def small_disk(folder, size):
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("this user may not mount a tmpfs")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_full_data_folder_leaves_nothing_half_built(capsys, tmp_path):
     with small_disk(tmp_path, "200k"):
         assert main([*TINY, f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"]) == 1
@@ -128,7 +117,7 @@ MISTAKES = {
     "loss": ([CONFIG, "--config.loss.name=focl"], "known: bce_with_logits, cross_entropy, focal"),
     "class weights": ([CONFIG, "--config.loss.class_weights=inv"], "known: balanced"),
     "sampler": ([CONFIG, "--config.sampler=even"], "known: balanced_batches"),
-    "data set": ([CONFIG, "--config.dataset.name=ham"], "known: ham10000, sd198, synthetic"),
+    "data set": ([CONFIG, "--config.dataset.name=ham"], "known: cifar10, derm7pt"),
     "data set argument": ([CONFIG, "--config.dataset.arguments.imgs=9"], "known: classes"),
     "split": ([CONFIG, "--config.split.protocol=random"], "known: file, image_stratified, lesion_grouped, official"),
     "optimiser": ([CONFIG, "--config.optimizer.name=lion"], "known: adam, adamw, sgd"),
@@ -162,7 +151,7 @@ MISTAKES = {
     "duration": ([CONFIG, "--config.phases.train.duration=1e18"], "duration is 1e+18"),
     "imbalance": ([CONFIG, "--config.dataset.arguments.imbalance=(1,2)"], "imbalance is (1, 2)"),
     "classes": ([CONFIG, "--config.dataset.arguments.classes=seven"], "classes is 'seven'"),
-    "skin7": ([CONFIG + ":skin7"], "HAM10000_metadata"),
+    "skin7": ([CONFIG + ":skin7"], "skinjax prepare ham10000"),
     "skin198": ([CONFIG + ":skin198"], "SD-198"),
 }
 
