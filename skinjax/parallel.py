@@ -76,17 +76,20 @@ def prefetch(
             batches.close()
 
 
-def put_whole(array: np.ndarray, mesh: Mesh, what: str, instead: str) -> jax.Array:
-    """The same `array` on every device; refused when it would take more than half of what is free there."""
+def put_whole(array: np.ndarray, mesh: Mesh) -> jax.Array:
+    """The same `array` on every device (see `check_fits`)."""
+    return jax.make_array_from_process_local_data(replicated(mesh), array)
+
+
+def check_fits(needed: int, mesh: Mesh, what: str, instead: str) -> None:
+    """Refuse what would take more than half of the memory that is free on a device; the other half is for training."""
     for device in mesh.local_devices:
         free = free_memory(device)
-        if array.nbytes > free / 2:
-            needed = human_bytes(array.nbytes)
+        if needed > free / 2:
             raise UserError(
-                f"{what} need {needed} on each device, and {device} has {human_bytes(free)} free, of which half is "
-                f"kept for training: {instead}"
+                f"{what} need {human_bytes(needed)} on each device, and {device} has {human_bytes(free)} free, of "
+                f"which half is kept for training: {instead}"
             )
-    return jax.make_array_from_process_local_data(replicated(mesh), array)
 
 
 def free_memory(device: jax.Device) -> int:

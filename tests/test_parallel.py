@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from skinjax.errors import UserError
-from skinjax.parallel import check_batch, make_mesh, over_data, padded_batch, prefetch, put, replicated
+from skinjax.parallel import (
+    check_batch,
+    check_fits,
+    free_memory,
+    make_mesh,
+    over_data,
+    padded_batch,
+    prefetch,
+    put,
+    put_whole,
+    replicated,
+)
 
 
 def devices(count: int):
@@ -58,6 +69,41 @@ def test_put_places_rows_over_data():
     for name, x in placed.items():
         np.testing.assert_array_equal(x, rows[name])
     assert over_data(mesh) != replicated(mesh)
+
+
+@pytest.mark.parametrize("index", [[3, 0, 3, 2], [[3, 0], [1, 1]]])
+def test_a_batch_without_images_gets_those_that_its_index_names(index):
+    mesh = make_mesh()
+    pixels = np.arange(4 * 2 * 5 * 3, dtype=np.uint8).reshape(4, 2, 5, 3)
+    whole = put_whole(pixels, mesh)
+    assert whole.sharding == replicated(mesh)
+    placed = put({"index": np.array(index, np.int32)}, mesh, whole)
+    assert placed.keys() == {"index", "image"}
+    assert placed["image"].sharding == over_data(mesh)
+    np.testing.assert_array_equal(placed["image"], pixels[np.array(index)])
+
+
+def device(limit: int, used: int):
+    """As much of a device as its memory."""
+    statistics = {"bytes_limit": limit, "bytes_in_use": used, "peak_bytes_in_use": limit}
+    return types.SimpleNamespace(memory_stats=lambda: statistics)
+
+
+def test_free_memory_is_what_the_device_says_or_its_share_of_the_host():
+    assert free_memory(device(80_000, 30_000)) == 50_000
+    silent = types.SimpleNamespace(memory_stats=lambda: None)
+    assert 0 < free_memory(silent) < 2**50
+
+
+def test_half_of_the_free_memory_of_every_device_is_kept_for_training():
+    mesh = types.SimpleNamespace(local_devices=[device(80_000, 30_000), device(60_000, 20_000)])
+    check_fits(20_000, mesh, "the pixels of x", "set cache='host'")
+    message = (
+        r"the pixels of x need 20 kB on each device, and .* has 40 kB free, of which half is kept for training: "
+        r"set cache='host'"
+    )
+    with pytest.raises(UserError, match=message):
+        check_fits(20_001, mesh, "the pixels of x", "set cache='host'")
 
 
 class Source:

@@ -16,7 +16,7 @@ from skinjax.data.decoding import DECODER_VERSION
 from skinjax.data.pipeline import LoadPixels, StoredSize, load
 from skinjax.errors import UserError, lookup
 from skinjax.files import check_room, human_bytes
-from skinjax.parallel import put_whole
+from skinjax.parallel import check_fits, put_whole
 
 CACHE_FOLDER, PIXELS_FILE = "pixels", "pixels.uint8"
 CHUNK_BYTES = 2**23  # decoded by a thread before it is written
@@ -58,9 +58,8 @@ def _host_cache(dataset: Dataset, size: StoredSize, root: Path, mesh: jax.shardi
 
 
 def _device_cache(dataset: Dataset, size: StoredSize, root: Path, mesh: jax.sharding.Mesh, say: Callable) -> Pixels:
-    what = f"the pixels of {dataset.name} at {size.height}x{size.width}"
-    instead = "set cache='host' or a smaller stored_size"
-    return Pixels(device=put_whole(host_cache(dataset, size, root, say), mesh, what, instead))
+    check_fits(_bytes(dataset, size), mesh, _what(dataset, size), "set cache='host' or a smaller stored_size")
+    return Pixels(device=put_whole(host_cache(dataset, size, root, say), mesh))
 
 
 CACHES: dict[str, Callable[..., Pixels]] = {"none": _no_cache, "host": _host_cache, "device": _device_cache}
@@ -73,8 +72,8 @@ def host_cache(dataset: Dataset, size: StoredSize, root: Path, say: Callable[[st
     folder = root / CACHE_FOLDER / f"{dataset.name}-{size.height}x{size.width}-{short_hash(identity, length=16)}"
 
     def build(target: Path) -> None:
-        needed = int(np.prod(shape))
-        check_room(target, needed, f"the pixels of {dataset.name} at {size.height}x{size.width}")
+        needed = _bytes(dataset, size)
+        check_room(target, needed, _what(dataset, size))
         say(f"decoding {len(dataset)} images once: {human_bytes(needed)} in {folder}")
         _decode_all(dataset, size, target / PIXELS_FILE, say)
         (target / MANIFEST_FILE).write_text(json.dumps({"dataset": dataset.name, "shape": shape, **identity}, indent=2))
@@ -82,6 +81,14 @@ def host_cache(dataset: Dataset, size: StoredSize, root: Path, say: Callable[[st
     if not folder.exists():
         build_whole(folder, build)
     return _map(folder, shape)
+
+
+def _bytes(dataset: Dataset, size: StoredSize) -> int:
+    return len(dataset) * size.height * size.width * 3
+
+
+def _what(dataset: Dataset, size: StoredSize) -> str:
+    return f"the pixels of {dataset.name} at {size.height}x{size.width}"
 
 
 def _map(folder: Path, shape: tuple[int, ...]) -> np.ndarray:

@@ -41,6 +41,12 @@ def test_batches_are_identical(trained):
         np.testing.assert_array_equal(trained[1][name], trained[4][name], err_msg=name)
 
 
+def test_every_cache_gives_the_devices_the_same_images(trained):
+    for name in names(trained, "cached/"):
+        for devices in (1, 4):
+            np.testing.assert_array_equal(trained[devices][name], trained[devices]["batch/image"][:3], err_msg=name)
+
+
 def test_float64_parameters_agree_after_twenty_steps(trained):
     for name in names(trained, "params/"):
         assert trained[1][name].dtype == np.float64
