@@ -21,6 +21,7 @@ from skinjax.files import write_atomically
 from skinjax.tables import Row, Table, read_table_file
 
 PARTS = ("train", "validation", "test")
+HELD_OUT_AND_OTHER = (("test", "train"), ("validation", "train"), ("test", "validation"))
 COLUMNS = ("image_id", "group", "label", "fold", "split")
 LEAK_IS_AN_ERROR = {"lesion_grouped": True, "image_stratified": False, "file": True, "official": True}
 
@@ -143,7 +144,9 @@ def check(split: Split) -> None:
     way_out = "split by lesion"
     if name in ("file", "official"):
         way_out += ", or set split.allow_leak to use it all the same, with the leak beside every figure"
-    for (part, other), leak in leaks(split).items():
+    found = leaks(split)
+    for part, other in HELD_OUT_AND_OTHER:
+        leak = found[part, other]
         if leak.groups:
             raise UserError(
                 f"this {name} split leaks: {len(leak.groups)} groups are in both {part} and {other} (such as "
