@@ -19,6 +19,7 @@ from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_b
 from skinjax.data.sampling import Sampler, balanced_batches, evaluation_batches
 from skinjax.errors import UserError
 from skinjax.parallel import make_mesh, prefetch
+from tests.disks import small_disk
 
 SIZE = StoredSize(24, 20)
 ALL = np.arange(60)
@@ -130,29 +131,21 @@ def test_an_image_that_cannot_be_decoded_is_named_and_nothing_is_kept(photograph
     assert [Path(name).suffix for name in files(tmp_path)] == [".lock"]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A folder with room for half of the pixels."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(folder)], capture_output=True).returncode:
-        pytest.skip("this user may not mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def test_the_room_is_checked_before_anything_is_decoded(photographs, small_disk):
+def test_the_room_is_checked_before_anything_is_decoded(photographs, tmp_path):
     unread = dataclasses.replace(photographs, records=[])
-    with pytest.raises(UserError, match=r"the pixels of synthetic at 24x20 need 86.4 kB in .* and \d+ kB are free"):
-        host_cache(unread, SIZE, small_disk, silent)
-    assert [Path(name).suffix for name in files(small_disk)] == [".lock"]
+    message = r"the pixels of synthetic at 24x20 need 86.4 kB in .* and [\d.]+ kB are free: make room"
+    with small_disk(tmp_path, "40k"):
+        with pytest.raises(UserError, match=message):
+            host_cache(unread, SIZE, tmp_path, silent)
+        assert [Path(name).suffix for name in files(tmp_path)] == [".lock"]
 
 
-def test_a_disk_that_fills_half_way_leaves_nothing(photographs, small_disk, small_chunks, monkeypatch):
+def test_a_disk_that_fills_half_way_leaves_nothing(photographs, tmp_path, small_chunks, monkeypatch):
     monkeypatch.setattr(caches, "check_room", lambda *arguments: None)
-    with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
-        host_cache(photographs, SIZE, small_disk, silent)
-    assert [Path(name).suffix for name in files(small_disk)] == [".lock"]
+    with small_disk(tmp_path, "40k"):
+        with pytest.raises(UserError, match=r"cannot write .*: No space left on device"):
+            host_cache(photographs, SIZE, tmp_path, silent)
+        assert [Path(name).suffix for name in files(tmp_path)] == [".lock"]
 
 
 PROCESS = """
