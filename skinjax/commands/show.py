@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # they import jax or matplotlib, which --help does not wait f
     from ml_collections import ConfigDict
 
     from skinjax.data.dataset import Dataset
+    from skinjax.data.sampling import Sampler
     from skinjax.experiment import Data
     from skinjax.training.phases import Phase
 
@@ -184,15 +185,8 @@ def thumbnail(dataset: "Dataset", record: int) -> np.ndarray:
 
 
 def draw_views(config: "ConfigDict", data: "Data", phase: "Phase", folder: Path) -> None:
-    """views.png: the beginning of a batch as it is stored, and as training and evaluation show it to the network."""
-    import jax
-    import jax.numpy as jnp
-
+    """views.png: the beginning of the first batch of a phase after each view, and what classes that batch has."""
     from skinjax.data.dataset import class_counts
-    from skinjax.data.pipeline import load
-    from skinjax.experiment import make_views
-    from skinjax.images.copies import fixed_copies
-    from skinjax.images.views import example_keys
     from skinjax.report import figures
 
     records = phase.sampler(0)
@@ -200,25 +194,37 @@ def draw_views(config: "ConfigDict", data: "Data", phase: "Phase", folder: Path)
     present = [f"{name} {count}" for name, count in zip(data.dataset.classes, batch, strict=True) if count]
     print(f"the first batch of phase {phase.name}, {records.size} images: {', '.join(present)}")
     shown = records.ravel()[:PHOTOGRAPHS]
-    images = load(data.dataset, shown, data.size)
-    rows = {f"as stored\n{data.size.height}x{data.size.width}": images}
-    if phase.sampler.copies is not None:
-        copies = phase.sampler.copies(0)[:PHOTOGRAPHS]
-        images = np.asarray(fixed_copies(jnp.asarray(images), jnp.asarray(shown), jnp.asarray(copies)))
-        rows["fixed copies"] = images
-    training, evaluation = map(jax.jit, make_views(config))
-    size = "x".join(map(str, config.views.size))
-    for draw in range(DRAWS):
-        keys = example_keys(jax.random.fold_in(jax.random.key(config.seed), draw), jnp.arange(len(shown)))
-        rows[f"training view\n{config.views.train}, {size}\ndraw {draw + 1}"] = training(keys, images)
-    rows[f"evaluation view\n{config.views.evaluation}, {size}"] = evaluation(images)
     figure = figures.view_panel(
-        {name: to_bytes(np.asarray(row), config.views.normalisation) for name, row in rows.items()},
+        view_rows(config, data, phase.sampler, shown),
         data.dataset.label_names()[shown].tolist(),
         title=f"{config.name}:{config.variant}: {len(shown)} of {records.size} images of a batch after each view",
         synthetic=data.dataset.synthetic,
     )
     write(figure, folder / "views.png")
+
+
+def view_rows(config: "ConfigDict", data: "Data", sampler: "Sampler", shown: np.ndarray) -> dict[str, np.ndarray]:
+    """The first images of the first batch, `shown`, as they are stored and as the network sees them: {view: uint8}."""
+    import jax
+    import jax.numpy as jnp
+
+    from skinjax.data.pipeline import load
+    from skinjax.experiment import make_views
+    from skinjax.images.copies import fixed_copies
+    from skinjax.images.views import example_keys
+
+    stored = trained = load(data.dataset, shown, data.size)
+    rows = {f"as stored\n{data.size.height}x{data.size.width}": stored}
+    if sampler.copies is not None:
+        trained = np.asarray(fixed_copies(*map(jnp.asarray, (stored, shown, sampler.copies(0)[: len(shown)]))))
+        rows["fixed copies"] = trained
+    training, evaluation = map(jax.jit, make_views(config))
+    size = "x".join(map(str, config.views.size))
+    for draw in range(DRAWS):
+        keys = example_keys(jax.random.fold_in(jax.random.key(config.seed), draw), jnp.arange(len(shown)))
+        rows[f"training view\n{config.views.train}, {size}\ndraw {draw + 1}"] = training(keys, trained)
+    rows[f"evaluation view\n{config.views.evaluation}, {size}"] = evaluation(stored)
+    return {name: to_bytes(np.asarray(row), config.views.normalisation) for name, row in rows.items()}
 
 
 def to_bytes(images: np.ndarray, normalisation: str) -> np.ndarray:

@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
 
+from skinjax import experiment
 from skinjax.cli import main
-from skinjax.commands.show import choose_examples, count_lines, make_folder, thumbnail, to_bytes
+from skinjax.commands.show import choose_examples, count_lines, make_folder, thumbnail, to_bytes, view_rows
+from skinjax.config_files import load_config
 from skinjax.data.dataset import Dataset
 from skinjax.data.prepare import prepare
 from skinjax.images.colour import NORMALISATIONS, normalise
@@ -110,6 +113,31 @@ def test_a_thumbnail_shows_the_whole_picture(tmp_path):
     small = thumbnail(Dataset("own", ("nv",), columns, [(tmp_path / "a.png").read_bytes()], ""), 0)
     assert small.shape == (240, 120, 3)
     assert small[0, 0].tolist() == [1, 2, 3]
+
+
+def test_copies_are_trained_on_and_originals_evaluated(tmp_path, data_dir):
+    changes = [
+        "dataset.name=clinic",
+        "sampler=statically_balanced",
+        "split.test=0.0",
+        "split.validation=0.0",
+        "batch=5",
+        "stored_size.height=32",
+        "stored_size.width=32",
+        "views.size=(32,32)",
+        "views.train=none",
+    ]
+    config = load_config(CONFIG, changes)
+    config.dataset.arguments = ConfigDict()
+    data = experiment.make_data(config, tmp_path, data_dir, print)
+    (phase,) = experiment.make_phases(config, data)
+    stored, copies, *draws, evaluated = view_rows(config, data, phase.sampler, phase.sampler(0)).values()
+    np.testing.assert_array_equal(evaluated, stored)
+    np.testing.assert_array_equal(draws, [copies] * 3)
+    number = phase.sampler.copies(0)
+    assert number.any()
+    assert not number.all()
+    np.testing.assert_array_equal([np.array_equal(*pair) for pair in zip(stored, copies, strict=True)], number == 0)
 
 
 @pytest.mark.parametrize("name", NORMALISATIONS)
