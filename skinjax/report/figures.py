@@ -6,6 +6,7 @@ No pyplot: figures need no display, share no state, and may be drawn in any thre
 import io
 import math
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ CLASSES_PER_COLUMN = 50
 # The largest bar over the smallest from which a logarithmic axis shows more than a straight one.
 LARGE_IMBALANCE = 20
 DOTS_PER_INCH = 120
+NOTE: dict[str, Any] = {"size": 7.5, "color": INK, "annotation_clip": False}
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "borderaxespad": 0, "borderpad": 0, "handlelength": 1.2}
 
 
@@ -88,9 +90,9 @@ def class_frequencies(
         left = place * (label + bars + note) + label
         axes = _axes(figure, left, header + legend, bars, row * len(column))
         axes.set_ylim(row * len(column), 0)
+        _count_axis(axes, table)
         _frequency_bars(axes, table[:, column], table.sum(1), row, thickness)
         axes.set_yticks(row * (np.arange(len(column)) + 0.5), [names[number] for number in column], parse_math=False)
-        _count_axis(axes, table)
     if legend:
         totals = [f"{part}: {total:,} images" for part, total in zip(counts, table.sum(1), strict=True)]
         handles = [container[0] for container in figure.axes[0].containers]
@@ -109,12 +111,14 @@ def view_panel(
     first = next(iter(rows.values()))
     height, label = 1.0, 1.75
     width = height * float(np.clip(first.shape[2] / first.shape[1], 0.5, 2))
-    figure, axes = _sheet(label + len(captions) * (width + GAP), 0.2 + len(rows) * (height + GAP), title, synthetic)
+    above = 0.2 if max(len(_halves(caption)) for caption in captions) == 1 else 0.33
+    figure, axes = _sheet(label + len(captions) * (width + GAP), above + len(rows) * (height + GAP), title, synthetic)
     for place, caption in enumerate(captions):
-        text, size = _fitted(caption, width, 8)
-        _text(axes, label + place * (width + GAP) + width / 2, 0.13, text, size=size, ha="center")
+        lines = [_fitted(line, width, 8) for line in _halves(caption)]
+        text, size = "\n".join(line for line, _ in lines), min(size for _, size in lines)
+        _text(axes, label + place * (width + GAP) + width / 2, above - 0.07, text, size=size, ha="center", va="bottom")
     for number, (name, images) in enumerate(rows.items()):
-        top = 0.2 + number * (height + GAP)
+        top = above + number * (height + GAP)
         _text(axes, label - 0.12, top + height / 2, name, size=8, ha="right", va="center")
         for place, image in enumerate(images):
             _draw(axes, image, label + place * (width + GAP), top, width, height)
@@ -219,10 +223,9 @@ def _frequency_bars(axes: Axes, table: np.ndarray, totals: np.ndarray, row: floa
         axes.barh(middles, counts, 0.9 * thickness, color=COLOURS[part % len(COLOURS)])
         for count, middle in zip(counts.tolist(), middles, strict=True):
             text = f"{count:,}   {100 * count / max(total, 1):.1f} %"
-            axes.annotate(
-                text, (count, middle), (4, 0), textcoords="offset points", va="center_baseline", size=7.5, color=INK,
-                annotation_clip=False,
-            )  # fmt: skip
+            # A logarithmic axis has no place for nothing.
+            end = max(count, axes.get_xlim()[0]), middle
+            axes.annotate(text, end, (4, 0), textcoords="offset points", va="center_baseline", **NOTE)
 
 
 def _count_axis(axes: Axes, table: np.ndarray) -> None:
@@ -282,9 +285,20 @@ def _count(count: int, total: int) -> str:
 
 def _fitted(text: str, width: float, size: float) -> tuple[str, float]:
     """The text and its size in points so that it is at most `width` inches wide: smaller first, then shortened."""
-    per_point = 0.66 / 72  # inches of a bold letter, on average
-    size = max(5.5, min(size, width / (per_point * max(len(text), 1))))
-    return _shortened(text, int(width / (per_point * size) + 0.5)), size
+    text = " ".join(text.split())
+    # Widths of bold letters, in ems; other scripts than Latin are wide.
+    ems = sum(1.2 if ord(letter) > 0x24F else 0.8 if letter.isupper() else 0.66 for letter in text) or 1.0
+    size = max(5.5, min(size, 72 * width / ems))
+    return _shortened(text, int(len(text) * min(1.0, 72 * width / (size * ems)) + 0.01)), size
+
+
+def _halves(text: str) -> list[str]:
+    """A long name in two lines, parted where its words are."""
+    places = [found.end() for found in re.finditer(r"[\s_-]+", text.strip())]
+    if len(text) <= 14 or not places:
+        return [text]
+    middle = min(places, key=lambda place: abs(2 * place - len(text)))
+    return [text[:middle], text[middle:]]
 
 
 def _shortened(text: str, most: int) -> str:

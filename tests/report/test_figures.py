@@ -1,9 +1,11 @@
 """What is drawn, read back from the figures; and the picture that is written."""
 
 import io
+import warnings
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from skinjax.report import figures
@@ -58,6 +60,29 @@ def test_a_name_that_is_too_long_is_shortened_and_never_taken_for_mathematics():
     figures.class_frequencies({"all": [1, 2]}, ["a $ b $ c", "$\\frac$"]).canvas.draw()
 
 
+@pytest.mark.parametrize(
+    "name", ["Hyperkeratosis_Palmaris_Et_Plantaris", "NEVUS SEBACEUS OF JADASSOHN AND MORE", "黑色素瘤" * 9]
+)
+def test_names_stay_within_their_photographs(name):
+    panel = figures.class_panel([[picture(0)] * 2] * 2, [2, 2], [name, name])
+    titles, _, blocks = extents(panel)
+    assert titles[0].x1 <= blocks[1].x1
+    assert titles[1].x1 <= blocks[3].x1
+    _, captions, blocks = extents(figures.view_panel({"as stored": picture(0)[None]}, [name]))
+    assert captions[0].width <= blocks[0].width
+
+
+def extents(figure):
+    """The boxes of the bold texts, the other texts and the images of a figure, in pixels."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    (axes,) = figure.axes
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")
+        boxes = [(text.get_weight(), text.get_window_extent(renderer)) for text in axes.texts]
+    bold, other = ([box for weight, box in boxes if (weight == "bold") == wanted] for wanted in (True, False))
+    return bold, other, [image.get_window_extent(renderer) for image in axes.images]
+
+
 def bars(axes):
     return [[patch.get_width() for patch in container] for container in axes.containers]
 
@@ -81,6 +106,14 @@ def test_a_large_imbalance_is_drawn_on_a_logarithmic_axis(counts, scale):
     assert axes.get_xscale() == scale
     assert ("logarithmic" in axes.get_xlabel()) == (scale == "log")
     assert axes.get_xlim()[0] < 1, "a single image has a bar too"
+
+
+def test_a_class_without_images_has_its_note_on_a_logarithmic_axis_too(tmp_path):
+    figure = figures.class_frequencies({"all": [60, 1, 0]}, ["nv", "df", "mel"])
+    assert [note.xy[0] for note in figure.axes[0].texts] == [60, 1, 0.5]
+    figures.save(figure, tmp_path / "bars.png")
+    with Image.open(tmp_path / "bars.png") as image:
+        assert image.width < 1000
 
 
 def test_many_classes_stand_in_columns_on_one_axis():
