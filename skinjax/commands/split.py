@@ -1,0 +1,214 @@
+"""Make a split of a prepared data set, or check one for leaks.
+
+    skinjax split ham10000 --folds=5
+    skinjax split ham10000 --protocol=file --file=published.csv --fold=2
+    skinjax split ham10000 --check published.csv
+
+A split is a CSV image_id,group,label,fold,split with its protocol in a JSON beside it; `--config.split.protocol=file
+--config.split.file=FILE` trains on it. Protocols: lesion_grouped (no lesion or patient on two sides), image_stratified
+(image by image, as many papers have it), official (the data set's own parts), file (a published split).
+
+`--check` prints for each fold what is in which part, the groups that parts share, and photographs that look the same
+in two parts. The exit status is 1 if there is a leak, 0 if there is none.
+"""
+
+import argparse
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skinjax.errors import UserError
+
+if TYPE_CHECKING:
+    from skinjax.data.dataset import Dataset
+    from skinjax.data.published_splits import PublishedSplit
+    from skinjax.data.split_check import Pair
+    from skinjax.data.splits import Split
+
+MOST_PAIRS_SHOWN = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "dataset", metavar="NAME", nargs="?", help="a prepared data set (`skinjax datasets` lists them)"
+    )
+    parser.add_argument("--protocol", default="lesion_grouped", help="default: lesion_grouped")
+    parser.add_argument("--folds", type=int, default=1, help="how many folds (default: 1, a hold-out)")
+    parser.add_argument("--test", type=float, help="fraction for the test part (default: 0.2; with folds 0: they test)")
+    parser.add_argument(
+        "--validation", type=float, help="fraction for the validation part (default: 0.15; with folds 0)"
+    )
+    parser.add_argument("--fold", type=int, default=0, help="whose parts to write, from 0 (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed draws another split (default: 0)")
+    parser.add_argument("--file", default="", help="the published split, with --protocol=file")
+    parser.add_argument("--allow_leak", action="store_true", help="take official parts or a file though they leak")
+    parser.add_argument("--out", metavar="FILE.csv", help="where to write (default: NAME-PROTOCOL-seedN.csv)")
+    parser.add_argument("--check", metavar="FILE", help="look for leaks in a split file, and write nothing")
+    parser.add_argument("--no_pictures", action="store_true", help="with --check: compare groups, not photographs")
+    parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.check:
+        return check_file(Path(options.check), options.dataset, options.data_dir, not options.no_pictures)
+    if not options.dataset:
+        raise UserError("no data set is given: skinjax split NAME, where `skinjax datasets` lists the names")
+    return make(options)
+
+
+def make(options: argparse.Namespace) -> int:
+    """Draw or read the split, print it, and write it."""
+    from skinjax.data.dataset import data_root, open_dataset
+    from skinjax.data.protocols import split_dataset
+    from skinjax.data.splits import check, remarks
+
+    path = Path(options.out or default_name(options))
+    if path.suffix != ".csv":
+        raise UserError(f"--out is {str(path)!r}: end it in .csv, as the protocol goes into a .json beside it")
+    dataset = open_dataset(options.dataset, {}, data_root(options.data_dir))
+    one_fold = options.folds == 1
+    split = split_dataset(
+        dataset,
+        options.protocol,
+        seed=options.seed,
+        test=(0.2 if one_fold else 0.0) if options.test is None else options.test,
+        validation=(0.15 if one_fold else 0.0) if options.validation is None else options.validation,
+        folds=options.folds,
+        fold=options.fold,
+        file=options.file,
+        allow_leak=options.allow_leak,
+    )
+    check(split)
+    print("\n".join([*counts_table(split, dataset.classes), *remarks(split)]))
+    write_new(path, split)
+    print(f"written: {path} and {path.with_suffix('.json').name}")
+    return 0
+
+
+def default_name(options: argparse.Namespace) -> str:
+    """ham10000-lesion_grouped-fold0of5-seed0.csv"""
+    fold = f"-fold{options.fold}of{options.folds}" if options.folds > 1 else f"-fold{options.fold}" * bool(options.fold)
+    return f"{options.dataset}-{options.protocol}{fold}-seed{options.seed}.csv"
+
+
+def write_new(path: Path, split: "Split") -> None:
+    """Write a split, but not over another one."""
+    from skinjax.data.splits import protocol_path, split_texts, write_split
+
+    texts = dict(zip((path, protocol_path(path)), split_texts(split), strict=True))
+    try:
+        for place, text in texts.items():
+            if place.exists() and place.read_bytes() != text.encode():
+                raise UserError(f"{place} is there and holds something else: remove it, or give another --out")
+        write_split(path, split)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def check_file(path: Path, name: str | None, data_dir: str | None, pictures: bool) -> int:
+    """Print what is in each fold of a split file and what its parts share; 1 if there is a leak."""
+    from skinjax.data.dataset import data_root, open_dataset
+    from skinjax.data.published_splits import fold_split, read_published
+
+    root = data_root(data_dir)
+    dataset = open_dataset(name, {}, root) if name else None
+    published = read_published(path, dataset.columns["image_id"].tolist() if dataset else None)
+    if dataset is None:
+        dataset = recorded_dataset(published.made_as or {}, root)
+    columns = (dataset.columns["image_id"], dataset.columns["group"], dataset.label_names()) if dataset else None
+    folds = [fold_split(published, fold, columns) for fold in range(len(published.parts))]
+    print(headline(published, dataset))
+    pairs = compare_pictures(dataset, published) if dataset and pictures else None
+    by_group = by_photograph = 0
+    for fold, split in enumerate(folds):
+        print("\n".join([f"fold {fold}", *counts_table(split, dataset.classes if dataset else None)]))
+        groups, photographs = shared_groups(split), shared_photographs(pairs or [], split)
+        print("\n".join(f"  {line}" for line in [*(groups or ["no group is in two parts"]), *photographs]))
+        by_group, by_photograph = by_group + bool(groups), by_photograph + bool(photographs)
+    verdict = f"shared groups in {by_group} of {len(folds)} folds"
+    if pairs is not None:
+        verdict += f", shared photographs in {by_photograph}" + ", look at the likely ones" * bool(by_photograph)
+    else:
+        verdict += "; photographs were not compared" + ": give the data set's NAME to compare them" * (not dataset)
+    print(verdict)
+    return 1 if by_group or by_photograph else 0
+
+
+def headline(published: "PublishedSplit", dataset: "Dataset | None") -> str:
+    """What was read."""
+    folds, images = len(published.parts), len(published.image_ids)
+    text = f"{published.path}: {images:,} images, {folds} fold{'s' * (folds > 1)}"
+    if dataset and len(dataset) > images:
+        text += f"; {len(dataset) - images:,} images of {dataset.name} are not in it"
+    return text
+
+
+def compare_pictures(dataset: "Dataset", published: "PublishedSplit") -> "list[Pair]":
+    """Every pair of images in the file that look the same."""
+    from skinjax.data.split_check import same_photographs
+
+    return same_photographs(dataset, published.image_ids.tolist())
+
+
+def recorded_dataset(made_as: dict[str, Any], root: Path) -> "Dataset | None":
+    """The prepared data set that a split of ours was made of, if it is still there unchanged."""
+    from skinjax.data.dataset import MANIFEST_FILE, read_dataset
+
+    name = str(made_as.get("dataset"))
+    for manifest in root.glob(f"[!.]*/{MANIFEST_FILE}"):
+        if manifest.parent.name.startswith(name):  # a synthetic set's folder has more in its name
+            with contextlib.suppress(UserError):  # one that is damaged is not the one
+                dataset = read_dataset(manifest.parent, name)
+                if dataset.fingerprint == made_as.get("fingerprint"):
+                    return dataset
+    return None
+
+
+def counts_table(split: "Split", classes: Sequence[str] | None = None) -> list[str]:
+    """Images and groups per class and part, in lines of equal width."""
+    import numpy as np
+
+    from skinjax.data.splits import PARTS
+
+    names = list(classes or np.unique(split.labels).tolist())
+    parts = [part for part in PARTS if len(split.rows(part))]
+    everything = np.full(len(split.labels), True)
+    rows = []
+    for name, members in [*((name, split.labels == name) for name in names), ("all", everything)]:
+        counted = [split.groups[members & (split.parts == part)] for part in parts]
+        rows.append((name, *(f"{n:,}" for groups in counted for n in (len(groups), len(np.unique(groups))))))
+    width = max(len(name) for name in ("class", *names))
+    lines = [" " * (2 + width) + "".join(f"{part:>18}" for part in parts)]
+    lines.append(f"  {'class':<{width}}" + f"{'images':>9}{'groups':>9}" * len(parts))
+    return lines + [f"  {name:<{width}}" + "".join(f"{count:>9}" for count in counts) for name, *counts in rows]
+
+
+def shared_groups(split: "Split") -> list[str]:
+    """A line for each two parts that share groups, the held-out part first."""
+    from skinjax.data.splits import HELD_OUT_AND_OTHER, leaks
+
+    found = leaks(split)
+    lines = []
+    for part, other in HELD_OUT_AND_OTHER:
+        leak = found[part, other]
+        if leak.groups:
+            lines.append(
+                f"LEAK: {leak.images:,} of {len(split.rows(part)):,} {part} images ({100 * leak.share:.1f} %) are of "
+                f"{len(leak.groups):,} groups that are in {other} too, such as {leak.groups[0]}"
+            )
+    return lines
+
+
+def shared_photographs(pairs: "Sequence[Pair]", split: "Split") -> list[str]:
+    """A line for each photograph that is in two parts under two groups."""
+    from skinjax.data.split_check import crossings
+
+    found = crossings(pairs, split)
+    lines = [
+        f"LEAK: {'the same file' if crossing.certain else 'likely the same photograph'}: "
+        + " and ".join(f"{part} {image} (group {group})" for image, group, part in (crossing.held_out, crossing.other))
+        for crossing in found[:MOST_PAIRS_SHOWN]
+    ]
+    more = len(found) - MOST_PAIRS_SHOWN
+    return lines + ([f"LEAK: {more:,} more pairs of photographs like these"] if more > 0 else [])
