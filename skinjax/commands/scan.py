@@ -1,0 +1,98 @@
+"""Find photographs that cannot be used, contradict their labels, or are there twice.
+
+    skinjax scan photos
+    skinjax scan photos.zip --labels=labels.csv --csv=findings.csv
+
+DIR is a folder (archives in it are read in place) or an archive. Labels are taken from --labels, else from the only
+.csv in DIR with the columns image and label, else from class folders. Nothing is changed, and nothing is written but
+the table that --csv asks for. The exit status is 1 if there is an error among the findings, 0 otherwise.
+"""
+
+import argparse
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skinjax.errors import UserError
+from skinjax.files import write_atomically
+
+if TYPE_CHECKING:  # it imports the readers of data sets, which --help does not wait for
+    from skinjax.data.scan import Finding, Report
+
+MOST_SHOWN = 10  # of each kind
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="the folder or archive with the photographs")
+    parser.add_argument("--labels", metavar="FILE", help="a CSV with the columns image and label")
+    parser.add_argument("--csv", metavar="FILE", help="write all findings to this CSV")
+    parser.add_argument(
+        "--min_side", type=int, default=64, metavar="N", help="a shorter side of fewer pixels is tiny (default: 64)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    from skinjax.data.scan import ERROR, scan
+    from skinjax.data.sources import open_source
+
+    if options.min_side < 0:
+        raise UserError(f"--min_side is {options.min_side}; give a number of pixels from 0 on")
+    table = Path(options.csv).expanduser() if options.csv else None
+    if table:
+        refuse_to_overwrite(table)
+    labels = Path(options.labels).expanduser() if options.labels else None
+    with open_source(Path(options.folder).expanduser()) as source:
+        report = scan(source, labels, options.min_side)
+    for line in describe(options.folder, report, table):
+        print(line)
+    if table:
+        write_findings(table, report.findings)
+    return int(any(finding.severity == ERROR for finding in report.findings))
+
+
+def describe(folder: str, report: "Report", table: Path | None) -> list[str]:
+    """The report in lines for people: counts by kind, then of each kind as many findings as one reads."""
+    lines = [
+        f"{folder}: {report.images:,} photographs, {report.other_files:,} other files",
+        f"labels: {report.labels}",
+    ]
+    if not report.findings:
+        return [*lines, "nothing was found"]
+    kinds: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        kinds.setdefault(finding.kind, []).append(finding)
+    width = max(map(len, kinds))
+    lines += ["", *(f"{len(found):>6,}  {kind:<{width}}  {found[0].severity}" for kind, found in kinds.items())]
+    for kind, found in kinds.items():
+        lines += ["", f"{kind}:", *(f"  {_printable(f'{path}: {detail}')}" for _, path, detail in found[:MOST_SHOWN])]
+        if len(found) > MOST_SHOWN:
+            lines.append(f"  and {len(found) - MOST_SHOWN:,} more: {f'see {table}' if table else 'give --csv=FILE'}")
+    return lines
+
+
+def _printable(text: str) -> str:
+    """Cells of tables can hold what steers a terminal."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
+def write_findings(path: Path, findings: "list[Finding]") -> None:
+    """Write all findings as a CSV."""
+    from skinjax.data.scan import HEADER
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows((finding.severity, *finding) for finding in findings)
+    try:
+        write_atomically(path, text.getvalue())
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def refuse_to_overwrite(path: Path) -> None:
+    """Raise a `UserError` if `path` is there and is not the table of a scan."""
+    from skinjax.data.scan import HEADER
+
+    if path.exists() and not (path.is_file() and path.read_bytes().startswith(",".join(HEADER).encode())):
+        raise UserError(f"{path} is there and is not a scan's: give another --csv")
