@@ -50,7 +50,7 @@ def human_bytes(count: float) -> str:
     '2.7 GB'
     """
     for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
+        if round(count) < 1000:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} TB"
