@@ -49,7 +49,12 @@ class Table(NamedTuple):
 
 
 def read_table(
-    data: bytes, name: str, required: Sequence[str] = (), header: Sequence[str] | None = None, fix: str = ""
+    data: bytes,
+    name: str,
+    required: Sequence[str] = (),
+    header: Sequence[str] | None = None,
+    fix: str = "",
+    optional: Sequence[str] = (),
 ) -> Table:
     """The rows of a CSV: UTF-8, or UTF-16 with its byte order mark; commas, tabs or semicolons; LF, CRLF or CR.
 
@@ -61,6 +66,7 @@ def read_table(
       required: columns that must be there, in any order among others; matched without regard to case.
       header: the columns of a file that has no header line (a first line that names them is skipped all the same).
       fix: added to the error about a missing column.
+      optional: columns that mean something if they are there; matched without regard to case, too.
 
     >>> read_table(b"image,label\\na.jpg,nv\\n", "labels.csv").rows[0]
     Row(where='labels.csv line 2', cells={'image': 'a.jpg', 'label': 'nv'})
@@ -79,7 +85,7 @@ def read_table(
             if not any(cells):
                 continue
             if columns is None:
-                columns = _columns(cells, required, where, fix)
+                columns = _columns(cells, required, optional, where, fix)
             elif not (header is not None and not rows and _is_header(cells, columns)):
                 if len(cells) != len(columns):
                     raise UserError(
@@ -153,9 +159,11 @@ def _without_empty_end(fields: list[str], least: int) -> list[str]:
     return cells
 
 
-def _columns(cells: list[str], required: Sequence[str], where: str, fix: str) -> tuple[str, ...]:
-    """The header, with the required columns spelled as required."""
-    spelled = {column.lower(): column for column in required}
+def _columns(
+    cells: list[str], required: Sequence[str], optional: Sequence[str], where: str, fix: str
+) -> tuple[str, ...]:
+    """The header, with the required and the optional columns spelled as they are asked for."""
+    spelled = {column.lower(): column for column in (*required, *optional)}
     names = [" ".join(cell.split()) for cell in cells]
     columns = tuple(spelled.get(name.lower(), name) for name in names)
     for column, count in collections.Counter(columns).items():
