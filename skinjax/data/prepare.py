@@ -22,7 +22,7 @@ from PIL import Image
 from tqdm import tqdm
 
 import skinjax
-from skinjax.data.builders.base import Listing, Photograph, PhotographBuilder
+from skinjax.data.builders.base import Listing, Missing, Photograph, PhotographBuilder, counted, remedy
 from skinjax.data.catalogue import CATALOGUE, OWN_DATA
 from skinjax.data.dataset import (
     RECORDS_FOLDER,
@@ -34,7 +34,7 @@ from skinjax.data.dataset import (
     write_records,
 )
 from skinjax.data.decoding import DECODER_VERSION, decode
-from skinjax.data.sources import File, open_source
+from skinjax.data.sources import File, Source, open_source
 from skinjax.data.threads import map_in_order
 from skinjax.errors import UserError, lookup
 from skinjax.files import check_room, write_atomically
@@ -77,6 +77,8 @@ def prepare(
             builder = builder_class(kind)
             listing = builder.read(opened)
             check_listing(listing, opened.root)
+            if not skip_bad:
+                check_complete(listing, opened, kind)
             check_room(root, bytes_needed(listing.photographs, max_side), f"the photographs of {name}")
             one_pass = Pass(listing, max_side, skip_bad, own_data=kind in OWN_DATA)
             build_whole(folder, partial(_build, builder, one_pass, made_with, source))
@@ -135,6 +137,16 @@ def check_listing(listing: Listing, place: Path) -> None:
         other = spelled.setdefault(name.casefold(), name)
         if other != name:
             raise UserError(f"the classes {other!r} and {name!r} in {place} differ in case only: rename one")
+
+
+def check_complete(listing: Listing, source: Source, kind: str) -> None:
+    """Refuse a source that lacks photographs of its rows, before any is decoded."""
+    missing = [photograph.path for photograph in listing.photographs if isinstance(photograph, Missing)]
+    if missing:
+        of_all = f"{len(missing):,} of {len(listing.photographs):,} photographs, such as {missing[0]}, are"
+        which = of_all if len(missing) > 1 else f"{missing[0]} is"
+        fix = remedy(source, "put them there" if kind in OWN_DATA else CATALOGUE[kind].download)
+        raise UserError(f"{which} not in {source.root}: {fix}, or leave out with --skip_bad what is not there")
 
 
 def bytes_needed(photographs: Sequence[Photograph], max_side: int) -> int:
@@ -238,7 +250,7 @@ def _build(
     def write_tables() -> dict[str, Any]:
         if one_pass.duplicates:
             apart = f", {one_pass.in_two_groups} of them to one of another group" * bool(one_pass.in_two_groups)
-            notes.append(f"{one_pass.duplicates} photographs are byte-identical to others{apart}")
+            notes.append(f"{counted(one_pass.duplicates)} byte-identical to others{apart}")
         sources = origins(listing, one_pass.hashes, source)
         found = {"notes": notes, "sources": _write_table(target / SOURCES_FILE, ("file", "bytes", "sha256"), sources)}
         if left_out:

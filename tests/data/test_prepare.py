@@ -62,7 +62,7 @@ def test_a_folder_becomes_a_data_set_with_its_bytes_unchanged(clinic, root):
 def test_identical_files_are_one_group_so_that_no_split_can_part_them(clinic, root):
     dataset = prepare("folder", clinic, root)
     assert dataset.columns["group"].tolist() == ["mel/a", "mel/b", "mel/a", "nv/c", "nv/d", "nv/e"]
-    assert read_manifest(root / "clinic")["notes"] == ["1 photographs are byte-identical to others"]
+    assert read_manifest(root / "clinic")["notes"] == ["1 photograph is byte-identical to others"]
 
 
 def test_the_manifest_says_what_it_is_and_how_it_was_made(clinic, root):
@@ -186,12 +186,14 @@ def test_the_same_photograph_under_two_labels_is_an_error(clinic, root):
 
 def test_a_row_without_its_photograph_is_an_error_or_left_out(clinic, root):
     (clinic / "labels.csv").write_text("image,label\nmel/a,mel\nnv/c.jpg,nv\nnv/gone.jpg,nv\n")
-    with pytest.raises(UserError, match=r"nv/gone.jpg is not there"):
+    with pytest.raises(
+        UserError, match=r"^nv/gone.jpg is not in .*: put them there, or leave out with --skip_bad what"
+    ):
         prepare("csv", clinic, root)
     dataset = prepare("csv", clinic / "labels.csv", root, skip_bad=True)
     assert dataset.name == "labels"
     assert dataset.columns["image_id"].tolist() == ["mel/a", "nv/c.jpg"]
-    note = "4 photographs are in no row and were left aside, such as mel/b.jpg"
+    note = "4 photographs are in no row and left aside, such as mel/b.jpg"
     assert read_manifest(root / "labels")["notes"] == [note]
 
 

@@ -2,13 +2,13 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from skinjax.data.sources import File, Source
+from skinjax.data.sources import File, Source, is_closed_archive
 from skinjax.errors import UserError
 
 EncodedImages = Callable[[], Iterator[tuple[int, bytes]]]
@@ -109,20 +109,27 @@ def listing_of_rows(
 ) -> Listing:
     """The listing of {image id: {column: value}}, sorted by id; each id is the stem of its photograph.
 
-    `class` is a row's class name ('' = unlabelled). A row without a group is its own; `age` and `weight` become
-    float32, the other columns stay text.
+    See `columns_of_rows`. Notes tell of photographs that no row names.
     """
     notes: list[str] = []
     ids = sorted(rows)
-    found = photographs_by_name(source, lambda file: file.stem, notes)
-    photographs = find_photographs(ids, found, source, notes)
+    files = [file for file in images(source) if not file.stem.lower().endswith(MASKS)]
+    found = photographs_by_name(files, lambda file: file.stem, notes)
+    photographs = [found.get(image) or Missing(f"{image}.jpg") for image in ids]
+    strangers = sorted(set(found) - set(ids))
+    if strangers:
+        notes.append(f"{counted(len(strangers))} in no table and left aside, such as {strangers[0]}")
     return Listing(tuple(classes), columns_of_rows(classes, ids, rows), photographs, tables, tuple(notes))
 
 
 def columns_of_rows(
     classes: Sequence[str], ids: Sequence[str], rows: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, np.ndarray]:
-    """The columns of `rows` in the order of `ids`; see `listing_of_rows`."""
+    """The columns of {image id: {column: value}} in the order of `ids`.
+
+    `class` is a row's class name ('' = unlabelled). A row without a group is its own. Numbers become float32 (NaN where
+    a row has none), everything else is text.
+    """
     number = {name: label for label, name in enumerate(classes)} | {"": -1}
     columns = {
         "image_id": np.array(ids),
@@ -131,34 +138,38 @@ def columns_of_rows(
     }
     others = dict.fromkeys(name for row in rows.values() for name in row if name not in ("class", "group"))
     for name in others:
-        blank, dtype = (np.nan, np.float32) if name in ("age", "weight") else ("", None)
-        columns[name] = np.array([rows[image].get(name, blank) for image in ids], dtype)
+        values = [rows[image].get(name) for image in ids]
+        numeric = any(isinstance(value, float) for value in values)
+        blank, dtype = (np.nan, np.float32) if numeric else ("", None)
+        columns[name] = np.array([blank if value is None else value for value in values], dtype)
     return columns
 
 
-def photographs_by_name(source: Source, key: Callable[[File], str], notes: list[str]) -> dict[str, File]:
-    """The image files by `key` (as a rule their stem), among them those that a download holds twice, once.
+def photographs_by_name(files: Iterable[File], key: Callable[[File], str], notes: list[str]) -> dict[str, File]:
+    """The files by `key`; those that a download holds twice (packed and unpacked, say) once.
 
     Two different files of one key are an error.
     """
     found: dict[str, File] = {}
     twice = 0
-    for file in source.files.values():
-        if not is_image(file) or file.stem.lower().endswith(MASKS):
-            continue
-        name = key(file)
-        other = found.setdefault(name, file)
+    for file in files:
+        other = found.setdefault(key(file), file)
         if other is not file:
             if other.size != file.size or other.read() != file.read():
                 raise UserError(f"{other.path} and {file.path} are two photographs of one name: remove one of them")
             twice += 1
     if twice:
-        notes.append(f"{twice} photographs are in {source.root} twice and were read once")
+        notes.append(f"{counted(twice)} there twice and read once")
     return found
 
 
+def images(source: Source) -> list[File]:
+    """The files whose names are those of photographs (their bytes are judged when they are decoded)."""
+    return [file for file in source.files.values() if is_image(file)]
+
+
 def is_image(file: File) -> bool:
-    """Whether a file's name is that of a photograph (its bytes are judged when it is decoded)."""
+    """Whether a file's name is that of a photograph."""
     return file.name.lower().endswith(IMAGE_SUFFIXES)
 
 
@@ -167,35 +178,33 @@ MASKS = ("_segmentation", "_superpixels")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff")
 
 
-def find_photographs(
-    ids: Sequence[str], found: Mapping[str, File], source: Source, notes: list[str], ending: str = ".jpg"
-) -> list[Photograph]:
-    """The photograph of each id, `Missing` where there is none; notes tell of photographs that no row names."""
-    photographs: list[Photograph] = [found.get(image_id) or Missing(f"{image_id}{ending}") for image_id in ids]
-    missing = sum(isinstance(photograph, Missing) for photograph in photographs)
-    if missing == len(ids):
-        raise UserError(no_photographs(source, f"{ids[0]}{ending}"))
-    strangers = sorted(set(found) - set(ids))
-    if strangers:
-        notes.append(f"{len(strangers)} photographs are in no table and were left aside, such as {strangers[0]}")
-    return photographs
+def counted(count: int, thing: str = "photograph") -> str:
+    """A number of things and its verb, as notes begin.
+
+    >>> counted(1), counted(1200, "case")
+    ('1 photograph is', '1,200 cases are')
+    """
+    return f"1 {thing} is" if count == 1 else f"{count:,} {thing}s are"
 
 
 def no_photographs(source: Source, example: str) -> str:
     """The sentence for a source without a single photograph, and why that may be."""
-    from skinjax.data.sources import is_closed_archive
-
-    closed = [file.path for file in source.files.values() if is_closed_archive(file)]
-    hint = f"{closed[0]} is an archive in an archive: unpack the outer one" if closed else "put the photographs there"
-    return f"none of the photographs (such as {example}) is in {source.root}: {hint}"
+    fix = remedy(source, "put the photographs there")
+    return f"none of the photographs (such as {example}) is in {source.root}: {fix}"
 
 
 def one_table(source: Source, pattern: str, what: str, download: str) -> File:
     """The one file whose name matches `pattern`; copies of the same content count as one."""
     found = source.named(pattern)
     if not found:
-        raise UserError(f"{source.root} holds no {what}: {download}")
+        raise UserError(f"{source.root} holds no {what}: {remedy(source, download)}")
     for other in found[1:]:
         if other.read() != found[0].read():
             raise UserError(f"{found[0].path} and {other.path} differ, and both are {what}: remove one of them")
     return found[0]
+
+
+def remedy(source: Source, otherwise: str) -> str:
+    """What to do about something that a source lacks: unpack an archive in an archive, else `otherwise`."""
+    closed = next((file.path for file in source.files.values() if is_closed_archive(file)), "")
+    return f"{closed} is an archive in an archive, so unpack the outer one" if closed else otherwise

@@ -17,6 +17,9 @@ PART_OF_WORD = {
     "test": "test",
     "testing": "test",
 }
+# Columns of a table that mean something to skinjax, and names that its own columns have.
+MEANT = ("split", "group", "weight")
+TAKEN = ("image_id", "class", "fold")
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from skinjax.data.builders.base import Listing, PhotographBuilder, columns_of_rows
+from skinjax.data.builders.base import Listing, PhotographBuilder, columns_of_rows, one_table
 from skinjax.data.builders.folder.folder import Folder
 from skinjax.data.catalogue import CATALOGUE
 from skinjax.data.sources import File, Source
@@ -61,13 +61,11 @@ def read_binary(source: Source) -> Listing:
     for part, names in (("train", TRAINING), ("test", (TEST,))):
         count = 0
         for name in names:
-            found = source.named(name)
-            if len(found) != 1:
-                raise UserError(f"{source.root} holds {name} {len(found)} times: {CATALOGUE['cifar10'].download}")
-            tables.append(found[0])
-            for number, row in enumerate(read_rows(found[0])):
+            file = one_table(source, name, name, CATALOGUE["cifar10"].download)
+            tables.append(file)
+            for number, row in enumerate(read_rows(file)):
                 rows[f"{part}_{count:05d}"] = {"class": CLASSES[row[0]], "split": part}
-                pictures.append(Picture(f"{found[0].path}#{number}", row))
+                pictures.append(Picture(f"{file.path}#{number}", row))
                 count += 1
     return Listing(CLASSES, columns_of_rows(CLASSES, list(rows), rows), pictures, tables)
 

@@ -1,24 +1,33 @@
 """Anybody's photographs, listed in a table: image,label and, if wanted, split, group, weight and any metadata."""
 
 import math
+import re
 from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import Any
 
-from skinjax.data.builders.base import Listing, Missing, Photograph, PhotographBuilder, columns_of_rows, is_image
-from skinjax.data.builders.cells import PART_OF_WORD, in_natural_order, is_number, read_age
+from skinjax.data.builders.base import (
+    Listing,
+    Missing,
+    Photograph,
+    PhotographBuilder,
+    columns_of_rows,
+    counted,
+    images,
+)
+from skinjax.data.builders.cells import MEANT, PART_OF_WORD, TAKEN, in_natural_order, is_number, read_age
 from skinjax.data.sources import File, Source
 from skinjax.errors import UserError
 from skinjax.tables import Row, Table, read_table
 
 REQUIRED = ("image", "label")
-MEANT = ("split", "group", "weight")
-TAKEN = ("image_id", "class", "fold")  # our own columns are called so
+OPTIONAL = (*MEANT, *TAKEN, "age")
 TABLE_SUFFIXES = (".csv", ".tsv")
+MOST_WEIGHT = 10**6
 
 
 class Csv(PhotographBuilder):
-    """`image` is a path below the table's folder, with or without extension, or a name; it becomes the image id."""
+    """`image` becomes the image id: a path below the table's folder, or its end; extensions may be left out."""
 
     @staticmethod
     def read(source: Source) -> Listing:
@@ -37,10 +46,11 @@ class Csv(PhotographBuilder):
             rows[image_id] = read_row(row) | {column: row.cells[column] for column in metadata}
             if has_ages:
                 rows[image_id]["age"] = read_age(row, "age")
-        notes = [f"the column {name} was left aside: its name is taken" for name in TAKEN if name in table.columns]
+        taken = [column for column in table.columns if column in TAKEN]
+        notes = [f"the column {column} is left aside: its name is taken" for column in taken]
         strangers = [image.path for image in found.images if image.path not in lines]
         if strangers:
-            notes.append(f"{len(strangers)} photographs are in no row and were left aside, such as {strangers[0]}")
+            notes.append(f"{counted(len(strangers))} in no row and left aside, such as {strangers[0]}")
         classes = in_natural_order({row["class"] for row in rows.values()} - {""})
         columns = columns_of_rows(classes, list(rows), rows)
         return Listing(tuple(classes), columns, list(photographs.values()), [file], tuple(notes))
@@ -50,12 +60,12 @@ def labels_table(source: Source) -> tuple[File, Table]:
     """The table that the user named, or the only one in the source with the columns image and label."""
     if source.table:
         file = source.files[source.table]
-        return file, read_table(file.read(), file.path, REQUIRED, fix="name them so")
+        return file, read_table(file.read(), file.path, REQUIRED, fix="name them so", optional=OPTIONAL)
     tables, refusal = [], ""
     for file in source.files.values():
         if file.name.lower().endswith(TABLE_SUFFIXES):
             try:
-                tables.append((file, read_table(file.read(), file.path, REQUIRED)))
+                tables.append((file, read_table(file.read(), file.path, REQUIRED, optional=OPTIONAL)))
             except UserError as error:
                 refusal = f" ({error})"
     if not tables:
@@ -80,8 +90,8 @@ def read_row(row: Row) -> dict[str, Any]:
         values["split"] = PART_OF_WORD.get(word, "")
     if "weight" in cells:
         values["weight"] = _weight(cells["weight"])
-        if not 0 <= values["weight"] < math.inf:
-            row.refuse(f"weight {cells['weight']!r} is no number from 0 on")
+        if not 0 <= values["weight"] <= MOST_WEIGHT:
+            row.refuse(f"weight {cells['weight']!r} is no number from 0 to {MOST_WEIGHT:,}")
     return values
 
 
@@ -90,26 +100,26 @@ class Photographs:
 
     def __init__(self, source: Source, folder: PurePosixPath):
         self.source, self.folder = source, folder
-        self.images = [file for file in source.files.values() if is_image(file)]
-        self.by_path = {path: file for file in self.images for path in (_bare(file.path), file.path)}
-        self.by_name: dict[str, list[File]] = defaultdict(list)
+        self.images = images(source)
+        self.by_path: dict[str, list[File]] = defaultdict(list)
+        self.by_end: dict[str, list[File]] = defaultdict(list)
         for file in self.images:
-            self.by_name[file.name].append(file)
-            self.by_name[file.stem].append(file)
+            for path in (PurePosixPath(file.path), PurePosixPath(file.path).with_suffix("")):
+                self.by_path[path.as_posix()].append(file)
+                for start in range(len(path.parts)):
+                    self.by_end["/".join(path.parts[start:])].append(file)
 
     def of(self, row: Row) -> Photograph:
         """The photograph that a row's `image` names."""
         text = row.cells["image"]
         path = PurePosixPath(text.replace("\\", "/"))
-        if not path.parts or path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        if not path.parts or path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", text):
             row.refuse(f"image {text!r} leads out of {self.source.root}: give a path below it")
-        for place in (self.folder / path, path):
-            if place.as_posix() in self.by_path:
-                return self.by_path[place.as_posix()]
-        same_name = self.by_name.get(path.as_posix(), [])
-        if len(same_name) > 1:
-            row.refuse(f"image {text!r} is {same_name[0].path} or {same_name[1].path}: give its path")
-        return same_name[0] if same_name else Missing((self.folder / path).as_posix())
+        here, end = (self.folder / path).as_posix(), path.as_posix()
+        found = self.by_path.get(here) or self.by_path.get(end) or self.by_end.get(end) or []
+        if len(found) > 1:
+            row.refuse(f"image {text!r} is {found[0].path} or {found[1].path}: give the whole path")
+        return found[0] if found else Missing(here)
 
 
 def _weight(text: str) -> float:
@@ -118,7 +128,3 @@ def _weight(text: str) -> float:
         return float(text or 1)
     except ValueError:
         return math.nan
-
-
-def _bare(path: str) -> str:
-    return PurePosixPath(path).with_suffix("").as_posix()

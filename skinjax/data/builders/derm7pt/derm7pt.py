@@ -9,14 +9,14 @@ from skinjax.data.builders.base import (
     Photograph,
     PhotographBuilder,
     columns_of_rows,
-    no_photographs,
+    counted,
+    images,
     one_table,
     photographs_by_name,
 )
-from skinjax.data.builders.cells import in_natural_order
+from skinjax.data.builders.cells import MEANT, TAKEN, in_natural_order
 from skinjax.data.catalogue import CATALOGUE
 from skinjax.data.sources import File, Source
-from skinjax.errors import UserError
 from skinjax.tables import Row, read_table
 
 # The first part of a diagnosis that is found decides.
@@ -29,6 +29,8 @@ SIX_CLASSES = {
     "seborrheic keratosis": "bkl",
     "vascular lesion": "vasc",
 }
+# Columns that are read as something else, or whose names are taken.
+OTHER = ("", "derm", "case_num", "label", *MEANT, *TAKEN)
 PARTS = {"train": "train", "valid": "validation", "test": "test"}
 
 
@@ -56,26 +58,24 @@ def six_classes(diagnosis: str) -> str:
 def read_cases(source: Source, class_of: Callable[[str], str]) -> Listing:
     """The listing of the cases whose diagnosis has a class."""
     meta = one_table(source, r"meta\.csv", "meta.csv", CATALOGUE["derm7pt"].download)
-    cases = list(read_table(meta.read(), meta.path, ("diagnosis", "derm")).unique("derm", str.lower).values())
+    cases = list(read_table(meta.read(), meta.path, ("diagnosis", "derm")).unique("derm", _without_extension).values())
     notes: list[str] = []
     parts, tables = official_parts(source, len(cases), notes)
-    found = photographs_by_name(source, lambda file: "/".join(file.path.lower().split("/")[-2:]), notes)
+    found = photographs_by_name(images(source), lambda file: "/".join(file.path.lower().split("/")[-2:]), notes)
     rows: dict[str, dict[str, Any]] = {}
     photographs: list[Photograph] = []
-    left_aside = set()
+    left_aside: list[str] = []
     for number, case in enumerate(cases):
         name = class_of(case.cells["diagnosis"].lower())
+        path = case.cells["derm"]
         if name:
-            path = case.cells["derm"]
             rows[path.rpartition(".")[0] or path] = _row(case, name) | ({"split": parts[number]} if parts else {})
             photographs.append(found.get(path.lower()) or Missing(path))
         else:
-            left_aside.add(number)
+            left_aside.append(case.cells["diagnosis"])
     if left_aside:
-        diagnoses = sorted({cases[number].cells["diagnosis"] for number in left_aside})
-        notes.append(f"{len(left_aside)} cases ({', '.join(diagnoses)}) are in none of the classes and were left aside")
-    if all(isinstance(photograph, Missing) for photograph in photographs):
-        raise UserError(no_photographs(source, cases[0].cells["derm"]))
+        diagnoses = ", ".join(sorted(set(left_aside)))
+        notes.append(f"{counted(len(left_aside), 'case')} in none of the classes and left aside: {diagnoses}")
     classes = in_natural_order({row["class"] for row in rows.values()})
     columns = columns_of_rows(classes, list(rows), rows)
     return Listing(tuple(classes), columns, photographs, (meta, *tables), tuple(notes))
@@ -101,6 +101,10 @@ def official_parts(source: Source, cases: int, notes: list[str]) -> tuple[list[s
 
 def _row(case: Row, name: str) -> dict[str, Any]:
     """A case's columns; those of the data set keep their names."""
-    own = {column: text for column, text in case.cells.items() if column not in ("derm", "case_num", "split", "group")}
+    own = {column: text for column, text in case.cells.items() if column not in OTHER}
     group = case.cells.get("case_num", "")
     return own | {"class": name, "group": f"case_{group}" if group else ""}
+
+
+def _without_extension(path: str) -> str:
+    return path.rpartition(".")[0].lower() or path.lower()

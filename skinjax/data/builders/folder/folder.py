@@ -4,9 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from skinjax.data.builders.base import Listing, PhotographBuilder, columns_of_rows, is_image, no_photographs
+from skinjax.data.builders.base import (
+    Listing,
+    PhotographBuilder,
+    columns_of_rows,
+    counted,
+    images,
+    no_photographs,
+    photographs_by_name,
+)
 from skinjax.data.builders.cells import PART_OF_WORD, in_natural_order
-from skinjax.data.sources import File, Source
+from skinjax.data.sources import ARCHIVE, File, Source
 from skinjax.errors import UserError
 
 LAYOUTS = "a folder of photographs per class, or train, validation and test folders with a folder per class in each"
@@ -46,21 +54,43 @@ def listing_of_folders(files: Mapping[PurePosixPath, File], parted: bool, notes:
 
 def class_files(source: Source, notes: list[str]) -> dict[PurePosixPath, File]:
     """The photographs that lie in folders, by their path below the folders that wrap everything."""
-    images = {PurePosixPath(file.path): file for file in source.files.values() if is_image(file)}
-    if not images:
+    found = photographs_by_name(images(source), path_as_unpacked, notes)
+    if not found:
         raise UserError(no_photographs(source, "nv/photograph.jpg"))
-    while len({path.parts[0] for path in images}) == 1 and all(len(path.parts) > 2 for path in images):
-        images = {PurePosixPath(*path.parts[1:]): file for path, file in images.items()}
-    loose = [path for path in images if len(path.parts) == 1]
-    if len(loose) == len(images):
+    files = {PurePosixPath(path): file for path, file in found.items()}
+    loose: list[str] = []
+    while True:
+        loose += [file.path for path, file in files.items() if len(path.parts) == 1]
+        files = {path: file for path, file in sorted(files.items()) if len(path.parts) > 1}
+        if len({path.parts[0] for path in files}) != 1 or all(len(path.parts) == 2 for path in files):
+            break
+        files = {PurePosixPath(*path.parts[1:]): file for path, file in files.items()}
+    if not files:
         raise UserError(f"{source.root} has photographs but no class folders: make it {LAYOUTS}")
     if loose:
-        notes.append(f"{len(loose)} photographs lie in no class folder and were left aside, such as {loose[0]}")
-    return {path: file for path, file in sorted(images.items()) if len(path.parts) > 1}
+        notes.append(f"{counted(len(loose))} in no class folder and left aside, such as {loose[0]}")
+    return files
+
+
+def path_as_unpacked(file: File) -> str:
+    """A file's path with its archive as the folder that unpacking makes: `nv.zip/a.jpg` and `nv.zip/nv/a.jpg` in `nv`.
+
+    So an archive and what was unpacked from it beside it are one folder.
+    """
+    parts = file.path.split("/")
+    if file.origin.name in parts[:-1]:
+        place = parts.index(file.origin.name)
+        archive = ARCHIVE.fullmatch(parts[place])
+        if archive:
+            folder = parts[place][: archive.start(1) - 1]
+            inside = parts[place + 1 :]
+            parts = [*parts[:place], folder, *(inside[1:] if inside[0] == folder else inside)]
+    return "/".join(parts)
 
 
 def unique_ids(paths: Sequence[PurePosixPath]) -> list[str]:
-    """Each path without its extension, with it where another path differs in nothing else."""
+    """Each path without its extension, with it where it would not differ from another."""
     bare = [path.with_suffix("").as_posix() for path in paths]
-    times = Counter(bare)
-    return [path.as_posix() if times[name] > 1 else name for path, name in zip(paths, bare, strict=True)]
+    whole = [path.as_posix() for path in paths]
+    times = Counter(bare + whole)
+    return [path if times[name] > 1 else name for name, path in zip(bare, whole, strict=True)]
