@@ -72,6 +72,7 @@ def check_config(config: Mapping[str, Any]) -> None:
             lookup(f"field of config.phases.{name}.loss", field, dict.fromkeys(PHASE_LOSS_FIELDS))
     check_rows("config.optimizer.weight_decay_multipliers", config["optimizer"]["weight_decay_multipliers"])
     check_names("config.phase_order", config["phase_order"])
+    check_names("config.views.corrections", config["views"]["corrections"])
     for field, least in PAIRS.items():
         check_pair(f"config.{field}", _at(config, field), least)
 

@@ -33,6 +33,7 @@ def defaults(name: str, variant: str) -> ConfigDict:
                 "train": "plain",
                 "evaluation": "squash",
                 "normalisation": "imagenet",
+                "corrections": (),  # of the photographs, before either view and in this order, like ("remove_hair",)
             },
             # natural, oversampled, downsampled, balanced_batches, weighted or statically_balanced (fixed copies, once)
             "sampler": "natural",

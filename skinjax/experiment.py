@@ -33,6 +33,7 @@ from skinjax.evaluation.results import (
     write_figures,
 )
 from skinjax.files import write_atomically
+from skinjax.images.correction import corrected
 from skinjax.images.mixing import beta_shares, mixup
 from skinjax.images.views import VIEWS, evaluation_view, train_view
 from skinjax.losses import ClassificationLoss
@@ -144,10 +145,12 @@ DTYPES = {"auto": None, "float32": None, "bfloat16": jnp.bfloat16}
 
 
 def make_views(config: ConfigDict) -> tuple[Callable, Callable]:
-    """The training view, of keys and stored images, and the evaluation view, of stored images."""
+    """The training view, of keys and stored images, and the evaluation view, of stored images, both corrected alike."""
     size, normalisation = tuple(config.views.size), config.views.normalisation
+    correct = corrected(config.views.corrections)
     training = train_view(lookup("training view", config.views.train, VIEWS), size, normalisation)
-    return training, evaluation_view(config.views.evaluation, size, normalisation)
+    evaluation = evaluation_view(config.views.evaluation, size, normalisation)
+    return lambda keys, images: training(keys, correct(images)), lambda images: evaluation(correct(images))
 
 
 def make_loss(loss: Mapping[str, Any]) -> ClassificationLoss:
@@ -446,6 +449,7 @@ def describe(config: ConfigDict, data: Data, part: str, step: jax.Array) -> dict
         "checkpoint": config.evaluate,
         "steps": int(step),
         "view": config.views.evaluation,
+        "corrections": list(config.views.corrections),
         "size": list(config.views.size),
         "seed": config.seed,
         "ema_decay": config.ema_decay,
