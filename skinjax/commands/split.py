@@ -35,10 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--protocol", default="lesion_grouped", help="default: lesion_grouped")
     parser.add_argument("--folds", type=int, default=1, help="how many folds (default: 1, a hold-out)")
-    parser.add_argument("--test", type=float, help="fraction for the test part (default: 0.2; with folds 0: they test)")
     parser.add_argument(
-        "--validation", type=float, help="fraction for the validation part (default: 0.15; with folds 0)"
+        "--test", type=float, help="fraction that tests (default: 0.2; with folds, which test in turn, 0)"
     )
+    parser.add_argument("--validation", type=float, help="fraction that validates (default: 0.15; with folds 0)")
     parser.add_argument("--fold", type=int, default=0, help="whose parts to write, from 0 (default: 0)")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws another split (default: 0)")
     parser.add_argument("--file", default="", help="the published split, with --protocol=file")
