@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -179,7 +180,7 @@ def write_records(
         builder.download_and_prepare()
     columns: dict[str, Any] = {name: column[builder.rows] for name, column in builder.columns.items()}
     columns["group"] = columns["group"].astype(str)
-    np.savez(folder / COLUMNS_FILE, **columns)
+    _save_columns(folder / COLUMNS_FILE, columns)
     counts = dict(zip(builder.classes, class_counts(columns["label"], builder.classes).tolist(), strict=True))
     manifest = {
         "classes": list(builder.classes),
@@ -193,6 +194,14 @@ def write_records(
         "records_folder": str(Path(builder.data_path).relative_to(folder)),
     }
     write_atomically(folder / MANIFEST_FILE, json.dumps(manifest, indent=2))
+
+
+def _save_columns(path: Path, columns: Mapping[str, np.ndarray]) -> None:
+    """What `np.savez` does, whose own arguments (`file`, ...) cannot be names of columns."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, column in columns.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, column, allow_pickle=False)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
