@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from skinjax.files import write_atomically
+from skinjax.files import human_bytes, write_atomically
 
 
 @pytest.mark.parametrize(("data", "expected"), [("naïve\r\n", "naïve\r\n".encode()), (b"\x00\xff", b"\x00\xff")])
@@ -49,3 +49,20 @@ def test_a_full_disk_keeps_the_old_file_and_leaves_no_temporary(
 def test_a_missing_directory_is_an_ordinary_file_not_found(tmp_path: pathlib.Path):
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "missing" / "a.txt", "")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (1234, "1.23 kB"),
+        (999_499, "999 kB"),
+        (999_999, "1 MB"),
+        (2_700_000_000, "2.7 GB"),
+        (2**43, "8.8 TB"),
+    ],
+)
+def test_a_number_of_bytes_for_people(count: int, text: str):
+    assert human_bytes(count) == text
