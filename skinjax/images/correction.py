@@ -225,13 +225,14 @@ FIELD_GRID = 64
 
 
 def _dark_frame(value: Array, darkness: float) -> Array:
-    """Cells that are dark from there to the border, up, down, left or right: bool [batch, rows, columns]."""
+    """Cells that are dark from there to the border, up, down, left or right, and those beside: bool [batch, h, w]."""
     height, width = value.shape[1:]
     cell = max(1.0, min(height, width) / FIELD_GRID)
     cells = geometry.resize(value[..., None], (round(height / cell), round(width / cell)))[..., 0]
     dark = (cells < darkness * cells.max((1, 2), keepdims=True)).astype(jnp.int32)
     reaches = [jax.lax.cummin(dark, axis, reverse) for axis in (1, 2) for reverse in (False, True)]
-    return functools.reduce(jnp.maximum, reaches) > 0
+    # And the cells beside them, which hold the frame's soft edge.
+    return _dilate(functools.reduce(jnp.maximum, reaches) > 0)
 
 
 def _largest_free_window(frame: Array, most: float) -> tuple[Array, Array, Array]:
