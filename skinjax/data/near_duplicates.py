@@ -1,0 +1,236 @@
+"""Pairs of pictures that are copies of each other: encoded anew, resized, squashed, mirrored, turned, cropped a little.
+
+Photographs of skin look alike to a plain perceptual hash: a blob in the middle. So a hash (the low frequencies of a
+thumbnail, compared for all turns and mirrorings, and for crops) only proposes pairs, and the thumbnails, aligned with
+each other, decide by their detail. What that finds, and takes for copies wrongly, is in docs/near_duplicates.md.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from PIL import Image
+
+SIDE = 32
+LEAST_SIMILARITY = 0.75
+
+
+class Pair(NamedTuple):
+    """Two pictures by their numbers, `first` < `second`, and how similar their detail is: 1 is the same."""
+
+    first: int
+    second: int
+    similarity: float
+
+
+def signature(pixels: np.ndarray) -> np.ndarray:
+    """What is compared of a picture, uint8 [H, W, 3]: its grey thumbnail, squashed to a square, uint8 [1024].
+
+    >>> signature(np.zeros((450, 600, 3), np.uint8)).shape
+    (1024,)
+    """
+    thumbnail = Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(thumbnail).reshape(-1)
+
+
+def near_duplicates(signatures: np.ndarray, least_similarity: float = LEAST_SIMILARITY) -> list[Pair]:
+    """The pairs of copies among `signatures`, uint8 [pictures, 1024], in ascending order.
+
+    A picture without detail, as of one colour, is no copy of any other. Time grows with the square of the number of
+    pictures, memory with the number.
+    """
+    thumbnails = np.asarray(signatures, np.uint8).reshape(-1, SIDE, SIDE)
+    found: dict[tuple[int, int], float] = {}
+    proposals = _proposals(thumbnails)
+    for start in range(0, len(proposals), VERIFIED_AT_ONCE):
+        a, b, window, turn = proposals[start : start + VERIFIED_AT_ONCE].T
+        whole = _turn_back(thumbnails[b].astype(np.float32), turn)
+        similarities = _similarities(thumbnails[a].astype(np.float32), WINDOWS[window], whole)
+        for one, other, similarity in zip(a.tolist(), b.tolist(), similarities.tolist(), strict=True):
+            pair = min(one, other), max(one, other)
+            if similarity >= max(least_similarity, found.get(pair, 0.0)):
+                found[pair] = similarity
+    return [Pair(*pair, similarity) for pair, similarity in sorted(found.items())]
+
+
+HASHES_COMPARED_AT_ONCE = 2**22
+VERIFIED_AT_ONCE = 512
+
+# Proposing: the hash of a window of each picture against that of each whole picture.
+
+FREQUENCIES = 12
+LEAST_HASH_SIMILARITY = 0.9
+WEAKEST_HASH = 300.0  # about four times what rounding to whole grey levels makes of a picture of one colour
+CROP = 0.05
+# The top and bottom, and the left and right end of what a copy may show, as shares of the sides.
+WHOLE, LESS_AT_START, LESS_AT_END, LESS_AT_BOTH = (0, 1), (CROP, 1), (0, 1 - CROP), (CROP, 1 - CROP)
+WINDOWS = np.array(
+    [
+        (WHOLE, WHOLE),
+        (WHOLE, LESS_AT_START),
+        (WHOLE, LESS_AT_END),
+        (LESS_AT_START, WHOLE),
+        (LESS_AT_END, WHOLE),
+        (LESS_AT_BOTH, LESS_AT_BOTH),
+    ],
+    np.float32,
+)
+
+
+def _proposals(thumbnails: np.ndarray) -> np.ndarray:
+    """What may be copies, int [m, 4]: a picture, another, and the window and turn of the first that are the second."""
+    whole = _hashes(thumbnails, WINDOWS[0])
+    turnless_whole = _turnless(whole)
+    rows = max(1, HASHES_COMPARED_AT_ONCE // max(1, len(thumbnails)))
+    parts = [np.empty((0, 5))]
+    for number, window in enumerate(WINDOWS):
+        hashes = _hashes(thumbnails, window)
+        turnless = _turnless(hashes)
+        for start in range(0, len(hashes), rows):
+            a, b = np.nonzero(turnless[start : start + rows] @ turnless_whole.T >= LEAST_HASH_SIMILARITY)
+            a += start
+            kept = a < b if number == 0 else a != b
+            a, b = a[kept], b[kept]
+            similarities = _hash_similarities(hashes[a], whole[b])
+            pair, turn = np.nonzero(similarities >= LEAST_HASH_SIMILARITY)
+            parts.append(np.stack([a[pair], b[pair], np.full(len(pair), number), turn, similarities[pair, turn]], 1))
+    found = np.concatenate(parts)
+    # Of the windows that propose the same pair and turn, the best is enough.
+    keys = np.column_stack([np.sort(found[:, :2], axis=1), found[:, 3]])
+    order = np.lexsort((-found[:, 4], *keys.T))
+    is_first = (np.diff(keys[order], axis=0, prepend=-1) != 0).any(axis=1)
+    return found[order[is_first], :4].astype(int)
+
+
+def _hashes(thumbnails: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """Cosine transforms of a window, of length 1 (less where there is no detail): [n, FREQUENCIES, FREQUENCIES]."""
+    rows, columns = _cosines()[:FREQUENCIES] @ _interpolation(window)
+    frequency = np.hypot(*np.indices((FREQUENCIES, FREQUENCIES)))
+    # The higher a frequency, the less of it is in photographs; zero is the brightness.
+    weights = np.where(frequency < FREQUENCIES - 0.5, frequency, 0) ** 1.5
+    hashes = np.empty((len(thumbnails), FREQUENCIES, FREQUENCIES), np.float32)
+    for thumbnail, place in zip(thumbnails, hashes, strict=True):
+        place[:] = rows @ thumbnail @ columns.T * weights
+    return hashes / np.maximum(np.linalg.norm(hashes, axis=(1, 2), keepdims=True), WEAKEST_HASH)
+
+
+def _turnless(hashes: np.ndarray) -> np.ndarray:
+    """The same for all turns of a picture: [n, FREQUENCIES**2]. No turn is more similar than these are."""
+    sizes = np.abs(hashes)
+    swapped = sizes.transpose(0, 2, 1)
+    upper = np.triu(np.ones(sizes.shape[1:], bool))
+    return np.where(upper, np.maximum(sizes, swapped), np.minimum(sizes, swapped)).reshape(len(hashes), -1)
+
+
+def _hash_similarities(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """By what is done to a first: transposed or not, rows reversed or not, columns reversed or not, [m, 8]."""
+    signs = np.array([[1, 1], [1, -1]])  # reversed, a cosine of odd frequency is its negative
+    products = np.stack([a * b, a.transpose(0, 2, 1) * b], axis=1)
+    by_parity = products.reshape(len(a), 2, FREQUENCIES // 2, 2, FREQUENCIES // 2, 2).sum((2, 4))
+    return np.einsum("mtij,ri,cj->mtrc", by_parity, signs, signs).reshape(len(a), 8)
+
+
+def _turn_back(pictures: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Undo turns, column numbers of `_hash_similarities`, of pictures [m, SIDE, SIDE]."""
+    transposed, rows, columns = (turns[:, None, None] & bit > 0 for bit in (4, 2, 1))
+    pictures = np.where(rows, pictures[:, ::-1], pictures)
+    pictures = np.where(columns, pictures[:, :, ::-1], pictures)
+    return np.where(transposed, pictures.transpose(0, 2, 1), pictures)
+
+
+# Verifying: windows [m, 2, 2] of pictures are moved until they fit, then compared.
+
+ALIGNING_STEPS = 4
+FARTHEST = 0.12
+BLOCK = 8
+LITTLE_DETAIL = 0.05
+LEAST_BLOCKS = 0.25
+
+
+def _similarities(a: np.ndarray, windows: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How similar windows of a, moved a little, are to b; a and b float32 [m, SIDE, SIDE]."""
+    for _ in range(ALIGNING_STEPS):
+        windows = _better_windows(a, windows, b)
+    seen, inside = _view(a, windows)
+    return _lowest_correlations(_detail(seen) * inside, _detail(b) * inside)
+
+
+def _view(pictures: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A window of each picture, and where it does not reach beyond the picture: both [m, SIDE, SIDE]."""
+    rows, columns = _interpolation(windows).swapaxes(0, 1)
+    places = _places(windows)
+    inside = (places >= 0) & (places <= 1)
+    return rows @ pictures @ columns.swapaxes(1, 2), inside[:, 0, :, None] & inside[:, 1, None, :]
+
+
+def _interpolation(windows: np.ndarray) -> np.ndarray:
+    """Matrices that interpolate a side linearly at the pixels of a window: [..., ends] to [..., SIDE, SIDE]."""
+    pixels = np.clip(_places(windows) * SIDE - 0.5, 0, SIDE - 1)
+    return np.maximum(0, 1 - np.abs(pixels[..., None] - np.arange(SIDE, dtype=np.float32)))
+
+
+def _places(windows: np.ndarray) -> np.ndarray:
+    """Where the pixels of windows [..., ends] lie, as shares of the side: [..., SIDE]."""
+    return windows[..., :1] * (1 - CENTRES) + windows[..., 1:] * CENTRES
+
+
+CENTRES = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
+
+
+def _better_windows(a: np.ndarray, windows: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """One step of Gauss and Newton to the least squares of gain * window of a + offset - b."""
+    seen, inside = _view(a, windows)
+    down, across = (np.gradient(seen, axis=axis) * SIDE for axis in (1, 2))
+    column = CENTRES[:, None]
+    slopes = np.stack(
+        [down * (1 - column), down * column, across * (1 - CENTRES), across * CENTRES, seen, np.ones_like(seen)], axis=1
+    ).reshape(len(a), 6, -1)
+    within = slopes * inside.reshape(len(a), 1, -1)
+    normal, right = within @ slopes.swapaxes(1, 2), within @ b.reshape(len(a), -1, 1)
+    # What a picture says little about stays as it is.
+    normal[:, range(4), range(4)] += 1e-3 * np.trace(normal[:, :4, :4], axis1=1, axis2=2)[:, None] / 4 + 1
+    normal[:, range(4, 6), range(4, 6)] += 1e-3
+    solution = np.linalg.solve(normal, right)[:, :, 0]
+    step = np.clip(solution[:, :4] / np.maximum(solution[:, 4:5], 0.2), -0.04, 0.04)
+    ends = np.array([0, 1], np.float32)
+    return np.clip(windows + step.reshape(-1, 2, 2), ends - FARTHEST, ends + FARTHEST)
+
+
+def _detail(pictures: np.ndarray) -> np.ndarray:
+    """What is left of pictures [m, SIDE, SIDE] without their larger shapes, about equally strong everywhere."""
+    fine, coarse = _blur(0.8), _blur(1.5)
+    pictures = fine @ pictures @ fine.T
+    detail = pictures - coarse @ pictures @ coarse.T
+    return detail / np.sqrt(coarse @ detail**2 @ coarse.T + 1)
+
+
+def _blur(deviation: float) -> np.ndarray:
+    """A Gaussian blur of a side, which is mirrored at its ends: a matrix [SIDE, SIDE]."""
+    kept = np.exp(-((np.pi * deviation * np.arange(SIDE) / SIDE) ** 2) / 2)
+    return (_cosines().T * kept) @ _cosines()
+
+
+def _cosines() -> np.ndarray:
+    """The cosine transform of a side: an orthogonal matrix [SIDE, SIDE], frequencies by pixels."""
+    cosines = np.cos(np.pi * np.arange(SIDE)[:, None] * CENTRES) * np.sqrt(2 / SIDE)
+    cosines[0] /= np.sqrt(2)
+    return cosines.astype(np.float32)
+
+
+def _lowest_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The correlations of blocks of a and b, both [m, SIDE, SIDE]: the mean of the third that is lowest, [m].
+
+    The lowest, as photographs of one dermoscope agree in its round edge, but copies agree everywhere. Blocks in which
+    neither has detail do not count; where hardly a block counts, the result is 0.
+    """
+    blocks = [
+        sliding_window_view(side, (BLOCK, BLOCK), axis=(1, 2))[:, :: BLOCK // 2, :: BLOCK // 2] for side in (a, b)
+    ]
+    a, b = (block.reshape(len(block), -1, BLOCK**2) for block in blocks)
+    a, b = (block - block.mean(2, keepdims=True) for block in (a, b))
+    sizes = np.sqrt(((a**2).mean(2) + LITTLE_DETAIL) * ((b**2).mean(2) + LITTLE_DETAIL))
+    counts = sizes > 2 * LITTLE_DETAIL
+    correlations = np.sort(np.where(counts, ((a * b).mean(2) + LITTLE_DETAIL) / sizes, np.inf), axis=1)
+    third = np.maximum(1, np.ceil(counts.sum(1) / 3))
+    lowest = np.where(np.arange(correlations.shape[1]) < third[:, None], correlations, 0).sum(1) / third
+    return np.where(counts.mean(1) >= LEAST_BLOCKS, lowest, 0)
