@@ -120,6 +120,7 @@ def _decode_all(dataset: Dataset, size: StoredSize, path: Path, say: Callable[[s
 
         starts = range(0, len(dataset), chunk)
         for first, _ in zip(starts, pool.map(write, starts), strict=True):
-            if first // REPORT_EVERY < (first + chunk) // REPORT_EVERY:
-                say(f"decoded {min(first + chunk, len(dataset))} of {len(dataset)} images")
+            done = first + chunk
+            if first // REPORT_EVERY < done // REPORT_EVERY and done < len(dataset):
+                say(f"decoded {done} of {len(dataset)} images")
         os.fsync(file.fileno())

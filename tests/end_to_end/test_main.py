@@ -124,6 +124,7 @@ MISTAKES = {
     "schedule": ([CONFIG, "--config.phases.train.schedule=cos"], "known: constant, cosine, step"),
     "view": ([CONFIG, "--config.views.train=crops"], "known: downsampling"),
     "normalisation": ([CONFIG, "--config.views.normalisation=mean"], "imagenet"),
+    "cache": ([CONFIG, "--config.cache=disk"], "unknown cache 'disk'; known: device, host, none"),
     "metric": ([CONFIG, "--config.evaluations.metric=recall"], "macro_recall"),
     "evaluate": ([CONFIG, "--config.evaluate=newest"], "known: best, last"),
     "phase order": ([CONFIG, "--config.phase_order=('train','train')"], "none twice"),
@@ -185,6 +186,14 @@ TINY_MISTAKES = {
     "frozen typo": (["--config.phases.train.frozen=('stge1',)"], "known: "),
     "diverged": (["--config.optimizer.learning_rate=1e30"], "training diverged at step"),
 }
+
+
+@pytest.mark.parametrize("cache", ["host", "device"])
+def test_a_cache_changes_nothing(cache, tiny_run, tmp_path, data_dir):
+    assert main([*TINY, f"--config.cache={cache}", f"--workdir={tmp_path}", f"--data_dir={data_dir}"]) == 0
+    assert results(tmp_path) == results(tiny_run[0])
+    # It is no part of the run's identity: without it, the same folder holds the same run.
+    assert main([*TINY, f"--workdir={tmp_path}", f"--data_dir={data_dir}"]) == 0
 
 
 @pytest.mark.parametrize("mistake", TINY_MISTAKES)
