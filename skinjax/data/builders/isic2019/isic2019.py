@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from skinjax.data.builders.base import Listing, PhotographBuilder, listing_of_rows, one_table
+from skinjax.data.builders.base import Listing, PhotographBuilder, counted, listing_of_rows, one_table
 from skinjax.data.builders.cells import known, one_hot, read_age
 from skinjax.data.catalogue import CATALOGUE
 from skinjax.data.sources import File, Source
@@ -40,7 +40,7 @@ class Isic2019(PhotographBuilder):
                 rows[image] = {"class": one_hot(row, CLASS_OF_COLUMN), "split": part} | _facts(facts[image])
         listing = listing_of_rows(CLASSES, rows, source, tables)
         unknown = sum(row["class"] == "" for row in rows.values())
-        note = f"{unknown} photographs of the class UNK are unlabelled here"
+        note = f"{counted(unknown)} of the class UNK and unlabelled here"
         return replace(listing, notes=(*listing.notes, note)) if unknown else listing
 
 
