@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from skinjax.data.builders.base import Listing, PhotographBuilder, columns_of_rows, one_table
+from skinjax.data.builders.base import Listing, PhotographBuilder, columns_of_rows, images, one_table, remedy
 from skinjax.data.builders.folder.folder import Folder
 from skinjax.data.catalogue import CATALOGUE
 from skinjax.data.sources import File, Source
@@ -46,11 +46,14 @@ class Cifar10(PhotographBuilder):
                 f"{source.root} holds the Python version of CIFAR-10, pickles, which can run code when they are read: "
                 f"{CATALOGUE['cifar10'].download}"
             )
+        if not images(source):
+            raise UserError(f"{source.root} holds no CIFAR-10: {remedy(source, CATALOGUE['cifar10'].download)}")
         listing = Folder.read(source)
         if listing.classes != CLASSES:
+            shown = ", ".join(listing.classes[:3]) + ", ..." * (len(listing.classes) > 3)
             raise UserError(
-                f"{source.root} has the class folders {', '.join(listing.classes[:3])}, ... and CIFAR-10 has "
-                f"{', '.join(CLASSES)}: read it with `skinjax prepare folder`"
+                f"{source.root} has the class folders {shown} and CIFAR-10 has {', '.join(CLASSES)}: read it with "
+                "`skinjax prepare folder`"
             )
         return listing
 
