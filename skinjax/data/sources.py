@@ -6,6 +6,7 @@ devices) and archives that unpack to absurd sizes are refused all the same, beca
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import gzip
 import io
@@ -55,15 +56,14 @@ class File:
     def read(self) -> bytes:
         """The bytes; any number of threads may read."""
         if self.size > MOST_FILE_BYTES:
-            raise UserError(f"{self.path} has {human_bytes(self.size)}, more than {human_bytes(MOST_FILE_BYTES)}")
+            raise UserError(f"{self.path} has more than {human_bytes(MOST_FILE_BYTES)}: no image or table is so large")
         try:
             data = self.load()
         except Exception as error:  # what reads hostile bytes raises anything
             raise UserError(f"{self.path} cannot be read: {_reason(error)}") from error
         if len(data) != self.size:
             raise UserError(
-                f"{self.path} has {human_bytes(len(data))} where {human_bytes(self.size)} were announced; "
-                "download or copy it again"
+                f"{self.path} has {len(data):,} bytes where {self.size:,} were announced; download or copy it again"
             )
         return data
 
@@ -289,6 +289,6 @@ def _is_archive(name: str) -> bool:
 
 def _reason(error: Exception) -> str:
     """Why something cannot be read, and what to do if it is damaged."""
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.strerror and error.errno != errno.EINVAL:  # which means a damaged offset
         return error.strerror
     return f"{str(error) or type(error).__name__}; download or copy it again"
