@@ -211,10 +211,13 @@ def view_rows(config: "ConfigDict", data: "Data", sampler: "Sampler", shown: np.
     from skinjax.data.pipeline import load
     from skinjax.experiment import make_views
     from skinjax.images.copies import fixed_copies
+    from skinjax.images.correction import corrected
     from skinjax.images.views import example_keys
 
     stored = trained = load(data.dataset, shown, data.size)
     rows = {f"as stored\n{data.size.height}x{data.size.width}": stored}
+    if config.views.corrections:
+        rows["\n".join(["corrected", *config.views.corrections])] = jax.jit(corrected(config.views.corrections))(stored)
     if sampler.copies is not None:
         trained = np.asarray(fixed_copies(*map(jnp.asarray, (stored, shown, sampler.copies(0)[: len(shown)]))))
         rows["fixed copies"] = trained

@@ -140,6 +140,17 @@ def test_copies_are_trained_on_and_originals_evaluated(tmp_path, data_dir):
     np.testing.assert_array_equal([np.array_equal(*pair) for pair in zip(stored, copies, strict=True)], number == 0)
 
 
+def test_corrections_have_a_row_and_are_in_the_views(tmp_path, data_dir):
+    changes = [*CHANGES, "--config.views.size=(40,40)", "--config.views.corrections=('gamma',)"]
+    config = load_config(CONFIG, [change.removeprefix("--config.") for change in changes])
+    config.dataset.arguments.images = 42
+    data = experiment.make_data(config, tmp_path, data_dir, print)
+    rows = view_rows(config, data, experiment.make_phases(config, data)[0].sampler, np.arange(2))
+    stored, corrected = rows["as stored\n40x40"], rows["corrected\ngamma"]
+    np.testing.assert_allclose(corrected, 255 * (stored / 255.0) ** (1 / 1.35), atol=0.5)
+    np.testing.assert_array_equal(rows["evaluation view\nsquash, 40x40"], corrected)
+
+
 @pytest.mark.parametrize("name", NORMALISATIONS)
 def test_normalised_pictures_come_back_to_their_bytes(name):
     images = np.arange(256 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
