@@ -58,14 +58,16 @@ def run(options: argparse.Namespace) -> int:
 def describe(name: str, manifest: dict) -> list[str]:
     """What a manifest says, in lines for people."""
     counts: dict[str, int] = manifest["images_per_class"]
-    width = max(map(len, counts))
+    unlabelled = manifest["images"] - sum(counts.values())
+    table = counts | ({"(unlabelled)": unlabelled} if unlabelled else {})
+    width = max(map(len, table))
     lines = [
         f"{name}: {manifest['images']:,} photographs of {manifest['groups']:,} groups in {len(counts)} classes",
-        *(f"  {label:<{width}}  {count:>6,}" for label, count in counts.items()),
+        *(f"  {label:<{width}}  {count:>6,}" for label, count in table.items()),
     ]
-    unlabelled = manifest["images"] - sum(counts.values())
-    if unlabelled:
-        lines.append(f"  {unlabelled:,} are unlabelled")
+    if parts := manifest.get("images_per_part"):
+        named = {"train": "train", "validation": "validation", "test": "test", "": "none"}
+        lines.append("parts: " + ", ".join(f"{named[part]} {parts[part]:,}" for part in named if part in parts))
     lines += [f"note: {note}" for note in manifest.get("notes", [])]
     if left_out := manifest.get("left_out"):
         lines.append(f"left out: {left_out['rows']:,} photographs, listed in {left_out['table']}")

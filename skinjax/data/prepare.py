@@ -10,6 +10,7 @@ import importlib
 import io
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -142,11 +143,16 @@ def check_listing(listing: Listing, place: Path) -> None:
 def check_complete(listing: Listing, source: Source, kind: str) -> None:
     """Refuse a source that lacks photographs of its rows, before any is decoded."""
     missing = [photograph.path for photograph in listing.photographs if isinstance(photograph, Missing)]
-    if missing:
-        of_all = f"{len(missing):,} of {len(listing.photographs):,} photographs, such as {missing[0]}, are"
-        which = of_all if len(missing) > 1 else f"{missing[0]} is"
-        fix = remedy(source, "put them there" if kind in OWN_DATA else CATALOGUE[kind].download)
-        raise UserError(f"{which} not in {source.root}: {fix}, or leave out with --skip_bad what is not there")
+    if not missing:
+        return
+    every = len(listing.photographs)
+    fix = remedy(source, "put them there" if kind in OWN_DATA else CATALOGUE[kind].download)
+    if len(missing) == every:
+        raise UserError(f"none of {every:,} photographs, such as {missing[0]}, is in {source.root}: {fix}")
+    which = (
+        f"{len(missing):,} of {every:,} photographs, such as {missing[0]}, are" if missing[1:] else f"{missing[0]} is"
+    )
+    raise UserError(f"{which} not in {source.root}: {fix}, or leave out with --skip_bad what is not there")
 
 
 def bytes_needed(photographs: Sequence[Photograph], max_side: int) -> int:
@@ -253,6 +259,8 @@ def _build(
             notes.append(f"{counted(one_pass.duplicates)} byte-identical to others{apart}")
         sources = origins(listing, one_pass.hashes, source)
         found = {"notes": notes, "sources": _write_table(target / SOURCES_FILE, ("file", "bytes", "sha256"), sources)}
+        if "split" in listing.columns:
+            found["images_per_part"] = Counter(listing.columns["split"][writer.rows].tolist())
         if left_out:
             found["left_out"] = _write_table(target / LEFT_OUT_FILE, ("file", "reason"), left_out)
         return found

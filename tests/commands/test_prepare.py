@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from skinjax.cli import main
+from skinjax.commands.prepare import describe
 
 
 @pytest.fixture
@@ -44,6 +45,29 @@ def test_prepare_and_list(downloads, tmp_path, capsys):
     (tmp_path / "data" / "ham10000" / "manifest.json").write_text("{")
     assert main(["datasets", data]) == 0
     assert "is damaged" in capsys.readouterr().out
+
+
+def test_unlabelled_photographs_and_official_parts_are_told():
+    manifest = {
+        "images": 1200,
+        "groups": 3,
+        "images_per_class": {"mel": 1000, "nv": 199},
+        "images_per_part": {"test": 2, "": 1, "train": 1197},
+        "notes": ["1 photograph is there twice and read once"],
+        "left_out": {"rows": 4, "table": "left_out.csv"},
+        "licence": "yours",
+        "citation": "",
+    }
+    assert describe("clinic", manifest) == [
+        "clinic: 1,200 photographs of 3 groups in 2 classes",
+        "  mel            1,000",
+        "  nv               199",
+        "  (unlabelled)       1",
+        "parts: train 1,197, test 2, none 1",
+        "note: 1 photograph is there twice and read once",
+        "left out: 4 photographs, listed in left_out.csv",
+        "licence: yours",
+    ]
 
 
 MISTAKES = {

@@ -1,5 +1,7 @@
 """Every data set of the catalogue, prepared from its fabricated source and read back."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,7 @@ def test_what_is_read_is_what_was_listed(name, tmp_path):
     assert (manifest["title"], manifest["licence"]) == (CATALOGUE[name].title, CATALOGUE[name].licence)
     assert sum(manifest["images_per_class"].values()) == (dataset.columns["label"] >= 0).sum()
     assert manifest["notes"] == list(listing.notes)
+    assert manifest.get("images_per_part", {}) == Counter(listing.columns.get("split", np.array([])).tolist())
 
 
 def test_half_a_download_is_told_before_anything_is_decoded(tmp_path):
@@ -43,6 +46,14 @@ def test_half_a_download_is_told_before_anything_is_decoded(tmp_path):
         "leave out with --skip_bad what is not there"
     )
     assert not (tmp_path / "data").exists()
+    (source / "HAM10000_images_part_1.zip").unlink()
+    with pytest.raises(UserError, match=r"^none of 5 photographs, such as ISIC_0000001.jpg, is in .*source: download"):
+        prepare("ham10000", source, tmp_path / "data")
+
+
+def test_rows_without_photographs_may_be_left_out(tmp_path):
+    files = {path: data for path, data in ham10000().items() if "part_2" not in path}
+    source = write(tmp_path / "source", files)
     assert prepare("ham10000", source, tmp_path / "data", skip_bad=True).columns["image_id"].tolist() == [
         "ISIC_0000001",
         "ISIC_0000002",
