@@ -210,6 +210,8 @@ class Pass:
         ids, labels, groups = (self.columns[name] for name in ("image_id", "label", "group"))
         if groups[row] == ids[row]:
             groups[row] = groups[first]
+        elif groups[first] == ids[first]:
+            groups[groups == ids[first]] = groups[row]
         self.in_two_groups += groups[row] != groups[first]
         if labels[row] == labels[first] or not self.own_data:
             return ""

@@ -65,6 +65,16 @@ def test_identical_files_are_one_group_so_that_no_split_can_part_them(clinic, ro
     assert read_manifest(root / "clinic")["notes"] == ["1 photograph is byte-identical to others"]
 
 
+def test_an_identical_file_without_a_group_joins_the_group_of_the_other_in_any_order(clinic, root):
+    for name in ("first", "second"):
+        (clinic / f"nv/{name}.jpg").write_bytes((clinic / "nv/c.jpg").read_bytes())
+    table = "image,label,group\nnv/first,nv,\nnv/second,nv,\nnv/c,nv,anna\nnv/d,nv,anna\nmel/a,mel,\n"
+    (clinic / "labels.csv").write_text(table)
+    groups = prepare("csv", clinic / "labels.csv", root).columns["group"].tolist()
+    assert groups == ["anna", "anna", "anna", "anna", "mel/a"]
+    assert read_manifest(root / "labels")["notes"][-1] == "2 photographs are byte-identical to others"
+
+
 def test_the_manifest_says_what_it_is_and_how_it_was_made(clinic, root):
     prepare("folder", clinic, root, name="mine", skip_bad=True)
     manifest = json.loads((root / "mine" / "manifest.json").read_text())
