@@ -93,8 +93,11 @@ def check_dataset(name: str, root: Path) -> None:
     found = prepared(root)
     if name in CATALOGUE and name not in OWN_DATA and name not in found:
         raise UserError(f"the data set {name} is not prepared under {root}: {how_to_prepare(name)}")
-    own = [known for known in CATALOGUE if known not in OWN_DATA]
-    lookup("data set", name, dict.fromkeys(["synthetic", *own, *found]))
+    known = dict.fromkeys(["synthetic", *(name for name in CATALOGUE if name not in OWN_DATA), *found])
+    try:
+        lookup("data set", name, known)
+    except UserError as error:
+        raise UserError(f"{error}; `skinjax prepare folder --source=DIR --name=NAME` adds one of your own") from None
 
 
 def prepared(root: Path) -> dict[str, Path]:
