@@ -245,7 +245,7 @@ def _largest_free_window(frame: Array, most: float) -> tuple[Array, Array, Array
     y, x = jnp.arange(rows)[:, None], jnp.arange(columns)
 
     def corner(down: Array | int, right: Array | int) -> Array:
-        return jax.lax.dynamic_slice(above, (0, down, right), (batch, rows, columns))
+        return _window(above, down, right, (rows, columns))
 
     def smaller(step: Array, best: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         h = rows - step
@@ -283,14 +283,19 @@ def _slide(
     values: Array, offsets: Array, reach: int, operation: Callable[[Array, Array], Array], outside: int
 ) -> Array:
     """The values at `offsets` [count, 2] from each pixel joined by `operation`, `outside` beyond the picture."""
+    size = values.shape[1], values.shape[2]
     padded = jnp.pad(values, ((0, 0), (reach, reach), (reach, reach)), constant_values=outside)
 
-    def with_next(i: Array, best: Array) -> Array:
-        start = (0, reach + offsets[i, 0], reach + offsets[i, 1])
-        return operation(best, jax.lax.dynamic_slice(padded, start, values.shape))
+    def seen_from(i: Array | int) -> Array:
+        return _window(padded, reach + offsets[i, 0], reach + offsets[i, 1], size)
 
-    first = jax.lax.dynamic_slice(padded, (0, reach + offsets[0, 0], reach + offsets[0, 1]), values.shape)
-    return jax.lax.fori_loop(1, offsets.shape[0], with_next, first)
+    return jax.lax.fori_loop(1, offsets.shape[0], lambda i, joined: operation(joined, seen_from(i)), seen_from(0))
+
+
+def _window(values: Array, top: Array | int, left: Array | int, size: Size) -> Array:
+    """[batch, H, W] -> [batch, *size], from a corner that may be computed."""
+    corner = [jnp.asarray(place, jnp.int32) for place in (0, top, left)]  # all of one type, also in 64 bits
+    return jax.lax.dynamic_slice(values, corner, (values.shape[0], *size))
 
 
 def _lines(length: int) -> Array:

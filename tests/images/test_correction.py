@@ -134,8 +134,9 @@ np.testing.assert_array_equal(correct(sharded), correct(pictures))
 """
 
 
-def test_on_four_devices_each_keeps_its_pictures():
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+def test_on_four_devices_each_keeps_its_pictures_also_in_64_bits():
+    flags = {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_X64": "1", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    environment = {**os.environ, **flags}
     result = subprocess.run(
         [sys.executable, "-c", ON_FOUR_DEVICES], env=environment, capture_output=True, text=True, check=False
     )
