@@ -137,11 +137,13 @@ def count_lines(dataset: "Dataset", parts: Mapping[str, np.ndarray]) -> list[str
     labels, groups = dataset.columns["label"], dataset.columns["group"]
     counts = np.bincount(labels[labels >= 0], minlength=len(dataset.classes))
     most, least = int(counts.argmax()), int(counts.argmin())
-    imbalance = f"{counts[most] / counts[least]:.1f} to 1" if counts[least] else "a class without images"
-    lines = [
-        f"{dataset.name}: {len(labels):,} images of {len(np.unique(groups)):,} groups in {len(counts)} classes, from "
-        f"{counts[most]:,} ({dataset.classes[most]}) to {counts[least]:,} ({dataset.classes[least]}): {imbalance}"
-    ]
+    spread = f"{counts[most]:,} ({dataset.classes[most]}) to {counts[least]:,} ({dataset.classes[least]})"
+    if counts[most] == counts[least]:
+        imbalance = f"{counts[most]:,} in each"
+    else:
+        imbalance = f"{counts[most] / counts[least]:.1f} to 1, {spread}" if counts[least] else spread
+    images, lesions = f"{len(labels):,} images", f"{len(np.unique(groups)):,} groups"
+    lines = [f"{dataset.name}: {images} of {lesions} in {len(counts)} classes, {imbalance}"]
     rows = [["class", "images", "per cent", "groups", *parts]]
     named = [*enumerate(dataset.classes), *([(-1, "(no label)")] if (labels < 0).any() else []), (None, "all")]
     for number, name in named:

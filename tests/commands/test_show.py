@@ -49,7 +49,7 @@ def test_a_data_set_has_a_panel_and_frequencies(capsys, tmp_path, monkeypatch, d
     monkeypatch.chdir(tmp_path)
     assert main(["show", "clinic", f"--data_dir={data_dir}"]) == 0, capsys.readouterr().err
     output = capsys.readouterr().out
-    assert "clinic: 5 images of 5 groups in 2 classes, from 4 (Seborrheic_Keratosis) to 1 (nv): 4.0 to 1" in output
+    assert "clinic: 5 images of 5 groups in 2 classes, 4.0 to 1, 4 (Seborrheic_Keratosis) to 1 (nv)" in output
     assert output.endswith("wrote show/clinic/class_panel.png\nwrote show/clinic/class_frequencies.png\n")
     assert "synthetic" not in output
     drawn = figures(tmp_path / "show" / "clinic")
@@ -86,7 +86,7 @@ def test_the_table_counts_images_and_groups_per_part():
     }
     dataset = Dataset("own", ("nv", "melanoma"), columns, [], "")
     assert count_lines(dataset, {"train": np.array([0, 1, 4]), "test": np.array([2, 3, 5])}) == [
-        "own: 6 images of 5 groups in 2 classes, from 4 (nv) to 1 (melanoma): 4.0 to 1",
+        "own: 6 images of 5 groups in 2 classes, 4.0 to 1, 4 (nv) to 1 (melanoma)",
         "  class       images  per cent  groups  train  test",
         "  nv               4      66.7       3      2     2",
         "  melanoma         1      16.7       1      1     0",
