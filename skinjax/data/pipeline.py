@@ -14,6 +14,7 @@ from skinjax.errors import UserError, lookup
 HostBatch = dict[str, np.ndarray]
 # Record numbers [...] to their pixels, uint8 [..., height, width, 3].
 LoadPixels = Callable[[np.ndarray], np.ndarray]
+READ_AT_ONCE = 16  # images; turn and turn about, reading and decoding empty the processor's caches for each other
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +35,14 @@ class StoredSize:
 
 def load(dataset: Dataset, records: np.ndarray, size: StoredSize) -> np.ndarray:
     """The pixels of `records` [...], decoded: uint8 [..., height, width, 3]."""
-    images = np.empty((records.size, size.height, size.width, 3), np.uint8)
-    ids = dataset.columns["image_id"]
-    for slot, record in enumerate(records.ravel().tolist()):
-        images[slot] = decode(
-            dataset.encoded(record), (size.height, size.width), fit=size.fit, filter=size.filter, name=str(ids[record])
-        )
+    ids, numbers = dataset.columns["image_id"], records.ravel().tolist()
+    images = np.empty((len(numbers), size.height, size.width, 3), np.uint8)
+    shape = (size.height, size.width)
+    for first in range(0, len(numbers), READ_AT_ONCE):
+        group = numbers[first : first + READ_AT_ONCE]
+        encoded = [dataset.encoded(record) for record in group]
+        for slot, (record, data) in enumerate(zip(group, encoded, strict=True), start=first):
+            images[slot] = decode(data, shape, fit=size.fit, filter=size.filter, name=str(ids[record]))
     return images.reshape(*records.shape, *images.shape[1:])
 
 
