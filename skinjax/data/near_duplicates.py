@@ -5,6 +5,7 @@ thumbnail, compared for all turns and mirrorings, and for crops) only proposes p
 each other, decide by their detail. What that finds, and takes for copies wrongly, is in docs/near_duplicates.md.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -53,44 +54,28 @@ def near_duplicates(signatures: np.ndarray, least_similarity: float = LEAST_SIMI
     return [Pair(*pair, similarity) for pair, similarity in sorted(found.items())]
 
 
-HASHES_COMPARED_AT_ONCE = 2**22
-VERIFIED_AT_ONCE = 512
+COMPARED_AT_ONCE, PROPOSED_AT_ONCE, VERIFIED_AT_ONCE = 2**22, 2**16, 2**9
+"""Numbers of pairs, which bound the memory."""
 
 # Proposing: the hash of a window of each picture against that of each whole picture.
 
 FREQUENCIES = 12
 LEAST_HASH_SIMILARITY = 0.9
 WEAKEST_HASH = 300.0  # about four times what rounding to whole grey levels makes of a picture of one colour
-CROP = 0.05
-# The top and bottom, and the left and right end of what a copy may show, as shares of the sides.
-WHOLE, LESS_AT_START, LESS_AT_END, LESS_AT_BOTH = (0, 1), (CROP, 1), (0, 1 - CROP), (CROP, 1 - CROP)
-WINDOWS = np.array(
-    [
-        (WHOLE, WHOLE),
-        (WHOLE, LESS_AT_START),
-        (WHOLE, LESS_AT_END),
-        (LESS_AT_START, WHOLE),
-        (LESS_AT_END, WHOLE),
-        (LESS_AT_BOTH, LESS_AT_BOTH),
-    ],
-    np.float32,
-)
+# The top and bottom, and the left and right end of what a copy may show of a picture, as shares of the sides.
+ALL, NOT_START, NOT_END, NOT_ENDS, INNER = (0, 1), (0.05, 1), (0, 0.95), (0.05, 0.95), (0.025, 0.975)
+ONE_SIDE = [(NOT_START, ALL), (NOT_END, ALL), (ALL, NOT_START), (ALL, NOT_END)]
+TWO_SIDES = [(rows, columns) for rows in (NOT_START, NOT_END) for columns in (NOT_START, NOT_END)]
+WINDOWS = np.array([(ALL, ALL), *ONE_SIDE, *TWO_SIDES, (NOT_ENDS, NOT_ENDS), (INNER, INNER)], np.float32)
 
 
 def _proposals(thumbnails: np.ndarray) -> np.ndarray:
     """What may be copies, int [m, 4]: a picture, another, and the window and turn of the first that are the second."""
     whole = _hashes(thumbnails, WINDOWS[0])
-    turnless_whole = _turnless(whole)
-    rows = max(1, HASHES_COMPARED_AT_ONCE // max(1, len(thumbnails)))
     parts = [np.empty((0, 5))]
     for number, window in enumerate(WINDOWS):
         hashes = _hashes(thumbnails, window)
-        turnless = _turnless(hashes)
-        for start in range(0, len(hashes), rows):
-            a, b = np.nonzero(turnless[start : start + rows] @ turnless_whole.T >= LEAST_HASH_SIMILARITY)
-            a += start
-            kept = a < b if number == 0 else a != b
-            a, b = a[kept], b[kept]
+        for a, b in _similar_but_for_turns(hashes, whole):
             similarities = _hash_similarities(hashes[a], whole[b])
             pair, turn = np.nonzero(similarities >= LEAST_HASH_SIMILARITY)
             parts.append(np.stack([a[pair], b[pair], np.full(len(pair), number), turn, similarities[pair, turn]], 1))
@@ -105,29 +90,44 @@ def _proposals(thumbnails: np.ndarray) -> np.ndarray:
 def _hashes(thumbnails: np.ndarray, window: np.ndarray) -> np.ndarray:
     """Cosine transforms of a window, of length 1 (less where there is no detail): [n, FREQUENCIES, FREQUENCIES]."""
     rows, columns = _cosines()[:FREQUENCIES] @ _interpolation(window)
-    frequency = np.hypot(*np.indices((FREQUENCIES, FREQUENCIES)))
     # The higher a frequency, the less of it is in photographs; zero is the brightness.
-    weights = np.where(frequency < FREQUENCIES - 0.5, frequency, 0) ** 1.5
-    hashes = np.empty((len(thumbnails), FREQUENCIES, FREQUENCIES), np.float32)
+    weights = np.where(USED, np.hypot(*np.indices(USED.shape)), 0) ** 1.5
+    hashes = np.empty((len(thumbnails), *USED.shape), np.float32)
     for thumbnail, place in zip(thumbnails, hashes, strict=True):
         place[:] = rows @ thumbnail @ columns.T * weights
     return hashes / np.maximum(np.linalg.norm(hashes, axis=(1, 2), keepdims=True), WEAKEST_HASH)
 
 
+USED = np.hypot(*np.indices((FREQUENCIES, FREQUENCIES))) < FREQUENCIES - 0.5
+
+
+def _similar_but_for_turns(hashes: np.ndarray, whole: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Numbers of rows of both that may be similar in some turn, [m] and [m]; all that are, and few that are not."""
+    turnless, turnless_whole = _turnless(hashes), _turnless(whole).T
+    rows = max(1, COMPARED_AT_ONCE // max(1, len(whole)))
+    for start in range(0, len(hashes), rows):
+        similar = turnless[start : start + rows] @ turnless_whole >= LEAST_HASH_SIMILARITY
+        a, b = np.divmod(np.flatnonzero(similar), len(whole))
+        a += start
+        a, b = a[a != b], b[a != b]
+        for first in range(0, len(a), PROPOSED_AT_ONCE):
+            yield a[first : first + PROPOSED_AT_ONCE], b[first : first + PROPOSED_AT_ONCE]
+
+
 def _turnless(hashes: np.ndarray) -> np.ndarray:
-    """The same for all turns of a picture: [n, FREQUENCIES**2]. No turn is more similar than these are."""
+    """What all turns of a picture share, of each hash: [n, numbers]. Its products bound those of the hashes' turns."""
     sizes = np.abs(hashes)
     swapped = sizes.transpose(0, 2, 1)
-    upper = np.triu(np.ones(sizes.shape[1:], bool))
-    return np.where(upper, np.maximum(sizes, swapped), np.minimum(sizes, swapped)).reshape(len(hashes), -1)
+    upper = np.triu(np.ones(USED.shape, bool))
+    return np.where(upper, np.maximum(sizes, swapped), np.minimum(sizes, swapped))[:, USED]
 
 
 def _hash_similarities(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """By what is done to a first: transposed or not, rows reversed or not, columns reversed or not, [m, 8]."""
-    signs = np.array([[1, 1], [1, -1]])  # reversed, a cosine of odd frequency is its negative
-    products = np.stack([a * b, a.transpose(0, 2, 1) * b], axis=1)
-    by_parity = products.reshape(len(a), 2, FREQUENCIES // 2, 2, FREQUENCIES // 2, 2).sum((2, 4))
-    return np.einsum("mtij,ri,cj->mtrc", by_parity, signs, signs).reshape(len(a), 8)
+    products = np.stack([a * b, a.transpose(0, 2, 1) * b], axis=1).reshape(len(a), 2, -1)
+    # Reversed, a cosine of odd frequency is its negative.
+    row, column = (-1.0) ** np.indices(USED.shape, np.float32).reshape(2, -1)
+    return (products @ np.stack([row**0, column, row, row * column], axis=1)).reshape(len(a), 8)
 
 
 def _turn_back(pictures: np.ndarray, turns: np.ndarray) -> np.ndarray:
@@ -144,7 +144,7 @@ ALIGNING_STEPS = 4
 FARTHEST = 0.12
 BLOCK = 8
 LITTLE_DETAIL = 0.05
-LEAST_BLOCKS = 0.25
+LEAST_BLOCKS = 1 / 3
 
 
 def _similarities(a: np.ndarray, windows: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -221,7 +221,7 @@ def _lowest_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The correlations of blocks of a and b, both [m, SIDE, SIDE]: the mean of the third that is lowest, [m].
 
     The lowest, as photographs of one dermoscope agree in its round edge, but copies agree everywhere. Blocks in which
-    neither has detail do not count; where hardly a block counts, the result is 0.
+    neither has detail do not count; where fewer than a third count, the result is 0.
     """
     blocks = [
         sliding_window_view(side, (BLOCK, BLOCK), axis=(1, 2))[:, :: BLOCK // 2, :: BLOCK // 2] for side in (a, b)
