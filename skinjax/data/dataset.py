@@ -22,6 +22,8 @@ from skinjax.data.catalogue import CATALOGUE, OWN_DATA, how_to_prepare
 from skinjax.errors import UserError, lookup
 from skinjax.files import write_atomically
 
+# What a prepared folder holds; one of an earlier format is not taken for damaged, but made anew under another name.
+FORMAT = 2
 COLUMNS_FILE, MANIFEST_FILE, RECORDS_FOLDER = "columns.npz", "manifest.json", "records"
 
 
@@ -118,7 +120,7 @@ def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Ca
         if isinstance(value, bool) or not isinstance(value, kinds):
             raise UserError(f"the synthetic data set's {field.name} is {value!r}; it must be like {field.default!r}")
     settings = Settings(**arguments)
-    identity = {"generator": GENERATOR_VERSION, **dataclasses.asdict(settings)}
+    identity = {"generator": GENERATOR_VERSION, "format": FORMAT, **dataclasses.asdict(settings)}
     folder = root / f"{name}-v{GENERATOR_VERSION}-{short_hash(identity)}"
 
     def build(target: Path) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import jax
@@ -16,6 +15,7 @@ from skinjax.errors import UserError
 from skinjax.parallel import make_mesh, replicated
 from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.signals import Interrupted
+from tests.disks import small_disk
 
 
 def state(value: int) -> dict:
@@ -252,24 +252,17 @@ def test_leftovers_of_killed_saves_are_swept(copy):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def disk(tmp_path):
     """A file system of 3 MB."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small file system takes root and the mount command")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with small_disk(tmp_path, "3m"):
+        yield tmp_path
 
 
 TOO_MUCH = 2_000_000  # numbers, 8 MB that cannot be compressed
 
 
-def test_a_full_disk_is_told_before_anything_is_written(small_disk):
-    folder = small_disk / "checkpoints"
+def test_a_full_disk_is_told_before_anything_is_written(disk):
+    folder = disk / "checkpoints"
     checkpoints = save(folder, 1, 2)
     with pytest.raises(UserError) as caught:
         checkpoints.save({"a": jnp.zeros(TOO_MUCH)}, Seal(3, "all", {}))
@@ -283,9 +276,9 @@ def test_a_full_disk_is_told_before_anything_is_written(small_disk):
 
 
 def test_a_disk_that_fills_up_is_one_sentence_and_takes_no_checkpoint_along(
-    small_disk, monkeypatch, caplog, capfd, assert_identical
+    disk, monkeypatch, caplog, capfd, assert_identical
 ):
-    folder = small_disk / "checkpoints"
+    folder = disk / "checkpoints"
     checkpoints = save(folder, 1, 2)
     # There was room when the save began.
     monkeypatch.setattr(checkpoints, "_check_room", lambda state: None)
