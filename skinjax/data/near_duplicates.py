@@ -40,22 +40,87 @@ def near_duplicates(signatures: np.ndarray, least_similarity: float = LEAST_SIMI
     A picture without detail, as of one colour, is no copy of any other. Time grows with the square of the number of
     pictures, memory with the number.
     """
-    thumbnails = np.asarray(signatures, np.uint8).reshape(-1, SIDE, SIDE)
+    thumbnails = _thumbnails(np.asarray(signatures, np.uint8).reshape(-1, SIDE, SIDE))
+    proposals = _proposals(thumbnails.pixels)
+    ends = np.sort(thumbnails.picture[proposals[:, :2]], axis=1)
+    proposals, ends = proposals[ends[:, 0] < ends[:, 1]], ends[ends[:, 0] < ends[:, 1]]
     found: dict[tuple[int, int], float] = {}
-    proposals = _proposals(thumbnails)
     for start in range(0, len(proposals), VERIFIED_AT_ONCE):
-        a, b, window, turn = proposals[start : start + VERIFIED_AT_ONCE].T
-        whole = _turn_back(thumbnails[b].astype(np.float32), turn)
-        similarities = _similarities(thumbnails[a].astype(np.float32), WINDOWS[window], whole)
-        for one, other, similarity in zip(a.tolist(), b.tolist(), similarities.tolist(), strict=True):
-            pair = min(one, other), max(one, other)
-            if similarity >= max(least_similarity, found.get(pair, 0.0)):
-                found[pair] = similarity
+        some = slice(start, start + VERIFIED_AT_ONCE)
+        for (first, second), similarity in zip(
+            ends[some].tolist(), _similarities(thumbnails, proposals[some]).tolist(), strict=True
+        ):
+            if similarity >= max(least_similarity, found.get((first, second), 0.0)):
+                found[first, second] = similarity
     return [Pair(*pair, similarity) for pair, similarity in sorted(found.items())]
 
 
 COMPARED_AT_ONCE, PROPOSED_AT_ONCE, VERIFIED_AT_ONCE = 2**22, 2**16, 2**9
 """Numbers of pairs, which bound the memory."""
+
+# The round field of a dermoscope: the dark around it, the same in all its photographs, would make them all alike.
+
+DARK = 0.25  # of the bright parts
+SMALL = 0.25  # of the picture
+
+
+class Thumbnails(NamedTuple):
+    """Of each picture one without its dark surroundings, and another with them if they are small: a crop changes them.
+
+    pixels: uint8 [n, SIDE, SIDE]; known: bool, where `pixels` are the picture's own; picture: its number, [n].
+    """
+
+    pixels: np.ndarray
+    known: np.ndarray
+    picture: np.ndarray
+
+
+def _thumbnails(pixels: np.ndarray) -> Thumbnails:
+    filled, known = pixels.copy(), np.ones(pixels.shape, bool)
+    at_edge = np.ones((SIDE, SIDE), bool)
+    at_edge[1:-1, 1:-1] = False
+    bright = np.partition(pixels.reshape(-1, SIDE**2), int(0.9 * SIDE**2), axis=1)[:, int(0.9 * SIDE**2)]
+    dark = pixels < DARK * bright[:, None, None].astype(np.float32)
+    affected = np.flatnonzero((dark & at_edge).any((1, 2)))
+    for start in range(0, len(affected), VERIFIED_AT_ONCE):
+        some = affected[start : start + VERIFIED_AT_ONCE]
+        surroundings = _grown(dark[some] & at_edge, dark[some])
+        known[some] = _sums_of_neighbours(surroundings) == 0
+        filled[some] = _filled(pixels[some], known[some])
+    twice = affected[known[affected].mean((1, 2)) > 1 - SMALL]
+    return Thumbnails(
+        np.concatenate([filled, pixels[twice]]),
+        np.concatenate([known, np.ones((len(twice), SIDE, SIDE), bool)]),
+        np.concatenate([np.arange(len(pixels)), twice]),
+    )
+
+
+def _grown(seeds: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """All of `allowed` that is connected to `seeds`, both [m, SIDE, SIDE]."""
+    while True:
+        grown = (_sums_of_neighbours(seeds) > 0) & allowed
+        if (grown == seeds).all():
+            return grown
+        seeds = grown
+
+
+def _filled(pictures: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The pictures [m, SIDE, SIDE], the unknown parts of which are as bright as the nearest known pixels."""
+    pictures = pictures * known.astype(np.float32)
+    while True:
+        count = _sums_of_neighbours(known)
+        new = ~known & (count > 0)
+        if not new.any():
+            return pictures
+        pictures = np.where(new, _sums_of_neighbours(pictures) / np.maximum(count, 1), pictures)
+        known = known | new
+
+
+def _sums_of_neighbours(pictures: np.ndarray) -> np.ndarray:
+    """Over each pixel and the eight around it, of [m, SIDE, SIDE]."""
+    near = np.tri(SIDE, k=1, dtype=np.float32) - np.tri(SIDE, k=-2, dtype=np.float32)
+    return near @ pictures.astype(np.float32) @ near
+
 
 # Proposing: the hash of a window of each picture against that of each whole picture.
 
@@ -147,12 +212,17 @@ LITTLE_DETAIL = 0.05
 LEAST_BLOCKS = 1 / 3
 
 
-def _similarities(a: np.ndarray, windows: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How similar windows of a, moved a little, are to b; a and b float32 [m, SIDE, SIDE]."""
+def _similarities(thumbnails: Thumbnails, proposals: np.ndarray) -> np.ndarray:
+    """How similar the detail of what is proposed [m, 4] can be made by moving the ends of the windows a little: [m]."""
+    a, b, window, turn = proposals.T
+    whole, whole_known = (_turn_back(of[b].astype(np.float32), turn) for of in thumbnails[:2])
+    part, part_known = (of[a].astype(np.float32) for of in thumbnails[:2])
+    windows = WINDOWS[window]
     for _ in range(ALIGNING_STEPS):
-        windows = _better_windows(a, windows, b)
-    seen, inside = _view(a, windows)
-    return _lowest_correlations(_detail(seen) * inside, _detail(b) * inside)
+        windows = _better_windows(part, windows, whole)
+    seen, inside = _view(part, windows)
+    compared = inside & (_view(part_known, windows)[0] > 0.99) & (whole_known > 0)
+    return _lowest_correlations(_detail(seen) * compared, _detail(whole) * compared)
 
 
 def _view(pictures: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
