@@ -156,10 +156,9 @@ def check_complete(listing: Listing, source: Source, kind: str) -> None:
 
 
 def bytes_needed(photographs: Sequence[Photograph], max_side: int) -> int:
-    """About the disk space that a prepared set takes; TFDS writes what passes a gigabyte twice."""
+    """About the disk space that a prepared set takes."""
     most = 3 * max_side * max_side // 2 if max_side else sys.maxsize
-    total = sum(min(photograph.size, most) + 256 for photograph in photographs)
-    return total if total < 10**9 else 2 * total
+    return sum(min(photograph.size, most) + 256 for photograph in photographs)
 
 
 class Checked(NamedTuple):
