@@ -28,9 +28,10 @@ def even_illumination(images: Array, sigma: float = 0.4, most: float = 3.0) -> A
     black frame from being amplified; returns the same shape, uint8
     """
     light = illumination_map(images, sigma)
-    # Whole numbers, whose sum does not depend on its order.
-    total = jnp.round(4 * light).astype(jnp.int32).sum((1, 2), keepdims=True, dtype=jnp.int32)
-    mean = total.astype(jnp.float32) / (4 * light.shape[1] * light.shape[2])
+    # Whole numbers, whose sum does not depend on its order; rows first, as 32 bits do not hold a large picture's.
+    rows = jnp.round(4 * light).astype(jnp.int32).sum(2, keepdims=True, dtype=jnp.int32).astype(jnp.float32)
+    total = jnp.round(rows * (64 / light.shape[2])).astype(jnp.int32).sum(1, keepdims=True, dtype=jnp.int32)
+    mean = total.astype(jnp.float32) / (4 * 64 * light.shape[1])
     gain = jnp.minimum(mean / jnp.maximum(light, 1), most)
     # No channel may be clipped alone: that would turn the hue.
     gain = jnp.minimum(gain, 255 / jnp.maximum(_value(images), 1).astype(jnp.float32))

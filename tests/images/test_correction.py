@@ -177,6 +177,11 @@ def test_uneven_light_is_made_even_and_keeps_the_hue():
     )
 
 
+def test_a_large_picture_in_even_light_stays_as_it_is():
+    white = np.full((1, 1500, 1500, 3), 255, np.uint8)  # the sum of its values is beyond 32 bits
+    assert np.array_equal(correction.even_illumination(white), white)
+
+
 def test_light_is_not_evened_beyond_white():
     lit = photographs(np.where(disc(40, 40, (20, 20), 8), [250, 100, 50], [60, 24, 12]))
     even = np.asarray(correction.even_illumination(lit, sigma=0.5)).astype(float)
