@@ -208,7 +208,7 @@ class Pass:
         self.duplicates += 1
         ids, labels, groups = (self.columns[name] for name in ("image_id", "label", "group"))
         if groups[row] == ids[row]:
-            groups[row] = groups[first]
+            groups[groups == ids[row]] = groups[first]
         elif groups[first] == ids[first]:
             groups[groups == ids[first]] = groups[row]
         self.in_two_groups += groups[row] != groups[first]

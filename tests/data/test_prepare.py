@@ -76,6 +76,13 @@ def test_an_identical_file_without_a_group_joins_the_group_of_the_other_in_any_o
     assert read_manifest(root / "labels")["notes"][-1] == "2 photographs are byte-identical to others"
 
 
+def test_a_group_that_is_named_after_an_identical_file_joins_as_a_whole(clinic, root):
+    (clinic / "nv/first.jpg").write_bytes((clinic / "nv/c.jpg").read_bytes())
+    (clinic / "labels.csv").write_text("image,label,group\nnv/first,nv,\nnv/c,nv,nv/c\nnv/d,nv,nv/c\nmel/a,mel,\n")
+    groups = prepare("csv", clinic / "labels.csv", root).columns["group"].tolist()
+    assert groups == ["nv/first", "nv/first", "nv/first", "mel/a"]
+
+
 def test_the_manifest_says_what_it_is_and_how_it_was_made(clinic, root):
     prepare("folder", clinic, root, name="mine", skip_bad=True)
     manifest = json.loads((root / "mine" / "manifest.json").read_text())
