@@ -101,7 +101,7 @@ def open_source(path: Path) -> Iterator[Source]:
             for file in _folder_files(path.resolve()):
                 files += _archive_files(file.origin, file.path, opened) if _is_archive(file.name) else [file]
         elif stat.S_ISREG(mode) and _is_archive(path.name):
-            files = _archive_files(path, path.name, opened)
+            files = _archive_files(path.resolve(), path.name, opened)
         else:
             raise UserError(f"{path} is neither a folder nor a zip or tar archive")
         yield Source(path, {file.path: file for file in sorted(files, key=lambda file: file.path)})

@@ -105,7 +105,7 @@ def test_the_manifest_says_what_it_is_and_how_it_was_made(clinic, root):
     assert manifest["sources"]["rows"] == 6
 
 
-def test_an_archive_is_hashed_as_one_file_and_gives_the_same_data_set(clinic, root, tmp_path):
+def test_an_archive_is_hashed_as_one_file_and_gives_the_same_data_set(clinic, root, tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
         for path in sorted(clinic.rglob("*.jpg")):
             archive.write(path, path.relative_to(tmp_path))
@@ -115,6 +115,9 @@ def test_an_archive_is_hashed_as_one_file_and_gives_the_same_data_set(clinic, ro
     lines = (root / "photos" / "sources.csv").read_text().splitlines()
     digest = hashlib.sha256((tmp_path / "photos.zip").read_bytes()).hexdigest()
     assert lines == ["file,bytes,sha256", f"photos.zip,{(tmp_path / 'photos.zip').stat().st_size},{digest}"]
+    monkeypatch.chdir(tmp_path)
+    assert prepare("folder", Path("photos.zip"), root, name="from_here").fingerprint == loose.fingerprint
+    assert (root / "from_here" / "sources.csv").read_text().splitlines() == lines
 
 
 def test_max_side_makes_larger_photographs_smaller_and_leaves_the_others(clinic, root):
