@@ -205,7 +205,7 @@ def _turn_back(pictures: np.ndarray, turns: np.ndarray) -> np.ndarray:
 
 # Verifying: windows [m, 2, 2] of pictures are moved until they fit, then compared.
 
-ALIGNING_STEPS = 4
+ALIGNING_STEPS = 2
 FARTHEST = 0.12
 BLOCK = 8
 LITTLE_DETAIL = 0.05
