@@ -57,6 +57,7 @@ MISTAKES = {
         changed(METADATA, b"age_approx", b"age"),
         f"{METADATA} line 1 lacks the column age_approx; it has image",
     ),
+    "lesions": (changed(METADATA, b"lesion_id", b"lesion"), f"{METADATA} line 1 lacks the column lesion_id; it has"),
     "two parts": (
         {
             name: data.replace(b"ISIC_0000011", b"ISIC_0000001") if name.endswith(".csv") else data

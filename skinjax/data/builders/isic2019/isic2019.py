@@ -12,6 +12,7 @@ from skinjax.tables import Row, read_table
 CLASSES = ("ak", "bcc", "bkl", "df", "mel", "nv", "scc", "vasc")
 # UNK, "none of the others", is no class to be learnt: no training photograph has it.
 CLASS_OF_COLUMN = {name.upper(): name for name in CLASSES} | {"UNK": ""}
+METADATA_COLUMNS = ("image", "age_approx", "anatom_site_general", "sex")
 PARTS = {"Training": "train", "Test": "test"}
 
 
@@ -30,8 +31,9 @@ class Isic2019(PhotographBuilder):
             truth = one_table(source, truth_name, truth_name, download)
             metadata = one_table(source, metadata_name, metadata_name, download)
             tables += [truth, metadata]
-            table = read_table(metadata.read(), metadata.path, ("image", "age_approx", "anatom_site_general", "sex"))
-            facts = table.unique("image")
+            # Without lesions every photograph would be a group of its own, and splits would part those of one lesion.
+            columns = (*METADATA_COLUMNS, "lesion_id") if part == "train" else METADATA_COLUMNS
+            facts = read_table(metadata.read(), metadata.path, columns).unique("image")
             for image, row in read_table(truth.read(), truth.path, ("image", *CLASS_OF_COLUMN)).unique("image").items():
                 if image not in facts:
                     row.refuse(f"image {image!r} is not in {metadata.path}")
