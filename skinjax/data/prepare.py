@@ -72,9 +72,7 @@ def prepare(
             opened = replace(opened, table=source.name)
         made_with = {"kind": kind, "source": str(source.resolve()), "max_side": max_side, "skip_bad": skip_bad}
         made_with["files"] = short_hash([[file.path, file.size] for file in opened.files.values()])
-        if folder.exists():
-            check_same(folder, made_with)
-        else:
+        if not folder.exists():
             builder = builder_class(kind)
             listing = builder.read(opened)
             check_listing(listing, opened.root)
@@ -83,6 +81,7 @@ def prepare(
             check_room(root, bytes_needed(listing.photographs, max_side), f"the photographs of {name}")
             one_pass = Pass(listing, max_side, skip_bad, own_data=kind in OWN_DATA)
             build_whole(folder, partial(_build, builder, one_pass, made_with, source))
+        check_same(folder, made_with)  # also after building, for another process may have been first
     return read_dataset(folder, name)
 
 

@@ -297,6 +297,16 @@ def test_a_set_may_be_larger_than_memory(root):
     assert [records[row] == bytes([row]) * 10**6 for row in range(40)] == [True] * 40
 
 
+def test_what_another_process_prepares_meanwhile_under_the_name_is_not_taken_for_ones_own(clinic, root, monkeypatch):
+    def meanwhile(*_arguments):
+        monkeypatch.undo()
+        prepare("folder", clinic, root, max_side=16)
+
+    monkeypatch.setattr("skinjax.data.prepare.check_room", meanwhile)
+    with pytest.raises(UserError, match="clinic was prepared before, with max_side 16, not 0: delete that folder"):
+        prepare("folder", clinic, root)
+
+
 def test_room_is_checked_before_anything_is_written(clinic, root, monkeypatch):
     assert bytes_needed([Missing("a.jpg", 10**6), Missing("b.jpg", 100)], 0) == 10**6 + 100 + 512
     assert bytes_needed([Missing("a.jpg", 10**6)], max_side=100) == 15000 + 256
