@@ -211,7 +211,7 @@ class Pass:
         elif groups[first] == ids[first]:
             groups[groups == ids[first]] = groups[row]
         self.in_two_groups += groups[row] != groups[first]
-        if labels[row] == labels[first] or not self.own_data:
+        if labels[row] == labels[first] or -1 in (labels[row], labels[first]) or not self.own_data:
             return ""
         path, other = (self.listing.photographs[number].path for number in (row, first))
         return f"{path} is the same file as {other}, which has another label"

@@ -198,6 +198,13 @@ def test_a_source_without_one_good_photograph_is_refused_even_then(clinic, root)
     assert left_behind(root) == [".clinic.lock"]
 
 
+def test_the_same_photograph_with_and_without_a_label_is_none(clinic, root):
+    (clinic / "labels.csv").write_text("image,label\nmel/a,mel\nmel/copy of a,\nnv/c,nv\n")
+    dataset = prepare("csv", clinic / "labels.csv", root)
+    assert dataset.columns["label"].tolist() == [0, -1, 1]
+    assert dataset.columns["group"].tolist() == ["mel/a", "mel/a", "nv/c"]
+
+
 def test_the_same_photograph_under_two_labels_is_an_error(clinic, root):
     (clinic / "nv" / "z.jpg").write_bytes(photograph(0))
     with pytest.raises(UserError, match=r"nv/z.jpg is the same file as mel/a.jpg, which has another label"):
