@@ -31,6 +31,6 @@ def run(options: argparse.Namespace) -> int:
             counts = ", ".join(f"{label} {count:,}" for label, count in list(facts["images_per_class"].items())[:12])
             more = ", ..." if len(facts["images_per_class"]) > 12 else ""
             print(f"  {name}: {facts['images']:,} photographs, {facts['groups']:,} groups ({counts}{more})")
-        except (UserError, KeyError) as error:
+        except UserError as error:
             print(f"  {name}: {error}")
     return 0

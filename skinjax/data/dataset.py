@@ -25,6 +25,8 @@ from skinjax.files import write_atomically
 # What a prepared folder holds; one of an earlier format is not taken for damaged, but made anew under another name.
 FORMAT = 2
 COLUMNS_FILE, MANIFEST_FILE, RECORDS_FOLDER = "columns.npz", "manifest.json", "records"
+# What every manifest says, whatever its data set was made from.
+FACTS = ("classes", "images", "groups", "images_per_class", "columns_sha256", "records_sha256", "records_folder")
 
 
 class Records(Protocol):
@@ -64,7 +66,7 @@ class Dataset:
         except RuntimeError as error:  # array_record's word for it
             raise UserError(
                 f"image {str(self.columns['image_id'][record])!r} of {self.name} cannot be read: {error}; delete the "
-                "prepared data set and run again"
+                "folder of this data set under the data folder and make it again"
             ) from error
 
 
@@ -104,8 +106,13 @@ def check_dataset(name: str, root: Path) -> None:
 
 def prepared(root: Path) -> dict[str, Path]:
     """The folders of the prepared data sets under `root`, by name."""
-    manifests = sorted(root.glob(f"[!.]*/{MANIFEST_FILE}"))
-    return {path.parent.name: path.parent for path in manifests if not path.parent.name.startswith("synthetic-")}
+    folders = sorted(folder for folder in root.glob("[!.]*") if is_prepared(folder))
+    return {folder.name: folder for folder in folders if not folder.name.startswith("synthetic-")}
+
+
+def is_prepared(folder: Path) -> bool:
+    """Whether a folder is a prepared data set, whole or damaged, and not somebody's photographs."""
+    return (folder / MANIFEST_FILE).is_file() and (folder / RECORDS_FOLDER).is_dir()
 
 
 def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
@@ -160,7 +167,9 @@ def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
             ) from error
         raise
     except OSError as error:
-        raise UserError(f"cannot write data sets to {folder.parent}: {error.strerror or error}") from error
+        raise UserError(
+            f"cannot write data sets to {folder.parent}: {error.strerror or error}; use another --data_dir"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -213,8 +222,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """What a prepared folder says of itself."""
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_text())
-        if not isinstance(manifest, dict):
-            raise ValueError(f"{MANIFEST_FILE} holds no facts")
+        lacking = [fact for fact in FACTS if not isinstance(manifest, dict) or fact not in manifest]
+        if lacking:
+            raise ValueError(f"{MANIFEST_FILE} does not say {lacking[0]}")
         return manifest
     except (OSError, ValueError) as error:
         raise UserError(_damaged(folder, error)) from error
@@ -240,6 +250,8 @@ def read_dataset(folder: Path, name: str, synthetic: bool = False) -> Dataset:
 
 def _damaged(folder: Path, error: Exception) -> str:
     reason = (str(error) or type(error).__name__).splitlines()[0]
+    if isinstance(error, OSError) and error.strerror:
+        reason = f"{error.filename or 'a file'}: {error.strerror}"
     return f"the data set in {folder} is damaged ({reason}); delete that folder and make it again"
 
 

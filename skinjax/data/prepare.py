@@ -29,6 +29,7 @@ from skinjax.data.dataset import (
     RECORDS_FOLDER,
     Dataset,
     build_whole,
+    is_prepared,
     read_dataset,
     read_manifest,
     short_hash,
@@ -68,8 +69,7 @@ def prepare(
     # A table that is named itself: its photographs lie in the folder around it.
     is_table = kind == "csv" and source.is_file() and source.suffix.lower() in TABLE_SUFFIXES
     with open_source(source.parent if is_table else source) as opened:
-        if is_table:
-            opened = replace(opened, table=source.name)
+        opened = replace(opened, files=without_own(opened.files, root), table=source.name if is_table else "")
         made_with = {"kind": kind, "source": str(source.resolve()), "max_side": max_side, "skip_bad": skip_bad}
         made_with["files"] = short_hash([[file.path, file.size] for file in opened.files.values()])
         if not folder.exists():
@@ -85,8 +85,19 @@ def prepare(
     return read_dataset(folder, name)
 
 
+def without_own(files: Mapping[str, File], root: Path) -> dict[str, File]:
+    """The files of a source without what skinjax has made itself, should the data folder lie in the source."""
+    own = {root / "compilation_cache", root / "pixels", *filter(is_prepared, root.glob("*"))}
+    own = {folder.resolve() for folder in own}
+    return {path: file for path, file in files.items() if own.isdisjoint(file.origin.parents)}
+
+
 def check_same(folder: Path, made_with: Mapping[str, Any]) -> None:
-    """Refuse a prepared folder that was made of something else than is asked for now."""
+    """Refuse a folder that is no prepared data set, or was made of something else than is asked for now."""
+    if not is_prepared(folder):
+        raise UserError(
+            f"{folder} is there already and no data set: give this one another --name or --data_dir, or move it away"
+        )
     before = read_manifest(folder).get("made_with", {})
     different = sorted(fact for fact in made_with if before.get(fact) != made_with[fact])
     if different == ["files"]:

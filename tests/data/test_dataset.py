@@ -21,6 +21,7 @@ from skinjax.data.dataset import (
     read_dataset,
     short_hash,
 )
+from skinjax.data.dataset import prepared as prepared_sets
 from skinjax.data.synthetic import Painter, Settings, encode
 from skinjax.errors import UserError
 
@@ -150,7 +151,7 @@ def test_a_set_that_must_be_prepared_says_how(name, tmp_path):
 @pytest.mark.parametrize("place", ["file/root", "file", "/proc/root"])
 def test_a_root_that_cannot_be_written_is_one_sentence(tmp_path, place):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write data sets to .*(file|/proc/root).*: "):
+    with pytest.raises(UserError, match=r"cannot write data sets to .*(file|/proc/root).*: .*; use another --data_dir"):
         open_dataset("synthetic", ARGUMENTS, tmp_path / place, say=lambda text: None)
 
 
@@ -226,6 +227,12 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def forget(path: Path, fact: str) -> None:
+    manifest = json.loads(path.read_text())
+    del manifest[fact]
+    path.write_text(json.dumps(manifest))
+
+
 DAMAGE = {
     "columns changed": lambda folder: flip(folder / "columns.npz"),
     "columns emptied": lambda folder: (folder / "columns.npz").write_bytes(b""),
@@ -234,6 +241,7 @@ DAMAGE = {
     "manifest null": lambda folder: (folder / "manifest.json").write_text("null"),
     "manifest []": lambda folder: (folder / "manifest.json").write_text("[]"),
     "manifest {}": lambda folder: (folder / "manifest.json").write_text("{}"),
+    "manifest without counts": lambda folder: forget(folder / "manifest.json", "images_per_class"),
     "manifest missing": lambda folder: (folder / "manifest.json").unlink(),
     "records cut": lambda folder: truncate(record_file(folder)),
     "records emptied": lambda folder: record_file(folder).write_bytes(b""),
@@ -252,6 +260,14 @@ def test_a_damaged_set_is_refused_in_one_sentence(copy, damage):
         UserError, match=r"the data set in .*/copy is damaged \(.*\); delete that folder and make it again"
     ):
         read_dataset(copy, "synthetic")
+
+
+def test_what_is_no_data_set_is_not_listed_as_one(copy):
+    for name in ("extension", "pipe"):
+        (copy.parent / name).mkdir()
+    (copy.parent / "extension" / "manifest.json").write_text('{"name": "of a program"}')
+    os.mkfifo(copy.parent / "pipe" / "manifest.json")
+    assert list(prepared_sets(copy.parent)) == ["copy"]
 
 
 def test_an_undamaged_copy_is_the_same_set(copy, photographs):

@@ -148,6 +148,20 @@ def test_preparing_again_is_done_at_once_and_anything_else_is_refused(clinic, ro
     assert list(prepared(root)) == ["clinic", "clinic2"]
 
 
+def test_a_folder_of_that_name_that_is_no_data_set_is_left_alone(clinic):
+    with pytest.raises(UserError, match=r"clinic is there already and no data set: give this one another --name"):
+        prepare("folder", clinic, clinic.parent)
+    assert len(list(clinic.rglob("*"))) == 8
+
+
+def test_what_skinjax_made_in_the_source_is_no_part_of_the_source(clinic):
+    (clinic / "pixels" / "clinic-16x16").mkdir(parents=True)
+    (clinic / "pixels" / "clinic-16x16" / "pixels.uint8").write_bytes(b"1")
+    first = prepare("folder", clinic, clinic)
+    assert len(first) == 6
+    assert prepare("folder", clinic, clinic).fingerprint == first.fingerprint
+
+
 def test_what_a_killed_preparation_left_is_never_taken_for_a_data_set(clinic, root):
     unfinished = root / ".clinic.unfinished"
     (unfinished / "records").mkdir(parents=True)
