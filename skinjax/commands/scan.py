@@ -54,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
 def describe(folder: str, report: "Report", table: Path | None) -> list[str]:
     """The report in lines for people: counts by kind, then of each kind as many findings as one reads."""
     lines = [
-        f"{folder}: {report.images:,} photographs, {report.other_files:,} other files",
+        f"{folder}: {report.images:,} photograph{'s' * (report.images != 1)}, {report.other_files:,} other "
+        f"file{'s' * (report.other_files != 1)}",
         f"labels: {report.labels}",
     ]
     if not report.findings:

@@ -193,9 +193,10 @@ def shared_groups(split: "Split") -> list[str]:
     for part, other in HELD_OUT_AND_OTHER:
         leak = found[part, other]
         if leak.groups:
+            groups = "1 group that is" if len(leak.groups) == 1 else f"{len(leak.groups):,} groups that are"
             lines.append(
                 f"LEAK: {leak.images:,} of {len(split.rows(part)):,} {part} images ({100 * leak.share:.1f} %) are of "
-                f"{len(leak.groups):,} groups that are in {other} too, such as {leak.groups[0]}"
+                f"{groups} in {other} too, such as {leak.groups[0]}"
             )
     return lines
 

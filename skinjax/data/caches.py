@@ -73,7 +73,7 @@ def host_cache(dataset: Dataset, size: StoredSize, root: Path, say: Callable[[st
 
     def build(target: Path) -> None:
         needed = _bytes(dataset, size)
-        check_room(target, needed, _what(dataset, size))
+        check_room(root, needed, _what(dataset, size))
         say(f"decoding {len(dataset)} images once: {human_bytes(needed)} in {folder}")
         _decode_all(dataset, size, target / PIXELS_FILE, say)
         (target / MANIFEST_FILE).write_text(json.dumps({"dataset": dataset.name, "shape": shape, **identity}, indent=2))

@@ -237,7 +237,8 @@ def folder_labels(source: Source) -> Labels:
     labels = {photograph.path: name for photograph, name in zip(listing.photographs, names, strict=True)}
     loose = [file.path for file in source.files.values() if is_image(file) and file.path not in labels]
     findings = [Finding("image without label", path, "in no class folder") for path in loose]
-    return Labels(f"{len(listing.classes)} class folders", labels, findings)
+    count = len(listing.classes)
+    return Labels(f"{count} class folder{'s' * (count != 1)}", labels, findings)
 
 
 def _place_of(table: Path, source: Source) -> PurePosixPath:

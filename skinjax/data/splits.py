@@ -148,9 +148,9 @@ def check(split: Split) -> None:
     for part, other in HELD_OUT_AND_OTHER:
         leak = found[part, other]
         if leak.groups:
+            shared = "1 group is" if len(leak.groups) == 1 else f"{len(leak.groups)} groups are"
             raise UserError(
-                f"this {name} split leaks: {len(leak.groups)} groups are in both {part} and {other} (such as "
-                f"{leak.groups[0]!r}), with {leak.images} images, {100 * leak.share:.1f} % of {part}; {way_out}"
+                f"this {name} split leaks: {shared} in both {part} and {other} (such as {leak.groups[0]!r}), with {leak.images} images, {100 * leak.share:.1f} % of {part}; {way_out}"
             )
     seen: dict[str, int] = {}
     for group, fold in zip(split.groups.tolist(), split.folds.tolist(), strict=True):
@@ -271,8 +271,9 @@ def _deal(
     for label in np.unique(labels):
         members = generator.permutation(np.flatnonzero(label_of_unit == label))
         if len(members) < len(wanted):
+            found = f"1 {unit[:-1]}" if len(members) == 1 else f"{len(members)} {unit}"
             raise UserError(
-                f"class {str(label)!r} has {len(members)} {unit}, fewer than the {len(wanted)} parts that need one "
+                f"class {str(label)!r} has {found}, fewer than the {len(wanted)} parts that need one "
                 f"({', '.join(list(shares)[number] for number in wanted)}): ask for fewer, or leave the class out"
             )
         members = members[np.argsort(-sizes[members], kind="stable")]

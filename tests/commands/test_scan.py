@@ -34,7 +34,7 @@ def test_warnings_alone_are_no_failure(photographs, capsys):
     assert (
         capsys.readouterr().out
         == f"""\
-{photographs}: 4 photographs, 1 other files
+{photographs}: 4 photographs, 1 other file
 labels: 2 class folders
 
      1  duplicate  warning

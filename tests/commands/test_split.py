@@ -180,8 +180,8 @@ def test_a_check_reads_index_pickles(split, tmp_path):
     status, output, _ = split("clinic", "--check=indices.pkl", "--no_pictures")
     assert status == 1
     assert re.findall("LEAK: .*", output) == [
-        "LEAK: 1 of 2 test images (50.0 %) are of 1 groups that are in validation too, such as g00",
-        "LEAK: 1 of 2 test images (50.0 %) are of 1 groups that are in validation too, such as g01",
+        "LEAK: 1 of 2 test images (50.0 %) are of 1 group that is in validation too, such as g00",
+        "LEAK: 1 of 2 test images (50.0 %) are of 1 group that is in validation too, such as g01",
     ]
 
 

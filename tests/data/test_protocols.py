@@ -99,7 +99,7 @@ def test_official_parts_have_one_fold():
 def test_official_parts_that_leak_are_refused_unless_it_is_allowed():
     official = ["train", "test"] + ["train"] * 22
     split = split_dataset(small_set(official), "official", seed=0)
-    with pytest.raises(UserError, match=r"this official split leaks: 1 groups are in both test and train .*'g00'"):
+    with pytest.raises(UserError, match=r"this official split leaks: 1 group is in both test and train .*'g00'"):
         check(split)
     allowed = split_dataset(small_set(official), "official", seed=0, allow_leak=True)
     check(allowed)

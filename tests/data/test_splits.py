@@ -164,7 +164,7 @@ def test_leaks_names_the_shared_groups_of_each_pair_of_parts():
 def test_check_refuses_a_group_on_two_sides_unless_the_split_is_by_image(name):
     rows = [("a", "train"), ("b", "train"), ("a", "test")]
     with pytest.raises(
-        UserError, match=rf"{name} split leaks: 1 groups are in both test and train \(such as 'a'\).* 100.0 %"
+        UserError, match=rf"{name} split leaks: 1 group is in both test and train \(such as 'a'\).* 100.0 %"
     ):
         check(table(rows, name))
     check(table(rows, "image_stratified"))
@@ -238,6 +238,8 @@ def test_a_class_with_fewer_groups_or_images_than_parts_is_named(protocol, unit)
     ):
         protocol(ids, ids, labels, seed=0, test=0.2, folds=3)
     assert set(protocol(ids, ids, labels, seed=0, test=0.2).parts[10:]) == {"train", "test"}
+    with pytest.raises(UserError, match=f"class 'df' has 1 {unit[:-1]}, fewer than the 2 parts"):
+        protocol(ids[:11], ids[:11], labels[:11], seed=0, test=0.2)
 
 
 @pytest.mark.parametrize(
