@@ -1,6 +1,5 @@
 """From a config to a run: the only reader of configs. Everything below takes plain arguments."""
 
-import dataclasses
 import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +17,8 @@ from skinjax.compilation_cache import use_compilation_cache
 from skinjax.config_checks import check_config
 from skinjax.data import splits
 from skinjax.data.caches import CACHES, open_pixels
-from skinjax.data.dataset import Dataset, check_dataset, class_counts, data_root, open_dataset, short_hash
+from skinjax.data.dataset import Dataset, check_dataset, data_root, open_dataset, short_hash
+from skinjax.data.parts import Data, in_parts, keep_split, training_records
 from skinjax.data.pipeline import HostBatch, LoadPixels, StoredSize, held_out_batches, training_batches
 from skinjax.data.protocols import check_file, split_dataset
 from skinjax.data.sampling import SAMPLERS, Sampler, evaluation_batches, process_slice, weights_by_class
@@ -34,7 +34,7 @@ from skinjax.evaluation.results import (
 )
 from skinjax.files import write_atomically
 from skinjax.images.correction import corrected
-from skinjax.images.mixing import beta_shares, mixup
+from skinjax.images.mixing import make_mixing
 from skinjax.images.views import VIEWS, evaluation_view, train_view
 from skinjax.losses import ClassificationLoss
 from skinjax.methods import METHODS
@@ -158,78 +158,19 @@ def make_loss(loss: Mapping[str, Any]) -> ClassificationLoss:
     return ClassificationLoss(**{name: value for name, value in loss.items() if name != "class_weights"})
 
 
-def make_mixing(share: float, beta: float) -> Callable | None:
-    """Mixup with a fixed share or with shares from Beta(beta, beta), or None when both are zero."""
-    if share and beta:
-        raise UserError(f"method.mixup_share is {share} and method.mixup_beta is {beta}; give one of the two")
-    if share:
-        return functools.partial(mixup, share=share)
-
-    def mix(key: jax.Array, images: jax.Array, targets: jax.Array, mask: jax.Array):
-        share_key, partner_key = jax.random.split(key)
-        return mixup(partner_key, images, targets, mask, beta_shares(share_key, beta, len(images)))
-
-    return mix if beta else None
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Data:
-    """A data set, its split, and the record numbers of each part."""
-
-    dataset: Dataset
-    split: splits.Split
-    records: dict[str, np.ndarray]
-    size: StoredSize
-
-    def labels(self, part: str) -> np.ndarray:
-        """The class numbers of a part's records."""
-        return self.dataset.columns["label"][self.records[part]]
-
-    def training_counts(self) -> np.ndarray:
-        """Training images per class."""
-        return class_counts(self.labels("train"), self.dataset.classes)
-
-
 def make_data(config: ConfigDict, folder: Path, root: Path, say: Say) -> Data:
     """The data set, split as the run's `split.csv` says; the first start writes it."""
     dataset = open_dataset(config.dataset.name, config.dataset.arguments.to_dict(), root, say)
-    split = make_split(config, dataset)
+    split = split_dataset(dataset, **config.split.to_dict())
     splits.check(split)
     for remark in splits.remarks(split):
         say(remark)
     keep_split(folder / "split.csv", split)
-    record_of = {image_id: record for record, image_id in enumerate(dataset.columns["image_id"].tolist())}
-    numbers = np.array([record_of[image_id] for image_id in split.image_ids.tolist()], np.int32)
-    records = {part: np.sort(numbers[split.rows(part)]) for part in splits.PARTS}
-    if config.evaluate == "best" or config.evaluations.patience:
-        _need_validation(config, records)
-    stored = config.stored_size
-    return Data(dataset, split, records, StoredSize(stored.height, stored.width, stored.fit, stored.filter))
-
-
-def make_split(config: ConfigDict, dataset: Dataset) -> splits.Split:
-    """The split of a config: a pure function of the data set and the config, which its protocol names."""
-    return split_dataset(dataset, **config.split.to_dict())
-
-
-def keep_split(path: Path, split: splits.Split) -> None:
-    """Write the split of a run, or find the same one there: another would let test images into training."""
-    if path.exists():
-        kept = splits.read_split(path)
-        same = [np.array_equal(getattr(kept, name), getattr(split, name)) for name in ("image_ids", "groups", "parts")]
-        if not all(same) or kept.protocol != split.protocol:
-            raise UserError(
-                f"{path} is not the split of this config and data set any more (it was changed, or the data set was): "
-                "bring it back or use another workdir"
-            )
-    else:
-        splits.write_split(path, split)
-
-
-def _need_validation(config: ConfigDict, records: Mapping[str, np.ndarray]) -> None:
-    if not len(records["validation"]):
+    data = in_parts(dataset, split, StoredSize(**config.stored_size.to_dict()))
+    if (config.evaluate == "best" or config.evaluations.patience) and not len(data.records["validation"]):
         wanted = "evaluate='best'" if config.evaluate == "best" else "early stopping"
         raise UserError(f"{wanted} needs validation images and this split has none: set split.validation above 0")
+    return data
 
 
 def make_phases(config: ConfigDict, data: Data) -> list[Phase]:
@@ -237,7 +178,7 @@ def make_phases(config: ConfigDict, data: Data) -> list[Phase]:
     phases = []
     for number, name in enumerate(config.phase_order):
         settings = config.phases[name]
-        records, classes = phase_records(data, settings.classes)
+        records, classes = training_records(data, settings.classes)
         # Another stream for each phase, so that a second one does not repeat the batches of the first.
         seed = config.seed + 1000003 * number
         sampler = make_sampler(config, phase_sampler(config, name), data.dataset, records, classes, seed)
@@ -282,15 +223,6 @@ def make_sampler(
 def phase_sampler(config: ConfigDict, phase: str) -> str:
     """The name of a phase's sampler: its own, or the run's."""
     return config.phases[phase].sampler or config.sampler
-
-
-def phase_records(data: Data, names: Sequence[str]) -> tuple[np.ndarray, Sequence[str] | None]:
-    """The training records of the classes `names` (all when empty), and the classes that must be among them."""
-    if not names:
-        return data.records["train"], data.dataset.classes
-    number_of = {name: number for number, name in enumerate(data.dataset.classes)}
-    numbers = [lookup("class", name, number_of) for name in names]
-    return data.records["train"][np.isin(data.labels("train"), numbers)], None
 
 
 def train_and_evaluate(

@@ -26,8 +26,8 @@ if TYPE_CHECKING:  # they import jax or matplotlib, which --help does not wait f
     from ml_collections import ConfigDict
 
     from skinjax.data.dataset import Dataset
+    from skinjax.data.parts import Data
     from skinjax.data.sampling import Sampler
-    from skinjax.experiment import Data
     from skinjax.training.phases import Phase
 
 MOST_PER_CLASS = 50

@@ -3,11 +3,15 @@
 The partner is drawn over the whole batch, so under sharding pictures travel between devices.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+
+from skinjax.errors import UserError
 
 
 class Mixed(NamedTuple):
@@ -17,6 +21,20 @@ class Mixed(NamedTuple):
     targets: Array  # [batch, classes]
     partner: Array  # [batch] int32, the row blended in
     share: Array  # [batch] float32, the part that is the row's own
+
+
+def make_mixing(share: float, beta: float) -> Callable | None:
+    """Mixup with a fixed share or with shares from Beta(beta, beta), or None when both are zero."""
+    if share and beta:
+        raise UserError(f"mixup_share is {share} and mixup_beta is {beta}; give one of the two")
+    if share:
+        return functools.partial(mixup, share=share)
+
+    def mix(key: Array, images: Array, targets: Array, mask: Array):
+        share_key, partner_key = jax.random.split(key)
+        return mixup(partner_key, images, targets, mask, beta_shares(share_key, beta, len(images)))
+
+    return mix if beta else None
 
 
 def mixup(key: Array, images: Array, targets: Array, mask: Array, share: Array | float) -> Mixed:
