@@ -150,7 +150,8 @@ def check(split: Split) -> None:
         if leak.groups:
             shared = "1 group is" if len(leak.groups) == 1 else f"{len(leak.groups)} groups are"
             raise UserError(
-                f"this {name} split leaks: {shared} in both {part} and {other} (such as {leak.groups[0]!r}), with {leak.images} images, {100 * leak.share:.1f} % of {part}; {way_out}"
+                f"this {name} split leaks: {shared} in both {part} and {other} (such as {leak.groups[0]!r}), with "
+                f"{leak.images} images, {100 * leak.share:.1f} % of {part}; {way_out}"
             )
     seen: dict[str, int] = {}
     for group, fold in zip(split.groups.tolist(), split.folds.tolist(), strict=True):
