@@ -16,13 +16,14 @@ def run(options: argparse.Namespace) -> int:
     root = data_root(options.data_dir)
     found = prepared(root)
     print("known:")
-    for name, about in {"synthetic": None, **CATALOGUE}.items():
-        if about is None:
-            print(f"  {name}\n    photographs drawn by a program, a test bench and not medicine; needs no preparing")
+    print("  synthetic\n    photographs drawn by a program, a test bench and not medicine; needs no preparing")
+    for name, about in CATALOGUE.items():
+        if name in OWN_DATA:
+            print(f"  {name}\n    {about.title}")
             continue
         mark = " (prepared)" if name in found else ""
         print(f"  {name}{mark}\n    {about.title}: {about.size}; licence: {about.licence}")
-        if name not in found and name not in OWN_DATA:
+        if name not in found:
             print(f"    to get it: {about.download}")
     print(f"prepared under {root}:" if found else f"prepared under {root}: none")
     for name, folder in found.items():

@@ -68,8 +68,10 @@ def describe(name: str, manifest: dict) -> list[str]:
     if parts := manifest.get("images_per_part"):
         named = {"train": "train", "validation": "validation", "test": "test", "": "none"}
         lines.append("parts: " + ", ".join(f"{named[part]} {parts[part]:,}" for part in named if part in parts))
+        if "train" in parts and len(parts.keys() - {""}) > 1:
+            lines.append("to train and test on these parts: --config.split.protocol=official")
     lines += [f"note: {note}" for note in manifest.get("notes", [])]
     if left_out := manifest.get("left_out"):
-        lines.append(f"left out: {left_out['rows']:,} photographs, listed in {left_out['table']}")
+        lines.append(f"left out: {left_out['rows']:,}, listed in {left_out['table']}")
     lines.append(f"licence: {manifest['licence']}")
     return lines + ([f"cite: {manifest['citation']}"] if manifest["citation"] else [])

@@ -92,8 +92,10 @@ def write_findings(path: Path, findings: "list[Finding]") -> None:
 
 
 def refuse_to_overwrite(path: Path) -> None:
-    """Raise a `UserError` if `path` is there and is not the table of a scan."""
+    """Raise a `UserError` if `path` is there and is not the table of a scan, or has no folder to be in."""
     from skinjax.data.scan import HEADER
 
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent}: make it, or give another --csv")
     if path.exists() and not (path.is_file() and path.read_bytes().startswith(",".join(HEADER).encode())):
         raise UserError(f"{path} is there and is not a scan's: give another --csv")

@@ -32,6 +32,10 @@ def test_prepare_and_list(downloads, tmp_path, capsys):
     listed = capsys.readouterr().out
     assert "  ham10000\n    HAM10000, dermoscopic images of common pigmented skin lesions: 10,015 photographs" in listed
     assert f"prepared under {tmp_path / 'data'}: none" in listed
+    assert (
+        "  folder\n    your own photographs, one folder per class, or train/validation/test and then classes\n"
+        in listed
+    )
     assert main(["prepare", "ham10000", f"--source={downloads}", data]) == 0
     output = capsys.readouterr().out.splitlines()
     assert output[0] == "ham10000: 6 photographs of 4 groups in 7 classes"
@@ -64,8 +68,9 @@ def test_unlabelled_photographs_and_official_parts_are_told():
         "  nv               199",
         "  (unlabelled)       1",
         "parts: train 1,197, test 2, none 1",
+        "to train and test on these parts: --config.split.protocol=official",
         "note: 1 photograph is there twice and read once",
-        "left out: 4 photographs, listed in left_out.csv",
+        "left out: 4, listed in left_out.csv",
         "licence: yours",
     ]
 

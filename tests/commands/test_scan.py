@@ -93,7 +93,7 @@ def test_cells_of_a_table_do_not_steer_the_terminal(photographs, capsys):
             ["{tmp}/photographs", "--csv={tmp}/photographs/notes.txt"],
             "is there and is not a scan's: give another --csv",
         ),
-        (["{tmp}/photographs", "--csv={tmp}/nowhere/findings.csv"], "findings.csv cannot be written: No such file"),
+        (["{tmp}/photographs", "--csv={tmp}/nowhere/findings.csv"], "/nowhere: make it, or give another --csv"),
         (["{tmp}/photographs", "--min_side=-1"], "--min_side is -1; give a number of pixels from 0 on"),
         (["{tmp}/photographs", "--min_side=big"], "invalid int value: 'big'"),
     ],
