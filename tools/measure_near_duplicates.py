@@ -74,7 +74,7 @@ def measure(pictures: Pictures, copies: int, seeds: Sequence[int]) -> None:
     signatures = np.stack(list(map_in_order(lambda number: signature(pictures.draw(number)), numbers)))
     chosen = [np.random.default_rng(seed).permutation(len(numbers))[:copies] for seed in seeds]
     found = [similarities(pictures, signatures, some) for some in chosen]
-    print(f"recall of copies of {copies} pictures of {len(numbers)}, in %")
+    print(f"recall of copies of {len(chosen[0])} pictures of {len(numbers)}, in %")
     print(f"| copy | {' | '.join(f'seed {seed}' for seed in seeds)} |")
     print(f"|---|{'---|' * len(seeds)}")
     for kind in COPIES | BEYOND:
