@@ -12,6 +12,7 @@ from typing import NamedTuple, NoReturn
 from skinjax.errors import UserError
 from skinjax.files import human_bytes
 
+TABLE_SUFFIXES = (".csv", ".tsv")
 DELIMITERS = (",", "\t", ";")
 MOST_BYTES, MOST_LINES = 2**27, 10**6
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -102,14 +103,18 @@ def read_table(
 
 def read_table_file(path: Path, required: Sequence[str] = (), fix: str = "") -> Table:
     """`read_table` of a file that the user names."""
+    return read_table(read_file(path), str(path), required, fix=fix)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that the user names, and of more than a table may have only so many that it shows."""
     try:
         if path.exists() and not path.is_file():
             raise UserError(f"{path} is no file but a folder, a pipe or a device")
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            return file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    return read_table(data, str(path), required, fix=fix)
 
 
 def _text(data: bytes, name: str) -> str:

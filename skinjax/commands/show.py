@@ -134,8 +134,10 @@ def draw_classes(
 
 def count_lines(dataset: "Dataset", parts: Mapping[str, np.ndarray]) -> list[str]:
     """A table of images and groups per class and part, with the imbalance and the metadata that is known."""
+    from skinjax.data.dataset import class_counts
+
     labels, groups = dataset.columns["label"], dataset.columns["group"]
-    counts = np.bincount(labels[labels >= 0], minlength=len(dataset.classes))
+    counts = class_counts(labels, dataset.classes)
     most, least = int(counts.argmax()), int(counts.argmin())
     spread = f"{counts[most]:,} ({dataset.classes[most]}) to {counts[least]:,} ({dataset.classes[least]})"
     if counts[most] == counts[least]:

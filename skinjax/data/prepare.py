@@ -40,11 +40,11 @@ from skinjax.data.sources import File, Source, open_source
 from skinjax.data.threads import map_in_order
 from skinjax.errors import UserError, lookup
 from skinjax.files import check_room, write_atomically
+from skinjax.tables import TABLE_SUFFIXES
 
 SOURCES_FILE, LEFT_OUT_FILE = "sources.csv", "left_out.csv"
 LEAST_MAX_SIDE = 16
 JPEG_QUALITY = 95
-TABLE_SUFFIXES = (".csv", ".tsv")
 # Folders under the data root that hold something else.
 TAKEN = ("compilation_cache", "pixels", "synthetic")
 

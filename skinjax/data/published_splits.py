@@ -15,7 +15,7 @@ import numpy as np
 from skinjax.data import index_pickle, splits
 from skinjax.data.splits import PARTS, Split
 from skinjax.errors import UserError
-from skinjax.tables import Table, read_table_file
+from skinjax.tables import Table, read_file, read_table
 
 LAYOUTS = (
     "a split file is a CSV with image_id,group,label,fold,split (as skinjax writes it), image_id,test_fold (folds from "
@@ -53,18 +53,15 @@ def read_published(path: Path, image_ids: Sequence[str] | None) -> PublishedSpli
     Args:
       image_ids: those of the data set, which a pickle of positions is about; None where there is none at hand.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"the split {path} cannot be read: {error.strerror or error}") from error
+    data = read_file(path)
     digest = hashlib.sha256(data).hexdigest()
     if path.suffix in (".pkl", ".pickle") or data.startswith((b"\x80", b"(d", b"}")):
         if image_ids is None:
             raise UserError(f"{path} holds positions in a data set's list of images: name the data set too")
         return _from_pickle(path, digest, data, image_ids)
-    table = read_table_file(path, ["image_id"], fix=LAYOUTS)
+    table = read_table(data, str(path), ["image_id"], fix=LAYOUTS)
     if {"fold", "split"} & set(table.columns):
-        return _from_own(path, digest, read_table_file(path, splits.COLUMNS, fix=LAYOUTS))
+        return _from_own(path, digest, read_table(data, str(path), splits.COLUMNS, fix=LAYOUTS))
     table.unique("image_id")
     if "test_fold" in table.columns:
         parts = _test_fold_parts(path, table)

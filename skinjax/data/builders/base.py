@@ -174,12 +174,18 @@ def images(source: Source) -> list[File]:
 
 def is_image(file: File) -> bool:
     """Whether a file's name is that of a photograph."""
-    return file.name.lower().endswith(IMAGE_SUFFIXES)
+    return file.name.lower().endswith(tuple(FORMAT_OF_SUFFIX))
 
 
 # What the tasks of the ISIC challenges hold beside photographs, under the photographs' names.
 MASKS = ("_segmentation", "_superpixels")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff")
+FORMAT_OF_SUFFIX = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    ".png": "PNG",
+    ".webp": "WEBP",
+    **dict.fromkeys((".bmp", ".dib"), "BMP"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+}
 
 
 def counted(count: int, thing: str = "photograph") -> str:

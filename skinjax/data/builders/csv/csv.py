@@ -18,11 +18,10 @@ from skinjax.data.builders.base import (
 from skinjax.data.builders.cells import MEANT, PART_OF_WORD, TAKEN, in_natural_order, is_number, read_age
 from skinjax.data.sources import File, Source
 from skinjax.errors import UserError
-from skinjax.tables import Row, Table, read_table
+from skinjax.tables import TABLE_SUFFIXES, Row, Table, read_table
 
 REQUIRED = ("image", "label")
 OPTIONAL = (*MEANT, *TAKEN, "age")
-TABLE_SUFFIXES = (".csv", ".tsv")
 MOST_WEIGHT = 10**6
 
 
