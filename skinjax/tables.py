@@ -90,8 +90,8 @@ def read_table(
             elif not (header is not None and not rows and _is_header(cells, columns)):
                 if len(cells) != len(columns):
                     raise UserError(
-                        f"{where} has {len(cells)} cells for {len(columns)} columns: write all, those with commas in "
-                        "quotes"
+                        f"{where} has {len(cells)} cell{'s' * (len(cells) != 1)} for {len(columns)} columns: write "
+                        "all, those with commas in quotes"
                     )
                 rows.append(Row(where, dict(zip(columns, cells, strict=True))))
     except csv.Error as error:

@@ -117,7 +117,7 @@ def test_a_table_without_a_header_line_is_read_with_the_columns_given(data: byte
             b"image,label\na,b\n\nc,d,e\n",
             "labels.csv line 4 has 3 cells for 2 columns: write all, those with commas in quotes",
         ),
-        (b"image,label\na\n", "labels.csv line 2 has 1 cells for 2 columns: write all, those with commas in quotes"),
+        (b"image,label\na\n", "labels.csv line 2 has 1 cell for 2 columns: write all, those with commas in quotes"),
         (
             b'image,label\n"a\n\nb",nv\nc,d,e\n',
             "labels.csv line 5 has 3 cells for 2 columns: write all, those with commas in quotes",

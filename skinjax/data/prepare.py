@@ -142,7 +142,8 @@ def check_listing(listing: Listing, place: Path) -> None:
                     f"{place} has the {what} name {name!r}: rename it to printable text without outer blanks"
                 )
     if len(listing.classes) < 2:
-        raise UserError(f"{place} has photographs of {len(listing.classes)} class; a data set needs two or more")
+        count = "1 class" if listing.classes else "no class"
+        raise UserError(f"{place} has photographs of {count}; a data set needs two or more")
     spelled: dict[str, str] = {}
     for name in listing.classes:
         other = spelled.setdefault(name.casefold(), name)
@@ -156,7 +157,7 @@ def check_complete(listing: Listing, source: Source, kind: str) -> None:
     if not missing:
         return
     every = len(listing.photographs)
-    fix = remedy(source, "put them there" if kind in OWN_DATA else CATALOGUE[kind].download)
+    fix = remedy(source, "add what is missing" if kind in OWN_DATA else CATALOGUE[kind].download)
     if len(missing) == every:
         raise UserError(f"none of {every:,} photographs, such as {missing[0]}, is in {source.root}: {fix}")
     which = (

@@ -181,7 +181,9 @@ def find_labels(source: Source, file: Path | None) -> Labels:
         return table_labels(source, table, _place_of(file, source))
     found: list[tuple[str, Table]] = []
     others: list[str] = []
+    broken: list[Finding] = []
     for candidate in source.files.values():
+        data = b""
         try:
             if candidate.name.lower().endswith(TABLE_SUFFIXES):
                 data = candidate.read()
@@ -191,12 +193,20 @@ def find_labels(source: Source, file: Path | None) -> Labels:
                 others.append(f"{candidate.path} is no .csv")
         except UserError as error:
             others.append(str(error))
+            if _names_label_columns(data):
+                broken.append(Finding("bad row", candidate.path, str(error).removeprefix(f"{candidate.path} ")))
     if len(found) > 1:
         raise UserError(f"{found[0][0]} and {found[1][0]} are both tables of labels: give one as --labels")
     if found:
         path, table = found[0]
         return table_labels(source, table, PurePosixPath(path).parent)
-    return Labels(f"none were found ({others[0]})", {}, []) if others else folder_labels(source)
+    return Labels(f"none were found ({others[0]})", {}, broken) if others else folder_labels(source)
+
+
+def _names_label_columns(data: bytes) -> bool:
+    """Whether a table, which cannot be read, was meant to hold labels."""
+    first = data[:1000].partition(b"\n")[0].lower()
+    return all(re.search(rb"\b%s\b" % name.encode(), first) for name in REQUIRED)
 
 
 def table_labels(source: Source, table: Table, folder: PurePosixPath) -> Labels:

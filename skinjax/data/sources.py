@@ -104,7 +104,7 @@ def open_source(path: Path) -> Iterator[Source]:
             files = _archive_files(path.resolve(), path.name, opened)
         else:
             raise UserError(f"{path} is neither a folder nor a zip or tar archive")
-        yield Source(path, {file.path: file for file in sorted(files, key=lambda file: file.path)})
+        yield Source(path.absolute(), {file.path: file for file in sorted(files, key=lambda file: file.path)})
 
 
 def is_closed_archive(file: File) -> bool:

@@ -229,7 +229,7 @@ def test_the_same_photograph_under_two_labels_is_an_error(clinic, root):
 def test_a_row_without_its_photograph_is_an_error_or_left_out(clinic, root):
     (clinic / "labels.csv").write_text("image,label\nmel/a,mel\nnv/c.jpg,nv\nnv/gone.jpg,nv\n")
     with pytest.raises(
-        UserError, match=r"^nv/gone.jpg is not in .*: put them there, or leave out with --skip_bad what"
+        UserError, match=r"^nv/gone.jpg is not in .*: add what is missing, or leave out with --skip_bad what"
     ):
         prepare("csv", clinic, root)
     dataset = prepare("csv", clinic / "labels.csv", root, skip_bad=True)

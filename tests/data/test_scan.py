@@ -206,6 +206,13 @@ def test_a_table_without_labels_is_refused(tmp_path):
         scanned(tmp_path, labels_file=tmp_path / "labels.csv")
 
 
+def test_a_table_of_labels_that_cannot_be_read_is_an_error(tmp_path):
+    write(tmp_path, GOOD | {"labels.csv": b"image,label\n1\n"})
+    assert found(tmp_path) == [
+        ("bad row", "labels.csv", "line 2 has 1 cell for 2 columns: write all, those with commas in quotes")
+    ]
+
+
 def test_a_folder_without_photographs_is_refused(tmp_path):
     write(tmp_path, {"notes.txt": b"none"})
     with pytest.raises(UserError, match="none of the photographs"):
