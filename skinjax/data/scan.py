@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from skinjax.data.builders.base import Missing, is_image, no_photographs
-from skinjax.data.builders.csv.csv import REQUIRED, TABLE_SUFFIXES, Photographs
+from skinjax.data.builders.base import FORMAT_OF_SUFFIX, Missing, is_image, no_photographs
+from skinjax.data.builders.csv.csv import REQUIRED, Photographs
 from skinjax.data.builders.folder.folder import Folder
 from skinjax.data.decoding import MOST_BYTES, DecodingError, decode, has_several_frames
 from skinjax.data.image_headers import image_format
@@ -24,7 +24,7 @@ from skinjax.data.sources import File, Source
 from skinjax.data.threads import map_in_order
 from skinjax.errors import UserError
 from skinjax.files import human_bytes
-from skinjax.tables import Table, read_table, read_table_file
+from skinjax.tables import TABLE_SUFFIXES, Table, read_table, read_table_file
 
 ERROR, WARNING = "error", "warning"
 # In the order in which they are reported. The first five are the decoder's words.
@@ -43,13 +43,6 @@ KINDS = {
     "tiny": WARNING,
     "duplicate": WARNING,
     "near-duplicate": WARNING,
-}
-EXTENSIONS = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
-    ".png": "PNG",
-    ".webp": "WEBP",
-    **dict.fromkeys((".bmp", ".dib"), "BMP"),
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
 }
 # Photographs by their names, in formats that are not read.
 OTHER_PICTURES = re.compile(r".+\.(gif|hei[cf]|avif|jp2|j2k|jxl|psd|dcm|dng|cr[23]|nef|arw|orf|rw2|raf)", re.IGNORECASE)
@@ -130,7 +123,7 @@ def look(file: File, min_side: int) -> Look:
         return _unusable(file, "unreadable", str(error).removeprefix(f"{file.path} "))
     findings = []
     format_, suffix = image_format(data), PurePosixPath(file.path).suffix
-    if EXTENSIONS.get(suffix.lower()) != format_:
+    if FORMAT_OF_SUFFIX.get(suffix.lower()) != format_:
         findings.append(Finding("wrong extension", file.path, f"it is a {format_}"))
     if has_several_frames(data):
         findings.append(Finding("several frames", file.path, "only the first is used"))
