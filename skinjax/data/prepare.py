@@ -54,6 +54,9 @@ def prepare(
 ) -> Dataset:
     """Prepare the data set at `source` under `root` and open it; one that was prepared so before is only opened.
 
+    >>> prepare("folder", Path("photographs"), data_root(), name="clinic").classes  # doctest: +SKIP
+    ('mel', 'nv')
+
     Args:
       kind: a name of the catalogue; it says how `source` is laid out.
       source: a folder or an archive; for `csv` the table or its folder.

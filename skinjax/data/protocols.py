@@ -36,6 +36,10 @@ def split_dataset(
 ) -> Split:
     """The labelled images of `dataset` in parts. Leaks are not looked for here: `splits.check` does that.
 
+    >>> dataset = open_dataset("synthetic", {"images": 70}, data_root())  # doctest: +SKIP
+    >>> len(split_dataset(dataset, "lesion_grouped", seed=0, test=0.2).rows("test"))  # doctest: +SKIP
+    15
+
     Args:
       protocol: lesion_grouped or image_stratified, which draw the parts from `seed`; official, the data set's own
         parts; file, a published split.
