@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     for line in describe(dataset.name, read_manifest(folder)):
         print(line)
     print(
-        f"prepared in {folder} ({time.perf_counter() - start:.1f} s); use it with --config.dataset.name={dataset.name}"
+        f"prepared in {folder} ({time.perf_counter() - start:.1f} s); train on it: --config=configs/own.py:{dataset.name}"
     )
     return 0
 

@@ -88,7 +88,10 @@ def open_dataset(name: str, arguments: Mapping[str, Any], root: Path, say: Calla
     if name == "synthetic":
         return _open_synthetic(name, arguments, root, say)
     for argument in arguments:
-        raise UserError(f"the data set {name} takes no arguments, and {argument!r} is given")
+        raise UserError(
+            f"the data set {name} takes no arguments, and {argument!r} is given: start from a config that gives none, "
+            f"like configs/own.py:{name}"
+        )
     return read_dataset(root / name, name)
 
 

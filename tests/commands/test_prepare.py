@@ -42,6 +42,7 @@ def test_prepare_and_list(downloads, tmp_path, capsys):
     assert output[5] == "  mel         3"
     assert output[8] == "licence: CC BY-NC 4.0"
     assert output[-1].startswith(f"prepared in {tmp_path / 'data' / 'ham10000'} (")
+    assert output[-1].endswith(" s); train on it: --config=configs/own.py:ham10000")
     assert main(["datasets", data]) == 0
     listed = capsys.readouterr().out
     assert "  ham10000 (prepared)\n" in listed
