@@ -49,9 +49,8 @@ def run(options: argparse.Namespace) -> int:
     folder = root / dataset.name
     for line in describe(dataset.name, read_manifest(folder)):
         print(line)
-    print(
-        f"prepared in {folder} ({time.perf_counter() - start:.1f} s); train on it: --config=configs/own.py:{dataset.name}"
-    )
+    seconds = time.perf_counter() - start
+    print(f"prepared in {folder} ({seconds:.1f} s); train on it: --config=configs/own.py:{dataset.name}")
     return 0
 
 
