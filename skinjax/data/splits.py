@@ -73,7 +73,7 @@ def lesion_grouped(
     other folds (papers 000 and 001). The folds, and a test part beside them, depend on the seed but not on `fold`;
     nothing depends on the order of the images.
 
-    A group with several labels counts as the one most of its images have (of equals, the rarer in the data set).
+    A group with several labels, as patients have, is dealt with the rarest; every class is in every part all the same.
 
     >>> split = lesion_grouped(list("abcd"), ["x", "x", "y", "z"], ["mel"] * 4, test=0.5, seed=0)
     >>> len(set(split.parts[:2]))
@@ -261,44 +261,78 @@ def _deal(
 
     Class by class, units are dealt from the largest to the smallest, each to the share that is furthest behind its
     target when half of the unit is counted (Webster's rule for proportional seats). So every share gets large and small
-    lesions alike, ends within about one unit of its target, and holds every class.
+    lesions alike, ends within about one unit of its target, and holds every class. A unit with several classes is dealt
+    with the rarest of them, and its other images count when the units of those are dealt.
     """
-    unit_of_image, sizes = np.unique(units, return_inverse=True, return_counts=True)[1:]
-    label_of_unit = _majority_labels(unit_of_image, labels)
-    share_of_unit = np.empty(len(sizes), dtype=np.int64)
+    table = _UnitsByClass(units, labels)
     wanted = [number for number, share in enumerate(shares.values()) if share > 0]
     fractions = list(shares.values())
+    share_of_unit = np.empty(len(table.dealt_with), dtype=np.int64)
+    held = [[0] * len(shares) for _ in table.names]  # images of each class
     dealt = [0] * len(shares)  # over all classes: breaks the ties within one
-    for label in np.unique(labels):
-        members = generator.permutation(np.flatnonzero(label_of_unit == label))
-        if len(members) < len(wanted):
-            found = f"1 {unit[:-1]}" if len(members) == 1 else f"{len(members)} {unit}"
-            raise UserError(
-                f"class {str(label)!r} has {found}, fewer than the {len(wanted)} parts that need one "
-                f"({', '.join(list(shares)[number] for number in wanted)}): ask for fewer, or leave the class out"
-            )
-        members = members[np.argsort(-sizes[members], kind="stable")]
-        total = int(sizes[members].sum())
-        filled = [0] * len(shares)
+    for label in table.order:
+        _check_enough(table, label, shares, wanted, unit)
+        members = generator.permutation(np.flatnonzero(table.dealt_with == label))
+        members = members[np.argsort(-table.own_images[members], kind="stable")]
+        filled, total = held[label], int(table.images_of_class[label])
         for position, member in enumerate(members.tolist()):
-            size = int(sizes[member])
+            size = int(table.own_images[member])
             empty = [number for number in wanted if filled[number] == 0]
-            candidates = empty if len(empty) == len(members) - position else wanted
+            candidates = empty if len(empty) >= len(members) - position else wanted
             progress = [((filled[n] + size / 2) / (fractions[n] * total), dealt[n] / fractions[n]) for n in candidates]
             chosen = candidates[progress.index(min(progress))]
             share_of_unit[member] = chosen
-            filled[chosen] += size
-            dealt[chosen] += size
-    return share_of_unit[unit_of_image]
+            for other, images in table.contents(member):
+                held[other][chosen] += images
+                dealt[chosen] += images
+    for name, filled in zip(table.names, held, strict=True):
+        for number in wanted:
+            if not filled[number]:
+                raise UserError(
+                    f"no image of class {name!r} falls into {list(shares)[number]}, because its {unit} are those of "
+                    "rarer classes too: choose another seed, or ask for fewer parts"
+                )
+    return share_of_unit[table.unit_of_image]
 
 
-def _majority_labels(unit_of_image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """[units]: the label that most images of a unit have; of equals, the rarer in the data set."""
-    names, label_of_image, totals = np.unique(labels, return_inverse=True, return_counts=True)
-    (units, candidates), counts = np.unique(np.stack([unit_of_image, label_of_image]), axis=1, return_counts=True)
-    order = np.lexsort((totals[candidates], -counts, units))
-    first = np.unique(units[order], return_index=True)[1]
-    return names[candidates[order][first]]
+def _check_enough(
+    table: "_UnitsByClass", label: int, shares: dict[str, float], wanted: Sequence[int], unit: str
+) -> None:
+    """Raise `UserError` for a class that is in fewer units than there are parts."""
+    count = int(table.units_of_class[label])
+    if count < len(wanted):
+        raise UserError(
+            f"class {table.names[label]!r} has {f'1 {unit[:-1]}' if count == 1 else f'{count} {unit}'}, fewer than the "
+            f"{len(wanted)} parts that need one ({', '.join(list(shares)[number] for number in wanted)}): ask for "
+            "fewer, or leave the class out"
+        )
+
+
+class _UnitsByClass:
+    """Which classes the images of each unit have, and the class with which a unit is dealt: the rarest of them."""
+
+    def __init__(self, units: np.ndarray, labels: np.ndarray):
+        self.unit_of_image = np.unique(units, return_inverse=True)[1]
+        names, label_of_image = np.unique(labels, return_inverse=True)
+        self.names: list[str] = names.tolist()
+        pairs = np.unique(np.stack([self.unit_of_image, label_of_image]), axis=1, return_counts=True)
+        (unit_of_pair, label_of_pair), images = pairs
+        self.units_of_class = np.bincount(label_of_pair)
+        self.images_of_class = np.bincount(label_of_image)
+        rank = np.empty(len(names), np.int64)  # 0 is the rarest
+        rank[np.lexsort((self.images_of_class, self.units_of_class))] = np.arange(len(names))
+        by_rank = np.lexsort((rank[label_of_pair], unit_of_pair))
+        first = by_rank[np.unique(unit_of_pair[by_rank], return_index=True)[1]]
+        self.dealt_with, self.own_images = label_of_pair[first], images[first]
+        # Classes that are dealt with rarer ones too come last, the rarest of them first.
+        shared = self.units_of_class > np.bincount(self.dealt_with, minlength=len(names))
+        self.order: list[int] = np.lexsort((np.arange(len(names)), np.where(shared, rank, -1))).tolist()
+        self._first = np.searchsorted(unit_of_pair, np.arange(len(first) + 1)).tolist()
+        self._contents = list(zip(label_of_pair.tolist(), images.tolist(), strict=True))
+
+    def contents(self, unit: int) -> list[tuple[int, int]]:
+        """(class, images) of a unit."""
+        return self._contents[self._first[unit] : self._first[unit + 1]]
 
 
 def _check_request(seed: int, test: float, validation: float, folds: int, fold: int) -> None:

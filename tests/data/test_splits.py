@@ -214,7 +214,7 @@ def test_check_refuses_a_group_in_two_folds():
         check(table([("a", "train"), ("a", "train")], "lesion_grouped", folds=[0, 1]))
 
 
-def test_a_group_with_two_labels_stays_whole_and_counts_as_its_majority():
+def test_a_group_with_two_labels_stays_whole_and_is_dealt_with_the_rarer():
     groups = ["mixed"] * 3 + [f"g{n}" for n in range(8)]
     labels = ["mel", "mel", "nv"] + ["mel"] + ["nv"] * 7
     split = lesion_grouped(np.arange(11), groups, labels, seed=0, test=0.5)
@@ -222,7 +222,35 @@ def test_a_group_with_two_labels_stays_whole_and_counts_as_its_majority():
     assert set(split.parts[split.labels == "mel"]) == {"train", "test"}  # 'mixed' is one of mel's two groups
     tied = ["nv", "mel"] + ["mel"] + ["nv"] * 7
     split = lesion_grouped(np.arange(10), groups[1:], tied, seed=0, test=0.5)
-    assert split.parts[0] == split.parts[1] != split.parts[2]  # a tie goes to the rarer mel
+    assert split.parts[0] == split.parts[1] != split.parts[2]
+
+
+def test_patients_with_many_naevi_are_split_by_their_few_melanomas():
+    groups = [f"patient{n // 10:02}" for n in range(600)]
+    labels = ["mel" if n % 50 == 0 else "nv" for n in range(600)]  # one image in ten, of every fifth patient
+    split = lesion_grouped(np.arange(600), groups, labels, seed=0, folds=3)
+    for fold in range(3):
+        held_out = split.folds == fold
+        assert np.sum(split.labels[held_out] == "mel") == 4
+        assert np.sum(split.labels[held_out] == "nv") in (186, 196, 206)
+        assert set(split.groups[held_out]).isdisjoint(split.groups[~held_out])
+
+
+def test_patients_that_all_have_every_class_are_split():
+    groups = [f"patient{n // 3}" for n in range(30)]
+    split = lesion_grouped(np.arange(30), groups, ["mel", "nv", "wart"] * 10, seed=0, test=0.3)
+    for label in ("mel", "nv", "wart"):
+        assert np.sum(split.parts[split.labels == label] == "test") == 3
+
+
+def test_a_class_that_has_groups_enough_but_only_beside_rarer_ones_is_in_every_part_or_named():
+    contents = {"u1": "ac", "u2": "ac", "u3": "a", "u4": "bc", "u5": "bc", "u6": "b"}
+    groups, labels = zip(*[(unit, label) for unit, held in contents.items() for label in held], strict=True)
+    ids = list("0123456789")
+    split = lesion_grouped(ids, groups, labels, seed=3, folds=3)
+    assert set(split.folds[split.labels == "c"]) == {0, 1, 2}
+    with pytest.raises(UserError, match=r"no image of class 'c' falls into fold \d, because .*: choose another seed"):
+        lesion_grouped(ids, groups, labels, seed=0, folds=3)
 
 
 @pytest.mark.parametrize(("protocol", "unit"), [(lesion_grouped, "groups"), (image_stratified, "images")])
