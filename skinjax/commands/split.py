@@ -66,6 +66,11 @@ def make(options: argparse.Namespace) -> int:
     path = Path(options.out or default_name(options))
     if path.suffix != ".csv":
         raise UserError(f"--out is {str(path)!r}: end it in .csv, as the protocol goes into a .json beside it")
+    if options.protocol in ("official", "file") and (options.folds != 1 or options.test is not None):
+        raise UserError(
+            f"--folds and --test are for splits that are drawn, and those of the protocol {options.protocol} come with "
+            "it: leave them out"
+        )
     dataset = open_dataset(options.dataset, {}, data_root(options.data_dir))
     one_fold = options.folds == 1
     split = split_dataset(

@@ -342,6 +342,8 @@ def _check_request(seed: int, test: float, validation: float, folds: int, fold: 
         raise UserError(
             f"test={test} and validation={validation} must be fractions from 0 that leave some for training"
         )
+    if folds < 1:
+        raise UserError(f"a split of {folds} folds is none: choose 1 (a hold-out) or more")
     if not 0 <= fold < folds:
         raise UserError(f"fold {fold} is not one of the {folds} folds, which count from 0")
     if folds > 1 and test and validation:

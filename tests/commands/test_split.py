@@ -206,6 +206,8 @@ def test_a_class_without_images_and_a_long_name_keep_the_columns(root):
         (["clinic", "--protocol=random"], "unknown split protocol 'random'; known: file, image_stratified"),
         (["clinic", "--protocol=file"], "needs a file"),
         (["clinic", "--folds=5"], "class 'mel' has 4 groups, fewer than the 5 parts"),
+        (["clinic", "--protocol=official", "--test=0.3"], "--folds and --test are for splits that are drawn"),
+        (["clinic", "--protocol=file", "--folds=3"], "those of the protocol file come with it: leave them out"),
         (["clinic", "--folds=two"], "invalid int value: 'two' .see skinjax split --help"),
         (["clinic", "--test=nan"], "must be fractions"),
         (["clinic", "--out=mine.json"], r"--out is 'mine\.json': end it in \.csv"),
