@@ -6,6 +6,7 @@
 
 SOURCE is an image file, a folder or archive of images, or the name of a data set. One sheet, corrections.png, has a row
 per photograph: as it is, the illumination map, after each correction by itself, after all of them in the order given.
+Corrections: field_of_view_crop, remove_hair, even_illumination, shades_of_grey, gamma (docs/correct.md).
 """
 
 import argparse
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     folder = sheet_folder(options.out, options.source)
     from skinjax.images.correction import CORRECTIONS
 
-    names = options.corrections.split(",") if options.corrections is not None else list(CORRECTIONS)
+    names = list(CORRECTIONS) if options.corrections is None else [*map(str.strip, options.corrections.split(","))]
     for name in names:
         lookup("correction", name, CORRECTIONS)
     photographs, title = read_photographs(options)

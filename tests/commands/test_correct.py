@@ -47,6 +47,10 @@ def test_an_image_and_every_correction_of_it(folder, capsys):
     assert pixels_of(sheet, (200, 200, 200)) >= 40 * 30  # the illumination map
 
 
+def test_the_help_names_every_correction_in_order():
+    assert f"Corrections: {', '.join(CORRECTIONS)} (" in correct.__doc__
+
+
 def test_a_row_is_labelled_in_the_order_asked_for():
     shown = correct.operations(["gamma", "even_illumination"], [1.5])
     assert list(shown) == [
@@ -107,7 +111,7 @@ def test_synthetic_photographs_say_what_they_are(folder, capsys, monkeypatch):
 def test_only_a_sheet_of_its_own_is_replaced(folder, capsys):
     sheet = folder.parent / "out" / "corrections.png"
     encode(sheet, BLUE)
-    command = ["correct", "photographs", "--corrections=gamma", "--out=out"]
+    command = ["correct", "photographs", "--corrections= gamma", "--out=out"]
     before = sheet.read_bytes()
     assert main(command) == 1
     assert "out/corrections.png is there and not of skinjax correct; give another --out" in capsys.readouterr().err
