@@ -98,7 +98,8 @@ def _read(field: str, text: str, old: Any) -> Any:
     if isinstance(old, tuple) and isinstance(value, list):
         return tuple(value)
     if old is not None and type(value) is not type(old):
-        raise UserError(f"the config's {field} is {kind(old)} (now {old!r}) and cannot be {text!r}")
+        fix = f': write "{(value,)}"' if isinstance(old, tuple) else ""
+        raise UserError(f"the config's {field} is {kind(old)} (now {old!r}) and cannot be {text!r}{fix}")
     return value
 
 

@@ -139,6 +139,7 @@ MISTAKES = {
     ),
     "no ConfigDict": (["--config={folder}/nothing.py"], "gives NoneType, not the ConfigDict"),
     "size": ([CONFIG, "--config.views.size=(0,0)"], "two positive whole numbers"),
+    "word for a tuple": ([CONFIG, "--config.views.corrections=gamma"], """cannot be 'gamma': write "('gamma',)\""""),
     "kernels": ([CONFIG, "--config.method.decoder.kernels=(4,)"], "two positive whole numbers"),
     "paddings": ([CONFIG, "--config.method.decoder.paddings=(0,)"], "two whole numbers"),
     "ema": ([CONFIG, "--config.ema_decay=2.0"], "config.ema_decay is 2.0; it must be a number from 0 to 1"),
