@@ -169,6 +169,8 @@ def remarks(split: Split) -> list[str]:
         found.append(f"unlabelled images, which take no part: {protocol['unlabelled']}")
     if protocol.get("left_out"):
         found.append(f"images that the {protocol['name']} split leaves out: {protocol['left_out']}")
+    if protocol["name"] != "image_stratified" and len(np.unique(split.groups)) == len(split.groups):
+        found.append("no two images are known to show one lesion: if some do, only their `group` keeps them together")
     for part, percent in protocol.get("leak_percent", {}).items():
         if percent:
             found.append(f"LEAK: {percent:.1f} % of the {part} images share a group with a training image")

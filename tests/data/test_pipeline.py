@@ -196,7 +196,7 @@ def test_a_record_that_cannot_be_read_is_named(prepared, photographs, tmp_path):
             unreadable.append((record, str(error)))
     ((record, text),) = unreadable
     assert text.startswith(f"image 'synthetic_{record:07d}' of synthetic cannot be read: ")
-    assert text.endswith("; delete the prepared data set and run again")
+    assert text.endswith("; delete the folder of this data set under the data folder and make it again")
 
 
 # Leaving

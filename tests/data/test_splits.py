@@ -182,12 +182,19 @@ def test_check_lets_a_published_leak_pass_when_it_is_allowed_and_remarks_it(name
 
 
 def test_remarks_say_who_takes_no_part():
-    split = table([("a", "train"), ("b", "test")], "file")
+    split = table([("a", "train"), ("a", "train"), ("b", "test")], "file")
     assert remarks(split) == []
     assert remarks(replace(split, protocol={"name": "file", "unlabelled": 3, "left_out": 1, "leak_percent": {}})) == [
         "unlabelled images, which take no part: 3",
         "images that the file split leaves out: 1",
     ]
+
+
+@pytest.mark.parametrize(("name", "said"), [("lesion_grouped", True), ("official", True), ("image_stratified", False)])
+def test_remarks_say_that_no_lesion_is_known_to_have_two_images(name, said):
+    found = remarks(table([("a", "train"), ("b", "test")], name))
+    sentence = "no two images are known to show one lesion: if some do, only their `group` keeps them together"
+    assert found == [sentence] * said
 
 
 def test_validation_is_taken_from_training_by_group_and_class_and_by_the_fold():
