@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from skinjax.data.builders.base import FORMAT_OF_SUFFIX, Missing, is_image, no_photographs
+from skinjax.data.builders.base import FORMAT_OF_SUFFIX, Missing, no_photographs, pictures
 from skinjax.data.builders.csv.csv import REQUIRED, Photographs
 from skinjax.data.builders.folder.folder import Folder
 from skinjax.data.decoding import MOST_BYTES, DecodingError, decode, has_several_frames
@@ -44,8 +44,6 @@ KINDS = {
     "duplicate": WARNING,
     "near-duplicate": WARNING,
 }
-# Photographs by their names, in formats that are not read.
-OTHER_PICTURES = re.compile(r".+\.(gif|hei[cf]|avif|jp2|j2k|jxl|psd|dcm|dng|cr[23]|nef|arw|orf|rw2|raf)", re.IGNORECASE)
 # Where labels stand, besides .csv and .tsv, when folders are no classes.
 OTHER_TABLES = re.compile(r".+\.tab|.*metadata.*", re.IGNORECASE)
 HEADER = ("severity", "kind", "path", "detail")
@@ -83,22 +81,22 @@ def scan(source: Source, labels_file: Path | None, min_side: int) -> Report:
     Raises:
       UserError: there are no photographs, or the table cannot be read.
     """
-    pictures = [file for file in source.files.values() if is_image(file) or OTHER_PICTURES.fullmatch(file.name)]
-    if not pictures:
+    photographs = pictures(source)
+    if not photographs:
         raise UserError(no_photographs(source, "nv/photograph.jpg"))
     labels = find_labels(source, labels_file)
-    looks = map_in_order(partial(look, min_side=min_side), pictures)
+    looks = map_in_order(partial(look, min_side=min_side), photographs)
     hidden = not sys.stderr.isatty()
     findings = list(labels.findings)
     whole: list[Look] = []
-    for seen in tqdm(looks, total=len(pictures), unit="images", disable=hidden, leave=False):
+    for seen in tqdm(looks, total=len(photographs), unit="images", disable=hidden, leave=False):
         findings += seen.findings
         if seen.sha256:
             whole.append(seen)
     findings += duplicates(whole, labels.of)
     order = {kind: place for place, kind in enumerate(KINDS)}
     findings.sort(key=lambda finding: (order[finding.kind], finding.path, finding.detail))
-    return Report(len(pictures), len(source.files) - len(pictures), labels.origin, findings)
+    return Report(len(photographs), len(source.files) - len(photographs), labels.origin, findings)
 
 
 class Look(NamedTuple):
@@ -238,7 +236,7 @@ def folder_labels(source: Source) -> Labels:
         return Labels(f"none were found ({error})", {}, [])
     names = [listing.classes[label] for label in listing.columns["label"]]
     labels = {photograph.path: name for photograph, name in zip(listing.photographs, names, strict=True)}
-    loose = [file.path for file in source.files.values() if is_image(file) and file.path not in labels]
+    loose = [file.path for file in pictures(source) if file.path not in labels]
     findings = [Finding("image without label", path, "in no class folder") for path in loose]
     count = len(listing.classes)
     return Labels(f"{count} class folder{'s' * (count != 1)}", labels, findings)

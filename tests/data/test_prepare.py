@@ -189,6 +189,13 @@ def test_bad_photographs_refuse_the_whole_set(clinic, root):
         prepare("folder", clinic, root)
 
 
+def test_photographs_in_a_format_that_is_not_read_refuse_the_set_too(clinic, root):
+    (clinic / "nv" / "IMG_1.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(99))
+    with pytest.raises(UserError, match=r"^image 'nv/IMG_1.heic' cannot be decoded: it is a HEIC picture; convert it"):
+        prepare("folder", clinic, root)
+    assert len(prepare("folder", clinic, root, skip_bad=True)) == 6
+
+
 def test_skip_bad_leaves_them_out_and_records_it(clinic, root):
     spoil(clinic)
     dataset = prepare("folder", clinic, root, skip_bad=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -177,6 +178,12 @@ def is_image(file: File) -> bool:
     return file.name.lower().endswith(tuple(FORMAT_OF_SUFFIX))
 
 
+def pictures(source: Source) -> list[File]:
+    """`images`, and those in formats that are not read: in one's own data none is to be passed over in silence."""
+    return [file for file in source.files.values() if is_image(file) or OTHER_PICTURES.fullmatch(file.name)]
+
+
+OTHER_PICTURES = re.compile(r".+\.(gif|hei[cf]|avif|jp2|j2k|jxl|psd|dcm|dng|cr[23]|nef|arw|orf|rw2|raf)", re.IGNORECASE)
 # What the tasks of the ISIC challenges hold beside photographs, under the photographs' names.
 MASKS = ("_segmentation", "_superpixels")
 FORMAT_OF_SUFFIX = {

@@ -50,6 +50,14 @@ mel,mel/c.jpg,,test,0.5,7,arm
     assert columns["site"].tolist() == ["back", "", "arm"]
 
 
+def test_a_photograph_that_is_read_goes_before_one_of_its_name_that_is_not(read):
+    text = "image,label\nnv/a,nv\nmel/c,mel\nraw,mel\n"
+    files = {"nv/a.heic": b"1", "mel/c.dng": b"2", "mel/raw.dng": b"3"}
+    listing = read(Csv, table(text, **files))
+    assert paths(listing) == ["nv/a.jpg", "mel/c.jpg", "mel/raw.dng"]
+    assert listing.notes == ("3 photographs are in no row and left aside, such as mel/c.dng",)
+
+
 @pytest.mark.parametrize(
     ("name", "path"),
     [
@@ -125,6 +133,8 @@ def test_the_table_that_is_named(tmp_path):
     sentence = r"second.csv line 1 lacks the column label; it has image, dx: name them so"
     with open_source(tmp_path) as source, pytest.raises(UserError, match=sentence):
         Csv.read(replace(source, table="second.csv"))
+    with open_source(tmp_path) as source, pytest.raises(UserError, match=r"/\.csv is hidden, and hidden files are not"):
+        Csv.read(replace(source, table=".csv"))
 
 
 MISTAKES = {

@@ -88,6 +88,13 @@ def test_an_archive_beside_what_was_unpacked_from_it_is_read_once(read):
         read(Folder, {**files, "photos/nv/a.jpg": jpeg(8), "photos.zip/nv/a.jpg": jpeg(9)})
 
 
+def test_photographs_in_formats_that_are_not_read_are_not_passed_over(read):
+    listing = read(Folder, photographs("nv/a.jpg", "mel/b.jpg", "mel/IMG_2041.HEIC", "mel/scan.dcm", "mel/notes.txt"))
+    assert [photograph.path for photograph in listing.photographs] == [
+        *("mel/IMG_2041.HEIC", "mel/b.jpg", "mel/scan.dcm", "nv/a.jpg")
+    ]
+
+
 def test_photographs_that_differ_in_their_extension_only_keep_it():
     paths = [PurePosixPath(path) for path in ("nv/a.jpg", "nv/a.png", "nv/b.jpg", "nv/a.jpg.png")]
     assert unique_ids(paths) == ["nv/a.jpg", "nv/a.png", "nv/b", "nv/a.jpg.png"]

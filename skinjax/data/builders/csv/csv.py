@@ -13,7 +13,8 @@ from skinjax.data.builders.base import (
     PhotographBuilder,
     columns_of_rows,
     counted,
-    images,
+    is_image,
+    pictures,
 )
 from skinjax.data.builders.cells import MEANT, PART_OF_WORD, TAKEN, in_natural_order, is_number, read_age
 from skinjax.data.sources import File, Source
@@ -58,6 +59,8 @@ class Csv(PhotographBuilder):
 def labels_table(source: Source) -> tuple[File, Table]:
     """The table that the user named, or the only one in the source with the columns image and label."""
     if source.table:
+        if source.table not in source.files:
+            raise UserError(f"{source.root / source.table} is hidden, and hidden files are not read: rename it")
         file = source.files[source.table]
         return file, read_table(file.read(), file.path, REQUIRED, fix="name them so", optional=OPTIONAL)
     tables, refusal = [], ""
@@ -99,7 +102,7 @@ class Photographs:
 
     def __init__(self, source: Source, folder: PurePosixPath):
         self.source, self.folder = source, folder
-        self.images = images(source)
+        self.images = pictures(source)
         self.by_path: dict[str, list[File]] = defaultdict(list)
         self.by_end: dict[str, list[File]] = defaultdict(list)
         for file in self.images:
@@ -116,6 +119,7 @@ class Photographs:
             row.refuse(f"image {text!r} leads out of {self.source.root}: give a path below it")
         here, end = (self.folder / path).as_posix(), path.as_posix()
         found = self.by_path.get(here) or self.by_path.get(end) or self.by_end.get(end) or []
+        found = [file for file in found if is_image(file)] or found  # IMG_01.jpg rather than the IMG_01.heic beside it
         if len(found) > 1:
             row.refuse(f"image {text!r} is {found[0].path} or {found[1].path}: give the whole path")
         return found[0] if found else Missing(here)

@@ -9,9 +9,9 @@ from skinjax.data.builders.base import (
     PhotographBuilder,
     columns_of_rows,
     counted,
-    images,
     no_photographs,
     photographs_by_name,
+    pictures,
 )
 from skinjax.data.builders.cells import PART_OF_WORD, in_natural_order
 from skinjax.data.sources import ARCHIVE, File, Source
@@ -54,7 +54,7 @@ def listing_of_folders(files: Mapping[PurePosixPath, File], parted: bool, notes:
 
 def class_files(source: Source, notes: list[str]) -> dict[PurePosixPath, File]:
     """The photographs that lie in folders, by their path below the folders that wrap everything."""
-    found = photographs_by_name(images(source), path_as_unpacked, notes)
+    found = photographs_by_name(pictures(source), path_as_unpacked, notes)
     if not found:
         raise UserError(no_photographs(source, "nv/photograph.jpg"))
     files = {PurePosixPath(path): file for path, file in found.items()}
