@@ -104,7 +104,10 @@ def check_dataset(name: str, root: Path) -> None:
     try:
         lookup("data set", name, known)
     except UserError as error:
-        raise UserError(f"{error}; `skinjax prepare folder --source=DIR --name=NAME` adds one of your own") from None
+        raise UserError(
+            f"{error}; one of your own is looked for under {root}, where `skinjax prepare folder --source=DIR "
+            "--name=NAME` puts it"
+        ) from None
 
 
 def prepared(root: Path) -> dict[str, Path]:

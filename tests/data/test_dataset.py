@@ -131,6 +131,8 @@ def test_a_set_is_named_and_fingerprinted_by_its_arguments(root, tmp_path, photo
 def test_unknown_names_list_the_known_ones(tmp_path):
     with pytest.raises(UserError, match=r"unknown data set 'syntetic' \(did you mean 'synthetic'\?\); known: cifar10"):
         open_dataset("syntetic", {}, tmp_path)
+    with pytest.raises(UserError, match=f"one of your own is looked for under {tmp_path}, where `skinjax prepare"):
+        open_dataset("mine", {}, tmp_path)
     with pytest.raises(
         UserError, match=r"unknown argument of the synthetic data set 'image' .*'images'.*known: classes"
     ):
