@@ -45,8 +45,8 @@ from skinjax.tables import TABLE_SUFFIXES
 SOURCES_FILE, LEFT_OUT_FILE = "sources.csv", "left_out.csv"
 LEAST_MAX_SIDE = 16
 JPEG_QUALITY = 95
-# Folders under the data root that hold something else.
-TAKEN = ("compilation_cache", "pixels", "synthetic")
+# Names under the data root that mean something else, and what configs/own.py calls the synthetic set.
+TAKEN = ("compilation_cache", "pixels", "synthetic", "demo", *OWN_DATA)
 
 
 def prepare(
@@ -119,7 +119,7 @@ def check_name(name: str, kind: str) -> str:
     """`name` if a prepared set of this kind can have it."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
         raise UserError(f"{name!r} cannot name a data set: give a --name of up to 80 letters, digits, '.', '_' and '-'")
-    if name.startswith(TAKEN) or (name in CATALOGUE and name != kind) or name in OWN_DATA:
+    if name in TAKEN or name.startswith("synthetic-") or (name in CATALOGUE and name != kind):
         raise UserError(f"the name {name!r} is taken: give this data set another --name")
     return name
 

@@ -275,6 +275,7 @@ def test_names_that_tables_could_not_hold_are_refused(tmp_path, root, names, sen
         ("ham10000", "folder", "is taken"),
         ("synthetic-v1", "folder", "is taken"),
         ("pixels", "csv", "is taken"),
+        ("demo", "folder", "is taken"),
         ("folder", "folder", "is taken"),
     ],
 )
@@ -286,6 +287,7 @@ def test_names_that_a_set_cannot_have(name, kind, sentence):
 def test_a_set_of_the_catalogue_may_be_called_anything_else_or_itself():
     assert check_name("ham10000", "ham10000") == "ham10000"
     assert check_name("ham-300.v2", "ham10000") == "ham-300.v2"
+    assert check_name("demographics", "folder") == "demographics"
 
 
 @pytest.mark.parametrize(
