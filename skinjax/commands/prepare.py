@@ -33,11 +33,12 @@ def run(options: argparse.Namespace) -> int:
     about = lookup("data set", options.kind, CATALOGUE)
     if not options.source:
         raise UserError(f"no --source is given; {about.download} and give --source=THAT_FOLDER")
-    from skinjax.data.dataset import data_root, read_manifest
+    from skinjax.data.dataset import data_root, prepared, read_manifest
     from skinjax.data.prepare import prepare
 
     start = time.perf_counter()
     root = data_root(options.data_dir)
+    before = prepared(root)
     dataset = prepare(
         options.kind,
         Path(options.source).expanduser(),
@@ -47,21 +48,21 @@ def run(options: argparse.Namespace) -> int:
         skip_bad=options.skip_bad,
     )
     folder = root / dataset.name
-    for line in describe(dataset.name, read_manifest(folder)):
+    for line in describe(folder, read_manifest(folder)):
         print(line)
-    seconds = time.perf_counter() - start
-    print(f"prepared in {folder} ({seconds:.1f} s); train on it: --config=configs/own.py:{dataset.name}")
+    took = "before" if dataset.name in before else f"{time.perf_counter() - start:.1f} s"
+    print(f"prepared in {folder} ({took}); train on it: --config=configs/own.py:{dataset.name}")
     return 0
 
 
-def describe(name: str, manifest: dict) -> list[str]:
-    """What a manifest says, in lines for people."""
+def describe(folder: Path, manifest: dict) -> list[str]:
+    """What the manifest of a prepared set says, in lines for people."""
     counts: dict[str, int] = manifest["images_per_class"]
     unlabelled = manifest["images"] - sum(counts.values())
     table = counts | ({"(unlabelled)": unlabelled} if unlabelled else {})
     width = max(map(len, table))
     lines = [
-        f"{name}: {manifest['images']:,} photographs of {manifest['groups']:,} groups in {len(counts)} classes",
+        f"{folder.name}: {manifest['images']:,} photographs of {manifest['groups']:,} groups in {len(counts)} classes",
         *(f"  {label:<{width}}  {count:>6,}" for label, count in table.items()),
     ]
     if parts := manifest.get("images_per_part"):
@@ -71,6 +72,6 @@ def describe(name: str, manifest: dict) -> list[str]:
             lines.append("to train and test on these parts: --config.split.protocol=official")
     lines += [f"note: {note}" for note in manifest.get("notes", [])]
     if left_out := manifest.get("left_out"):
-        lines.append(f"left out: {left_out['rows']:,}, listed in {left_out['table']}")
+        lines.append(f"left out: {left_out['rows']:,}, listed in {folder / left_out['table']}")
     lines.append(f"licence: {manifest['licence']}")
     return lines + ([f"cite: {manifest['citation']}"] if manifest["citation"] else [])

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_unlabelled_photographs_and_official_parts_are_told():
         "licence": "yours",
         "citation": "",
     }
-    assert describe("clinic", manifest) == [
+    assert describe(Path("data/clinic"), manifest) == [
         "clinic: 1,200 photographs of 3 groups in 2 classes",
         "  mel            1,000",
         "  nv               199",
@@ -71,7 +72,7 @@ def test_unlabelled_photographs_and_official_parts_are_told():
         "parts: train 1,197, test 2, none 1",
         "to train and test on these parts: --config.split.protocol=official",
         "note: 1 photograph is there twice and read once",
-        "left out: 4, listed in left_out.csv",
+        "left out: 4, listed in data/clinic/left_out.csv",
         "licence: yours",
     ]
 
