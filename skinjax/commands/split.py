@@ -158,13 +158,13 @@ def compare_pictures(dataset: "Dataset", published: "PublishedSplit") -> "list[P
 
 def recorded_dataset(made_as: dict[str, Any], root: Path) -> "Dataset | None":
     """The prepared data set that a split of ours was made of, if it is still there unchanged."""
-    from skinjax.data.dataset import MANIFEST_FILE, read_dataset
+    from skinjax.data.dataset import is_prepared, read_dataset
 
     name = str(made_as.get("dataset"))
-    for manifest in root.glob(f"[!.]*/{MANIFEST_FILE}"):
-        if manifest.parent.name.startswith(name):  # a synthetic set's folder has more in its name
+    for folder in root.glob("[!.]*"):
+        if folder.name.startswith(name) and is_prepared(folder):  # a synthetic set's folder has more in its name
             with contextlib.suppress(UserError):  # one that is damaged is not the one
-                dataset = read_dataset(manifest.parent, name)
+                dataset = read_dataset(folder, name)
                 if dataset.fingerprint == made_as.get("fingerprint"):
                     return dataset
     return None
