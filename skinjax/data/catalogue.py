@@ -4,10 +4,7 @@ from typing import NamedTuple
 
 
 class About(NamedTuple):
-    """What a person should know of a data set; `download` completes the sentence "to prepare it, ...".
-
-    builder: the class in skinjax/data/builders that reads it, as "module.Class".
-    """
+    """What a person should know of a data set; `download` completes the sentence "to prepare it, ..."."""
 
     title: str
     size: str
@@ -15,7 +12,6 @@ class About(NamedTuple):
     citation: str
     homepage: str
     download: str
-    builder: str
 
 
 HAM10000 = (
@@ -31,7 +27,6 @@ DERM7PT = About(
     "doi:10.1109/JBHI.2018.2824327",
     homepage="https://derm.cs.sfu.ca",
     download="download release_v0 of derm7pt (meta/meta.csv, meta/*_indexes.csv, images/) from https://derm.cs.sfu.ca",
-    builder="derm7pt.Derm7pt",
 )
 CATALOGUE = {
     "ham10000": About(
@@ -43,7 +38,6 @@ CATALOGUE = {
         download="download HAM10000_images_part_1.zip, HAM10000_images_part_2.zip and HAM10000_metadata of "
         "doi:10.7910/DVN/DBW86T (or the training input, ground truth and lesion groupings of ISIC 2018 task 3) into a "
         "folder",
-        builder="ham10000.Ham10000",
     ),
     "isic2018": About(
         title="ISIC 2018 task 3: HAM10000 with the challenge's validation and test photographs",
@@ -54,7 +48,6 @@ CATALOGUE = {
         homepage="https://challenge.isic-archive.com/data/#2018",
         download="download input and ground truth of task 3 (training, validation, test) and the training lesion "
         "groupings of ISIC 2018 into a folder",
-        builder="isic2018.Isic2018",
     ),
     "isic2016": About(
         title="ISIC 2016 task 3, benign against malignant",
@@ -65,7 +58,6 @@ CATALOGUE = {
         homepage="https://challenge.isic-archive.com/data/#2016",
         download="download training and test data and ground truth of task 3 (ISBI2016_ISIC_Part3_...) of ISIC 2016 "
         "into a folder",
-        builder="isic2016.Isic2016",
     ),
     "isic2019": About(
         title="ISIC 2019: HAM10000, BCN20000 and MSK, eight diagnoses",
@@ -77,7 +69,6 @@ CATALOGUE = {
         homepage="https://challenge.isic-archive.com/data/#2019",
         download="download ISIC_2019_Training_Input.zip, ..._GroundTruth.csv and ..._Metadata.csv (and those of the "
         "test part) of ISIC 2019 into a folder",
-        builder="isic2019.Isic2019",
     ),
     "sd198": About(
         title="SD-198, clinical photographs of 198 skin diseases",
@@ -88,13 +79,11 @@ CATALOGUE = {
         homepage="http://xiaopingwu.cn/assets/projects/sd-198/",
         download="ask its authors for SD-198 (images/ with a folder per class) by the form on "
         "http://xiaopingwu.cn/assets/projects/sd-198/",
-        builder="sd198.Sd198",
     ),
     "derm7pt": DERM7PT,
     "derm7pt_diagnoses": DERM7PT._replace(
         title="derm7pt, dermoscopic photographs in the 20 original diagnoses",
         size="1,011 photographs, 20 classes",
-        builder="derm7pt.Derm7ptDiagnoses",
     ),
     "cifar10": About(
         title="CIFAR-10, natural 32x32 images (paper 002's baseline)",
@@ -104,7 +93,6 @@ CATALOGUE = {
         "of Toronto (2009)",
         homepage="https://www.cs.toronto.edu/~kriz/cifar.html",
         download="download cifar-10-binary.tar.gz, the binary version, from https://www.cs.toronto.edu/~kriz/cifar.html",
-        builder="cifar10.Cifar10",
     ),
     "folder": About(
         title="your own photographs, one folder per class, or train/validation/test and then classes",
@@ -113,7 +101,6 @@ CATALOGUE = {
         citation="",
         homepage="",
         download="put the photographs of each class into a folder of its own",
-        builder="folder.Folder",
     ),
     "csv": About(
         title="your own photographs, listed in a CSV: image,label[,split,group,weight,...]",
@@ -122,7 +109,6 @@ CATALOGUE = {
         citation="",
         homepage="",
         download="write a CSV with the columns image and label beside the photographs",
-        builder="csv.Csv",
     ),
 }
 # What is read under another name than its own, since everybody's is different.

@@ -6,7 +6,6 @@ laid out.
 
 import csv
 import hashlib
-import importlib
 import io
 import re
 import sys
@@ -24,6 +23,15 @@ from tqdm import tqdm
 
 import skinjax
 from skinjax.data.builders.base import Listing, Missing, Photograph, PhotographBuilder, counted, remedy
+from skinjax.data.builders.cifar10.cifar10 import Cifar10
+from skinjax.data.builders.csv.csv import Csv
+from skinjax.data.builders.derm7pt.derm7pt import Derm7pt, Derm7ptDiagnoses
+from skinjax.data.builders.folder.folder import Folder
+from skinjax.data.builders.ham10000.ham10000 import Ham10000
+from skinjax.data.builders.isic2016.isic2016 import Isic2016
+from skinjax.data.builders.isic2018.isic2018 import Isic2018
+from skinjax.data.builders.isic2019.isic2019 import Isic2019
+from skinjax.data.builders.sd198.sd198 import Sd198
 from skinjax.data.catalogue import CATALOGUE, OWN_DATA
 from skinjax.data.dataset import (
     RECORDS_FOLDER,
@@ -42,6 +50,19 @@ from skinjax.errors import UserError, lookup
 from skinjax.files import check_room, write_atomically
 from skinjax.tables import TABLE_SUFFIXES
 
+# What reads the source of each data set of the catalogue.
+BUILDERS: dict[str, type[PhotographBuilder]] = {
+    "ham10000": Ham10000,
+    "isic2018": Isic2018,
+    "isic2016": Isic2016,
+    "isic2019": Isic2019,
+    "sd198": Sd198,
+    "derm7pt": Derm7pt,
+    "derm7pt_diagnoses": Derm7ptDiagnoses,
+    "cifar10": Cifar10,
+    "folder": Folder,
+    "csv": Csv,
+}
 SOURCES_FILE, LEFT_OUT_FILE = "sources.csv", "left_out.csv"
 LEAST_MAX_SIDE = 16
 JPEG_QUALITY = 95
@@ -76,7 +97,7 @@ def prepare(
         made_with = {"kind": kind, "source": str(source.resolve()), "max_side": max_side, "skip_bad": skip_bad}
         made_with["files"] = short_hash([[file.path, file.size] for file in opened.files.values()])
         if not folder.exists():
-            builder = builder_class(kind)
+            builder = BUILDERS[kind]
             listing = builder.read(opened)
             check_listing(listing, opened.root)
             if not skip_bad:
@@ -128,12 +149,6 @@ def default_name(source: Path) -> str:
     """The name of a folder, archive or table, less what a data set's name cannot have."""
     base = source.resolve().name if source.is_dir() else source.name.partition(".")[0]
     return re.sub(r"[^A-Za-z0-9._-]+", "_", base).strip("._-")
-
-
-def builder_class(kind: str) -> type[PhotographBuilder]:
-    """The class that reads this kind of source."""
-    module, _, name = CATALOGUE[kind].builder.partition(".")
-    return getattr(importlib.import_module(f"skinjax.data.builders.{module}.{module}"), name)
 
 
 def check_listing(listing: Listing, place: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from skinjax.data.catalogue import CATALOGUE
 from skinjax.data.dataset import read_manifest
-from skinjax.data.prepare import builder_class, prepare
+from skinjax.data.prepare import BUILDERS, prepare
 from skinjax.data.sources import open_source
 from skinjax.errors import UserError
 
@@ -23,7 +23,7 @@ def test_what_is_read_is_what_was_listed(name, tmp_path):
     source = write(tmp_path / "source", SOURCES[name]())
     dataset = prepare(name, source, tmp_path / "data")
     with open_source(source) as opened:
-        listing = builder_class(name).read(opened)
+        listing = BUILDERS[name].read(opened)
         assert dataset.classes == listing.classes
         assert [dataset.encoded(row) for row in range(len(dataset))] == [image.read() for image in listing.photographs]
     assert dataset.columns.keys() == listing.columns.keys()
@@ -70,8 +70,12 @@ def test_metadata_columns_may_have_any_name(tmp_path):
     assert columns["été"].tolist() == ["3", "4"]
 
 
+def test_every_data_set_of_the_catalogue_has_a_reader_of_its_own():
+    assert BUILDERS.keys() == CATALOGUE.keys()
+    assert len(set(BUILDERS.values())) == len(BUILDERS)
+
+
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_catalogue_says_what_a_person_needs(name):
     about = CATALOGUE[name]
-    assert builder_class(name).__name__ == about.builder.partition(".")[2]
     assert bool(about.citation) == bool(about.homepage) == (name not in ("folder", "csv"))
