@@ -13,6 +13,10 @@ class Parser(argparse.ArgumentParser):
 
     takes_changes = False
 
+    def add_data_dir(self) -> None:
+        """Take --data_dir, which `skinjax.data.dataset.data_root` resolves."""
+        self.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+
     def add_config_changes(self) -> None:
         """Let any number of --config.FIELD=VALUE stand anywhere; `changes` is the list of their FIELD=VALUE."""
         self.add_argument("--config.FIELD", metavar="VALUE", help="another value of a field: --config.seed=1")

@@ -15,7 +15,7 @@ def parse(arguments: list[str]):
     parser.add_argument("--config", metavar="FILE[:VARIANT]", help="as in configs/cdc.py:demo")
     parser.add_config_changes()
     parser.add_argument("--workdir", help="the folder of the run (default: runs/CONFIG-VARIANT-HASH)")
-    parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+    parser.add_data_dir()
     parsed, unknown = parser.parse_known_args(arguments)
     for argument in unknown:
         lookup("argument", argument.partition("=")[0], KNOWN_FLAGS)

@@ -11,6 +11,7 @@ minutes a run on 2 cores.
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,17 @@ def run(arguments: list[str], workdir: Path, seed: int, data_dir: str | None) ->
     return read_predictions(workdir / "predictions_test.csv")
 
 
+def figures_of_seeds(runs: list[Predictions], metrics: Sequence[str]) -> list[str]:
+    """Cells of a table: mean and deviation of each metric in %, then every seed's macro recall with its interval."""
+    cells = []
+    for metric in metrics:
+        values = 100 * np.array([evaluate(table, metric) for table in runs])
+        cells.append(f"{values.mean():.1f} ({values.std():.1f})")
+    intervals = [bootstrap(table, "macro_recall") for table in runs]
+    cells.append("; ".join(f"{100 * i.value:.1f} [{100 * i.low:.1f}, {100 * i.high:.1f}]" for i in intervals))
+    return cells
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
@@ -58,12 +70,7 @@ def main() -> None:
     print(f"| method | {' | '.join(METRICS)} | macro recall of each seed [95 % interval] | against the classifier |")
     print(f"|---|{'---|' * (len(METRICS) + 2)}")
     for name, runs in tables.items():
-        cells = []
-        for metric in METRICS:
-            values = 100 * np.array([evaluate(table, metric) for table in runs])
-            cells.append(f"{values.mean():.1f} ({values.std():.1f})")
-        intervals = [bootstrap(table, "macro_recall") for table in runs]
-        cells.append("; ".join(f"{100 * i.value:.1f} [{100 * i.low:.1f}, {100 * i.high:.1f}]" for i in intervals))
+        cells = figures_of_seeds(runs, METRICS)
         differences = [
             paired_difference(base, table, "macro_recall")
             for base, table in zip(tables["classifier"], runs, strict=True)

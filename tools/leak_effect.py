@@ -7,15 +7,9 @@ finished runs are read back. A minute and a half a run on 2 cores.
 """
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
-
-from skinjax.evaluation.intervals import bootstrap
-from skinjax.evaluation.metrics import evaluate
-from skinjax.evaluation.predictions import read_predictions
+from demo_table import figures_of_seeds, run
 
 SETTINGS = {
     "model.backbone": "resnet_narrow",
@@ -50,21 +44,13 @@ def main() -> None:
     print(f"| split | {' | '.join(METRICS)} | macro recall of each seed [95 % interval] | leak |")
     print(f"|---|{'---|' * (len(METRICS) + 2)}")
     for protocol in PROTOCOLS:
-        tables = []
-        for seed in range(options.seeds):
-            changes = SETTINGS | {"split.protocol": protocol, "seed": seed}
-            workdir = options.folder / f"{protocol}-{seed}"
-            command = [sys.executable, "-m", "skinjax.main", "--config=configs/baselines.py:skin7"]
-            command += [f"--config.{field}={value}" for field, value in changes.items()] + [f"--workdir={workdir}"]
-            command += [f"--data_dir={options.data_dir}"] if options.data_dir else []
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            tables.append(read_predictions(workdir / "predictions_test.csv"))
-        cells = []
-        for metric in METRICS:
-            values = 100 * np.array([evaluate(table, metric) for table in tables])
-            cells.append(f"{values.mean():.1f} ({values.std():.1f})")
-        intervals = [bootstrap(table, "macro_recall") for table in tables]
-        cells.append("; ".join(f"{100 * i.value:.1f} [{100 * i.low:.1f}, {100 * i.high:.1f}]" for i in intervals))
+        changes = SETTINGS | {"split.protocol": protocol}
+        arguments = ["--config=configs/baselines.py:skin7", *(f"--config.{name}={changes[name]}" for name in changes)]
+        tables = [
+            run(arguments, options.folder / f"{protocol}-{seed}", seed, options.data_dir)
+            for seed in range(options.seeds)
+        ]
+        cells = figures_of_seeds(tables, METRICS)
         leak = tables[0].protocol["split"].get("leak_percent", {}).get("test", 0.0)
         print(f"| {protocol} | {' | '.join(cells)} | {leak:.1f} % of the test images |")
 

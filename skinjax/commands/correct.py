@@ -57,7 +57,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--max_side", type=int, default=600, metavar="PIXELS", help="larger ones are shrunk (default 600)"
     )
-    parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+    parser.add_data_dir()
 
 
 def run(options: argparse.Namespace) -> int:

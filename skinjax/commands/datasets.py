@@ -2,12 +2,13 @@
 
 import argparse
 
+from skinjax.arguments import Parser
 from skinjax.data.catalogue import CATALOGUE, OWN_DATA
 from skinjax.errors import UserError
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+def add_arguments(parser: Parser) -> None:
+    parser.add_data_dir()
 
 
 def run(options: argparse.Namespace) -> int:

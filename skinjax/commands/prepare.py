@@ -12,11 +12,12 @@ import argparse
 import time
 from pathlib import Path
 
+from skinjax.arguments import Parser
 from skinjax.data.catalogue import CATALOGUE
 from skinjax.errors import UserError, lookup
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     parser.add_argument("kind", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
     parser.add_argument("--source", metavar="DIR", help="the folder or archive with what was downloaded, or the CSV")
     parser.add_argument("--name", default="", help="what configs will call it (default: NAME, or the folder's name)")
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip_bad", action="store_true", help="leave out photographs that cannot be used, and note it"
     )
-    parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+    parser.add_data_dir()
 
 
 def run(options: argparse.Namespace) -> int:

@@ -45,7 +45,7 @@ def add_arguments(parser: Parser) -> None:
         "--images", type=int, metavar="N", help="examples per class (default: 8, fewer of many classes)"
     )
     parser.add_argument("--seed", type=int, default=0, help="another one chooses other examples")
-    parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+    parser.add_data_dir()
     parser.add_config_changes()
 
 

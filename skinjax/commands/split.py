@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skinjax.arguments import Parser
 from skinjax.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 MOST_PAIRS_SHOWN = 10
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "dataset", metavar="NAME", nargs="?", help="a prepared data set (`skinjax datasets` lists them)"
     )
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE.csv", help="where to write (default: NAME-PROTOCOL-seedN.csv)")
     parser.add_argument("--check", metavar="FILE", help="look for leaks in a split file, and write nothing")
     parser.add_argument("--no_pictures", action="store_true", help="with --check: compare groups, not photographs")
-    parser.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+    parser.add_data_dir()
 
 
 def run(options: argparse.Namespace) -> int:
