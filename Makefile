@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint parity clean
 
 demo: $(VENV)/.installed  ## install, then train and evaluate the first paper on the synthetic set
 	$(BIN)/python -m skinjax.main --config=configs/cdc.py
@@ -14,6 +14,9 @@ lint: $(VENV)/.installed-test  ## format, lint and type check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+parity: $(VENV)/.installed  ## compare every backbone with its reference's stored answers; writes docs/parity.md
+	$(BIN)/python tools/parity.py
 
 clean:
 	rm -rf $(VENV)

@@ -1,12 +1,13 @@
 """ResNet (He et al. 2015) as torchvision has it: a bottleneck's stride in its 3x3, symmetric padding, epsilon 1e-5."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 
+from skinjax.models.backbone import Backbone
 from skinjax.models.layers import BatchNorm, Conv, max_pool, relu
 
 Array = jax.Array
@@ -85,38 +86,24 @@ class Stage(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         for number in range(self.depth):
             stride = self.stride if number == 0 else 1
-            x = self.block(self.width, stride, dtype=self.dtype, name=f"block{number + 1}")(x, train)
+            x = self.block(self.width, stride, dtype=self.dtype, name=f"block{number}")(x, train)
         return x
 
 
-class ResNet(nn.Module):
-    """Images [batch, height, width, 3] to the named maps of its stages; `features` is the last one, before pooling."""
+class ResNet(Backbone):
+    """A stem and four stages, each of twice the width and half the side of the one before."""
 
     block: Callable[..., nn.Module]
     depths: tuple[int, int, int, int]
     width: int = 64
-    dtype: Any = None
     stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "stage2", "stage3", "features")
 
-    @nn.compact
-    def __call__(
-        self,
-        x: Array,
-        *,
-        train: bool,
-        at: Mapping[str, Callable[[Array], Array]] | None = None,
-        frozen: tuple[str, ...] = (),
-    ) -> dict[str, Array]:
-        """`at[name]` is applied to that map before the next stage reads it; a frozen stage runs in evaluation mode."""
+    def layers(self) -> list[nn.Module]:
         layers: list[nn.Module] = [Stem(self.width, self.dtype, name="stem")]
         for number, depth in enumerate(self.depths):
             width, stride, name = self.width * 2**number, 1 if number == 0 else 2, self.stages[number + 1]
             layers.append(Stage(self.block, depth, width, stride, self.dtype, name=name))
-        maps = {}
-        for name, layer in zip(self.stages, layers, strict=True):
-            x = layer(x, train and name not in frozen)
-            maps[name] = x = at[name](x) if at and name in at else x
-        return maps
+        return layers
 
 
 RESNETS: dict[str, Callable[..., ResNet]] = {

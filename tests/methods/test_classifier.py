@@ -161,7 +161,7 @@ def test_predictions_are_probabilities(make, variables, batch, name):
 
 def test_prediction_can_be_changed_at_a_stage(classifier, variables, batch):
     erased = jax.jit(lambda images: classifier.predict(variables, images, at={"features": jnp.zeros_like}))
-    bias = variables["params"]["head"]["bias"]
+    bias = variables["params"]["head"]["classifier"]["bias"]
     expected = np.tile(jax.nn.softmax(bias), (6, 1))
     np.testing.assert_allclose(erased(batch["image"])["probabilities"], expected, rtol=1e-6)
 

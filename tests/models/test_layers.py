@@ -69,7 +69,7 @@ def test_variance_of_inputs_far_from_zero():
 @pytest.mark.parametrize(("kernel", "stride", "use_bias"), [(1, 1, False), (1, 2, True), (3, 2, False), (7, 2, True)])
 def test_conv_is_xlas_with_symmetric_padding(kernel, stride, use_bias):
     x = jax.random.normal(KEY, (2, 9, 8, 3))
-    layer = Conv(5, kernel, stride, use_bias)
+    layer = Conv(5, kernel, stride, use_bias=use_bias)
     params = layer.init(KEY, x)["params"]
     if use_bias:
         params["bias"] = jnp.arange(5.0)
@@ -164,7 +164,7 @@ def test_kaiming_normal_takes_the_fan_of_the_outputs(layer, channels, deviation)
 
 
 def test_linear_head_begins_like_pytorchs_linear():
-    params = LinearHead(200).init(KEY, jnp.zeros((1, 2, 2, 400)))["params"]
+    params = LinearHead(200).init(KEY, jnp.zeros((1, 2, 2, 400)))["params"]["classifier"]
     for x in (params["kernel"], params["bias"]):
         assert np.abs(x).max() == pytest.approx(0.05, rel=0.02)
         assert np.std(x) == pytest.approx(0.05 / 3**0.5, rel=0.1)
@@ -174,7 +174,7 @@ def test_linear_head_begins_like_pytorchs_linear():
 def test_linear_head_pools_over_the_map_and_answers_in_float32():
     features = jnp.array([[[[1.0, 0], [3, 4]], [[5, 0], [7, 4]]]], jnp.bfloat16)
     params = {"kernel": jnp.array([[1.0, 2], [10, 0]]), "bias": jnp.array([0.5, 0.25])}
-    logits = LinearHead(2).apply({"params": params}, features)
+    logits = LinearHead(2).apply({"params": {"classifier": params}}, features)
     assert logits.tolist() == [[24.5, 8.25]]
     assert logits.dtype == jnp.float32
 

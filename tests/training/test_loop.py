@@ -169,8 +169,10 @@ def test_a_phase_leaves_frozen_stages_alone_and_starts_afresh(run, assert_identi
         for key in place:
             before, after = before[key], after[key]
         assert (before != after).any()
-    assert (head.variables["params"]["head"]["kernel"] != start["params"]["head"]["kernel"]).any()
-    assert set(adam(head).mu) == {"head/bias", "head/kernel"}
+    assert (
+        head.variables["params"]["head"]["classifier"]["kernel"] != start["params"]["head"]["classifier"]["kernel"]
+    ).any()
+    assert set(adam(head).mu) == {"head/classifier/bias", "head/classifier/kernel"}
     assert len(adam(end).mu) == len(jax.tree.leaves(end.variables["params"])) == 8
     assert [int(adam(state).count) for state in (head, first, end)] == [3, 2, 4]
 
@@ -196,7 +198,9 @@ def test_what_is_evaluated_and_called_best_is_the_average(run, phase, assert_ide
     state, _ = run.fit()
     for step, variables in seen.items():
         assert_identical(variables, run.restored(step).evaluated())
-    assert (seen[3]["params"]["head"]["kernel"] != state.variables["params"]["head"]["kernel"]).any()
+    assert (
+        seen[3]["params"]["head"]["classifier"]["kernel"] != state.variables["params"]["head"]["classifier"]["kernel"]
+    ).any()
 
 
 def test_early_stopping_ends_a_phase_and_the_best_checkpoint_is_kept(run_in, phase, tmp_path, assert_identical):

@@ -161,7 +161,10 @@ def test_a_step_moves_what_trains_and_nothing_else(stepped, assert_identical):
 
 
 def test_the_optimiser_keeps_nothing_for_frozen_parameters(stepped):
-    (adam, _), trainable = stepped[0][-1].optimizer, {"backbone/features/conv/kernel", "head/bias", "head/kernel"}
+    (adam, _), trainable = (
+        stepped[0][-1].optimizer,
+        {"backbone/features/conv/kernel", "head/classifier/bias", "head/classifier/kernel"},
+    )
     trainable |= {"backbone/features/norm/bias", "backbone/features/norm/scale"}
     assert set(adam.mu) == set(adam.nu) == trainable
     assert int(adam.count) == 2

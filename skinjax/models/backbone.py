@@ -1,0 +1,54 @@
+"""What every backbone is: stages in order, each under its own name, each giving its map."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+
+from skinjax.models.heads import LinearHead
+
+Array = jax.Array
+
+
+class Backbone(nn.Module, kw_only=True):
+    """Images [batch, height, width, 3] to the named maps of its stages; `features` is the last one, before pooling.
+
+    A family gives `stages`, `layers` and, where the network has more than a linear layer on top, `original_head`.
+    `remat` names the stages whose inner maps are computed again in the backward pass instead of being kept.
+    """
+
+    dtype: Any = None
+    remat: tuple[str, ...] = ()
+    stages: ClassVar[tuple[str, ...]]
+
+    def layers(self) -> Sequence[nn.Module]:
+        """One module for each of `stages`, in order and of that name, called as `module(x, train)`."""
+        raise NotImplementedError
+
+    @nn.nowrap
+    def original_head(self, classes: int) -> nn.Module:
+        """What the network's authors put on top of `features`."""
+        return LinearHead(classes)
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Array,
+        *,
+        train: bool,
+        at: Mapping[str, Callable[[Array], Array]] | None = None,
+        frozen: tuple[str, ...] = (),
+    ) -> dict[str, Array]:
+        """`at[name]` is applied to that map before the next stage reads it; a frozen stage runs in evaluation mode."""
+        maps = {}
+        for name, layer in zip(self.stages, self.layers(), strict=True):
+            x = _run(layer, x, train and name not in frozen, recompute=name in self.remat)
+            maps[name] = x = at[name](x) if at and name in at else x
+        return maps
+
+
+def _run(layer: nn.Module, x: Array, train: bool, recompute: bool) -> Array:
+    if recompute:
+        return nn.remat(lambda module, x: module(x, train))(layer, x)
+    return layer(x, train)

@@ -1,0 +1,65 @@
+"""What holds for every registered backbone: published size, named stages, float32 parameters."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from skinjax.errors import UserError
+from skinjax.models import BACKBONES, make_backbone
+
+KEY = jax.random.key(0)
+
+# Parameters with the original head of 1,000 classes, as published (torchvision, timm).
+PARAMETERS = {
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "resnet152": 60_192_808,
+}
+OUR_OWN = {"resnet_tiny", "resnet_narrow"}  # no reference exists
+
+
+@functools.cache
+def shapes(name, dtype=None):
+    """(variables, maps) of a backbone for images of 224 px, as shapes only."""
+    images = jax.ShapeDtypeStruct((2, 224, 224, 3), jnp.float32)
+    backbone = make_backbone(name, dtype)
+    return jax.eval_shape(lambda x: backbone.init_with_output(KEY, x, train=False), images)[::-1]
+
+
+def test_every_backbone_has_a_published_size():
+    assert set(PARAMETERS) | OUR_OWN == set(BACKBONES)
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_parameters_are_as_many_as_published(name):
+    variables, maps = shapes(name)
+    head = jax.eval_shape(make_backbone(name).original_head(1000).init, KEY, maps["features"])
+    assert sum(x.size for x in jax.tree.leaves((variables["params"], head["params"]))) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_stages_name_maps_and_parameters(name):
+    backbone = make_backbone(name)
+    variables, maps = shapes(name)
+    assert set(maps) == set(backbone.stages)
+    assert len(set(backbone.stages)) == len(backbone.stages)
+    assert backbone.stages[-1] == "features"
+    assert set(variables["params"]) == set(backbone.stages)
+    sides = [maps[stage].shape[1] for stage in backbone.stages]
+    assert sides == sorted(sides, reverse=True)
+
+
+@pytest.mark.parametrize("name", sorted(BACKBONES))
+def test_parameters_are_float32_whatever_the_compute_type(name):
+    variables, maps = shapes(name, jnp.bfloat16)
+    assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    assert {x.dtype for x in maps.values()} == {jnp.dtype("bfloat16")}
+
+
+def test_unknown_backbone_is_named():
+    with pytest.raises(UserError, match=r"unknown backbone 'resnet51'.*did you mean 'resnet50'"):
+        make_backbone("resnet51")

@@ -1,0 +1,28 @@
+"""Every backbone answers as the network that the field knows under its name (tools/parity.py, goldens/)."""
+
+import parity
+import pytest
+
+from skinjax.models import BACKBONES
+from tests.models.test_backbones import OUR_OWN
+
+GOLDENS = sorted(path.stem for path in parity.GOLDENS.glob("*.npz"))
+WITH_GRADIENTS = ("resnet18", "resnet152")  # the smallest and the largest of each family; `make parity` runs all
+
+
+def test_every_backbone_has_a_golden():
+    assert set(GOLDENS) | OUR_OWN == set(BACKBONES)
+
+
+@pytest.mark.parametrize("name", GOLDENS)
+def test_evaluation_mode_is_the_references(name):
+    found = parity.errors(name, parity.evaluation_outputs)
+    assert found.keys() == parity.EVALUATION.keys()
+    assert all(found[key] <= parity.EVALUATION[key] for key in found), found
+
+
+@pytest.mark.parametrize("name", WITH_GRADIENTS)
+def test_training_mode_is_the_references(name):
+    found = parity.errors(name, parity.training_outputs)
+    assert found.keys() == parity.TRAINING.keys()
+    assert all(found[key] <= parity.TRAINING[key] for key in found), found
