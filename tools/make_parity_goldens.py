@@ -12,10 +12,12 @@ import parity
 import torch
 from torch import nn
 
-# Without its compiled operators torchvision imports once these two names exist; no network here uses them.
-_operators = torch.library.Library("torchvision", "DEF")
-_operators.define("nms(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-_operators.define("qnms(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+try:
+    import torchvision  # noqa: F401
+except RuntimeError:  # without its compiled operators it imports once these two exist; no network here uses them
+    _operators = torch.library.Library("torchvision", "DEF")
+    _operators.define("nms(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+    _operators.define("qnms(Tensor boxes, Tensor scores, float threshold) -> Tensor")
 
 import timm  # noqa: E402
 
@@ -24,6 +26,13 @@ from skinjax.models.weights import timm_names  # noqa: E402
 
 # name: (timm's name, arguments, side of the images, gain of the kernels)
 REFERENCES = {
+    "inception_v3": ("inception_v3", {}, 107, 2.6),
+    "legacy_seresnext50_32x4d": ("legacy_seresnext50_32x4d", {"drop_rate": 0.0}, 64, 2.0),
+    "seresnext50_32x4d": ("seresnext50_32x4d", {}, 64, 2.0),
+    "mobilenetv1_100": ("mobilenetv1_100", {}, 64, 2.0),
+    "mobilenetv1_100_same": ("mobilenetv1_100", {"pad_type": "same"}, 64, 2.0),
+    "mobilenetv2_100": ("mobilenetv2_100", {}, 64, 2.0),
+    "mobilenetv2_100_same": ("mobilenetv2_100", {"pad_type": "same"}, 64, 2.0),
     "resnet18": ("resnet18", {}, 64, 2.0),
     "resnet34": ("resnet34", {}, 64, 1.75),
     "resnet50": ("resnet50", {}, 64, 2.0),
