@@ -19,10 +19,10 @@ except RuntimeError:  # without its compiled operators it imports once these two
     _operators.define("nms(Tensor boxes, Tensor scores, float threshold) -> Tensor")
     _operators.define("qnms(Tensor boxes, Tensor scores, float threshold) -> Tensor")
 
-import timm  # noqa: E402
+import timm
 
-from skinjax.models.timm_names import NAMES  # noqa: E402
-from skinjax.models.weights import timm_names  # noqa: E402
+from skinjax.models.timm_names import NAMES
+from skinjax.models.weights import timm_names
 
 # name: (timm's name, arguments, side of the images, gain of the kernels)
 REFERENCES = {
