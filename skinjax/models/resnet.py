@@ -1,4 +1,8 @@
-"""ResNet (He et al. 2015) as torchvision has it: a bottleneck's stride in its 3x3, symmetric padding, epsilon 1e-5."""
+"""ResNet (He et al. 2015) as torchvision has it: a bottleneck's stride in its 3x3, symmetric padding, epsilon 1e-5.
+
+SE-ResNeXt (Xie et al. 2016, Hu et al. 2017) is the same network of another bottleneck. The legacy one is that of the
+weights ported from Caffe: its max-pool rounds up instead of padding.
+"""
 
 import functools
 from collections.abc import Callable
@@ -8,7 +12,7 @@ import flax.linen as nn
 import jax
 
 from skinjax.models.backbone import Backbone
-from skinjax.models.layers import BatchNorm, Conv, max_pool, relu
+from skinjax.models.layers import BatchNorm, Conv, Initializer, SqueezeExcitation, max_pool, relu
 
 Array = jax.Array
 
@@ -33,10 +37,17 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3 (with the stride), 1x1 to four times the width, and a shortcut."""
+    """1x1, 3x3 (with the stride), 1x1 to four times the width, and a shortcut.
+
+    The 3x3 has `groups` of `group_width` channels at a width of 64; `reduction` excites the outcome's channels.
+    """
 
     width: int
     stride: int = 1
+    groups: int = 1
+    group_width: int = 64
+    reduction: int | None = None
+    last_scale_init: Initializer = nn.initializers.ones
     dtype: Any = None
     expansion: ClassVar[int] = 4
 
@@ -44,12 +55,16 @@ class Bottleneck(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         conv = functools.partial(Conv, dtype=self.dtype)
         norm = functools.partial(BatchNorm, dtype=self.dtype)
-        y = conv(self.width, 1, name="conv1")(x)
+        inner = self.groups * (self.group_width * self.width // 64)
+        y = conv(inner, 1, name="conv1")(x)
         y = relu(norm(name="norm1")(y, use_running_average=not train))
-        y = conv(self.width, 3, self.stride, name="conv2")(y)
+        y = conv(inner, 3, self.stride, groups=self.groups, name="conv2")(y)
         y = relu(norm(name="norm2")(y, use_running_average=not train))
         y = conv(self.width * self.expansion, 1, name="conv3")(y)
-        y = norm(name="norm3")(y, use_running_average=not train)
+        y = norm(scale_init=self.last_scale_init, name="norm3")(y, use_running_average=not train)
+        if self.reduction is not None:
+            squeezed = y.shape[-1] // self.reduction
+            y = SqueezeExcitation(squeezed, bias_init=None, dtype=self.dtype, name="excitation")(y)
         return relu(y + _shortcut(x, y, self.stride, train, conv, norm))
 
 
@@ -64,13 +79,14 @@ class Stem(nn.Module):
     """7x7 convolution of stride 2 and a max-pool: a quarter of the side."""
 
     width: int
+    ceil_pool: bool = False
     dtype: Any = None
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         x = Conv(self.width, 7, 2, dtype=self.dtype, name="conv")(x)
         x = relu(BatchNorm(dtype=self.dtype, name="norm")(x, use_running_average=not train))
-        return max_pool(x, 3, 2, 1)
+        return max_pool(x, 3, 2, ceil_mode=True) if self.ceil_pool else max_pool(x, 3, 2, 1)
 
 
 class Stage(nn.Module):
@@ -96,15 +112,25 @@ class ResNet(Backbone):
     block: Callable[..., nn.Module]
     depths: tuple[int, int, int, int]
     width: int = 64
+    ceil_pool: bool = False
     stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "stage2", "stage3", "features")
 
     def layers(self) -> list[nn.Module]:
-        layers: list[nn.Module] = [Stem(self.width, self.dtype, name="stem")]
+        layers: list[nn.Module] = [Stem(self.width, self.ceil_pool, self.dtype, name="stem")]
         for number, depth in enumerate(self.depths):
             width, stride, name = self.width * 2**number, 1 if number == 0 else 2, self.stages[number + 1]
             layers.append(Stage(self.block, depth, width, stride, self.dtype, name=name))
         return layers
 
+
+class LegacySEResNeXt(ResNet):
+    """The SE-ResNeXt of Cadene's pretrained models, of which paper 003 took its network."""
+
+    ceil_pool: bool = True
+
+
+excited = functools.partial(Bottleneck, groups=32, group_width=4, reduction=16)
+excited_from_zero = functools.partial(excited, last_scale_init=nn.initializers.zeros)
 
 RESNETS: dict[str, Callable[..., ResNet]] = {
     "resnet_tiny": functools.partial(ResNet, BasicBlock, (1, 1, 1, 1), 4),  # for tests
@@ -114,4 +140,6 @@ RESNETS: dict[str, Callable[..., ResNet]] = {
     "resnet50": functools.partial(ResNet, Bottleneck, (3, 4, 6, 3)),
     "resnet101": functools.partial(ResNet, Bottleneck, (3, 4, 23, 3)),
     "resnet152": functools.partial(ResNet, Bottleneck, (3, 8, 36, 3)),
+    "seresnext50_32x4d": functools.partial(ResNet, excited_from_zero, (3, 4, 6, 3)),
+    "legacy_seresnext50_32x4d": functools.partial(LegacySEResNeXt, excited, (3, 4, 6, 3)),
 }
