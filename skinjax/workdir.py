@@ -84,7 +84,7 @@ def _refuse_other_config(workdir: Path, config: Mapping[str, Any]) -> None:
     if not theirs.keys() >= {"name", "variant", "phase_order"}:
         raise UserError(f"{path} is not a config of skinjax: choose another workdir")
     if different and not _holds_results(workdir):
-        for name in ("split.csv", "split.json"):  # left by a start that failed before it trained
+        for name in ("split.csv", "split.json", "weights.json"):  # left by a start that failed before it trained
             (workdir / name).unlink(missing_ok=True)
     elif different:
         name = different[0]

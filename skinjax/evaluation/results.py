@@ -46,7 +46,9 @@ def format_figures(part: str, figures: Mapping[str, Any]) -> str:
     lines = [
         f"{part}: {figures['images']} images of {figures['groups']} lesions, {protocol['split']['name']} split, "
         f"{protocol['checkpoint']} checkpoint ({protocol['steps']} steps), {protocol['view']} view, "
-        f"seed {protocol['seed']}" + (", synthetic" if protocol["synthetic"] else "")
+        f"seed {protocol['seed']}"
+        + (", synthetic" if protocol["synthetic"] else "")
+        + (f", started from {protocol['weights']['source']}" if protocol.get("weights") else "")
     ]
     leak = protocol["split"].get("leak_percent", {}).get(part)
     if leak:

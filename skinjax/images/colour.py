@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
+from skinjax.errors import lookup
 from skinjax.images.geometry import between, per_example_uniform
 
 
@@ -28,6 +29,13 @@ NORMALISATIONS = {
     "unit": Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "skin7": Normalisation((0.7626, 0.5453, 0.5714), (0.1404, 0.1519, 0.1685)),
 }
+
+
+def as_normalisation(normalisation: str | Normalisation) -> Normalisation:
+    """A normalisation by its name, or as it is."""
+    if isinstance(normalisation, Normalisation):
+        return normalisation
+    return lookup("normalisation", normalisation, NORMALISATIONS)
 
 
 def normalise(images: Array, mean: tuple[float, ...], std: tuple[float, ...], dtype: DTypeLike = jnp.float32) -> Array:

@@ -16,7 +16,7 @@ from jax.typing import DTypeLike
 
 from skinjax.errors import lookup
 from skinjax.images import geometry
-from skinjax.images.colour import NORMALISATIONS, colour_jitter, normalise
+from skinjax.images.colour import Normalisation, as_normalisation, colour_jitter, normalise
 from skinjax.images.geometry import Size
 
 
@@ -128,10 +128,10 @@ def example_keys(key: Array, positions: Array) -> Array:
 
 
 def train_view(
-    view: View, size: Size, normalisation: str, dtype: DTypeLike = jnp.float32
+    view: View, size: Size, normalisation: str | Normalisation, dtype: DTypeLike = jnp.float32
 ) -> Callable[[Array, Array], Array]:
     """A function (keys [batch], images [batch, H, W, 3] uint8) -> [batch, h, w, 3], augmented and normalised."""
-    mean, std = lookup("normalisation", normalisation, NORMALISATIONS)
+    mean, std = as_normalisation(normalisation)
 
     def show(keys: Array, images: Array) -> Array:
         if view.crop is None:
@@ -148,7 +148,7 @@ def train_view(
 
 
 def evaluation_view(
-    kind: str, size: Size, normalisation: str, crop: Size | None = None, dtype: DTypeLike = jnp.float32
+    kind: str, size: Size, normalisation: str | Normalisation, crop: Size | None = None, dtype: DTypeLike = jnp.float32
 ) -> Callable[[Array], Array]:
     """A function images [batch, H, W, 3] uint8 -> [batch, h, w, 3], the same for every run.
 
@@ -156,7 +156,7 @@ def evaluation_view(
     cuts 336x336 and shows 224x224); both are resized with antialiasing.
     """
     cut = lookup("evaluation view", kind, EVALUATION_CUTS)
-    mean, std = lookup("normalisation", normalisation, NORMALISATIONS)
+    mean, std = as_normalisation(normalisation)
 
     def show(images: Array) -> Array:
         return normalise(geometry.resize(cut(images, crop or size), size), mean, std, dtype)

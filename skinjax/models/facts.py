@@ -15,6 +15,7 @@ from skinjax.errors import UserError
 
 CONFIG_FILE = "config.json"
 MOST_CONFIG_BYTES = 2**20
+Colour = tuple[float, float, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Facts:
 
     architecture: str = ""
     classes: int | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    mean: Colour | None = None
+    std: Colour | None = None
     size: tuple[int, ...] | None = None
     filter: str = ""
     crop: float | None = None
@@ -45,6 +46,9 @@ class Facts:
     def completed(self, others: "Facts") -> "Facts":
         """These facts, and what `others` know beyond them."""
         return Facts(**(others.known() | self.known()))
+
+
+NO_FACTS = Facts()
 
 
 def facts_of_header(metadata: Mapping[str, str], where: Path) -> Facts:
@@ -102,12 +106,12 @@ def _number_in(low: float, high: float) -> Callable[[Any], float]:
     return read
 
 
-def _colour(low: float) -> Callable[[Any], tuple[float, ...]]:
-    def read(value: Any) -> tuple[float, ...]:
-        numbers = _numbers(value)
-        if len(numbers) != 3 or not all(low <= number <= 255 for number in numbers):
-            raise ValueError("it must be three numbers, of red, green and blue")
-        return numbers
+def _colour(low: float) -> Callable[[Any], Colour]:
+    def read(value: Any) -> Colour:
+        red, green, blue = _numbers(value)
+        if not all(low <= number <= 255 for number in (red, green, blue)):
+            raise ValueError("it must be of red, green and blue")
+        return red, green, blue
 
     return read
 

@@ -7,10 +7,11 @@ continues with exactly the batch that was to come. A "step" is the number of upd
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from skinjax.data.pipeline import HostBatch
@@ -21,7 +22,7 @@ from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.logs import MetricsLog, Progress
 from skinjax.training.phases import Phase
 from skinjax.training.signals import Interrupted
-from skinjax.training.state import TrainState, begin_phase, make_train_step, partition
+from skinjax.training.state import TrainState, begin_phase, draw, make_train_step, partition
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +69,8 @@ class Trainer:
     batches(phase, start) gives the host batches of a phase from its step `start` on, and `pixels` their images where
     those are on the devices already (see `skinjax.parallel.put`); validate(variables) gives named
     figures of the part `held_out`, or is None if there is none. Only those of `validation` choose the best checkpoint
-    and stop a phase early; another part's are curves to look at. should_stop says that the run is to end early.
+    and stop a phase early; another part's are curves to look at. should_stop says that the run is to end early;
+    given(variables) are the arrays, by path, of which training starts instead of those that are drawn.
     """
 
     method: Method
@@ -83,6 +85,7 @@ class Trainer:
     say: Callable[[str], None] = print
     held_out: str = "validation"
     pixels: jax.Array | None = None
+    given: Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]] | None = None
 
     def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
         """Train through all phases, from the newest undamaged checkpoint on; `init(seed)` makes the variables."""
@@ -95,7 +98,7 @@ class Trainer:
         try:
             for phase in phases[index:]:
                 if state is None:
-                    variables = jax.jit(init, out_shardings=replicated(self.mesh))(self._seed)
+                    variables = draw(init, self._seed, self.mesh, self.given)
                     state = self._begin(phase, jnp.zeros((), jnp.int32), variables)
                 elif history.phase_finished:
                     history = dataclasses.replace(

@@ -1,16 +1,18 @@
 """What changes while training, and the step that changes it."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.struct
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from skinjax.methods.base import Array, Batch, Method, PhaseOfMethod, Terms, Variables
+from skinjax.parallel import put_whole, replicated
 
 FlatParameters = dict[str, Array]
 TERM_COUNT = 2
@@ -32,6 +34,26 @@ class TrainState:
     def evaluated(self) -> Variables:
         """The variables that are judged and kept: the averaged ones when there are any."""
         return self.variables if self.ema is None else {**self.variables, **self.ema}
+
+
+def draw(
+    init: Callable[[Array], Variables],
+    seed: Array,
+    mesh: jax.sharding.Mesh,
+    given: Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]] | None = None,
+) -> Variables:
+    """`init(seed)` on every device, but for what `given(shapes)` has, by path, which is not even computed."""
+    shapes = jax.eval_shape(init, seed)
+    arrays = given(shapes) if given else {}
+
+    def others(seed: Array) -> dict[tuple[str, ...], Array]:
+        flat = flax.traverse_util.flatten_dict(init(seed))
+        return {path: leaf for path, leaf in flat.items() if path not in arrays}
+
+    drawn = jax.jit(others, out_shardings=replicated(mesh))(seed)
+    placed = {path: put_whole(array, mesh) for path, array in arrays.items()}
+    empty = flax.traverse_util.flatten_dict(shapes, keep_empty_nodes=True)
+    return flax.traverse_util.unflatten_dict({**empty, **drawn, **placed})
 
 
 def begin_phase(
