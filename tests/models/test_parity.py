@@ -7,7 +7,13 @@ from skinjax.models import BACKBONES
 from tests.models.test_backbones import OUR_OWN
 
 GOLDENS = sorted(path.stem for path in parity.GOLDENS.glob("*.npz"))
-WITH_GRADIENTS = ("resnet18", "resnet152")  # the smallest and the largest of each family; `make parity` runs all
+# The smallest and the largest of each family; `make parity` runs all.
+WITH_GRADIENTS = (
+    "inception_v3",
+    "legacy_seresnext50_32x4d",
+    "resnet18",
+    "resnet152",
+)
 
 
 def test_every_backbone_has_a_golden():

@@ -131,3 +131,15 @@ def test_the_pool_of_the_stem_has_torchs_windows():
         [41, 43, 45, 47],
         [57, 59, 61, 63],
     ]
+
+
+@pytest.mark.parametrize(("name", "scale"), [("seresnext50_32x4d", 0), ("legacy_seresnext50_32x4d", 1)])
+def test_se_resnext_begins_as_its_reference(name, scale):
+    """timm's residual branches begin at zero, Cadene's do not; both gates have PyTorch's biases."""
+    key = jax.random.key(0, impl="rbg")  # compiles faster than threefry
+    block = jax.jit(make_backbone(name).block(64).init, static_argnums=2)(key, jnp.zeros((1, 2, 2, 64)), True)["params"]
+    assert set(block["norm3"]["scale"].tolist()) == {scale}
+    for layer, fan in (("reduce", 256), ("expand", 16)):
+        bias = block["excitation"][layer]["bias"]
+        assert np.abs(bias).max() == pytest.approx(fan**-0.5, rel=0.25)
+        assert np.abs(bias).max() <= fan**-0.5
