@@ -142,7 +142,7 @@ def _wrong_values(path: Path, tensor: np.ndarray) -> str:
 
 def _told(found: Sequence[str], kind: str) -> str:
     more = f", and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
-    return f"{len(found):,} {'is' if len(found) == 1 else 'are'} {kind} ({', '.join(found[:SHOWN])}{more})"
+    return f"{len(found):,} {'is' if len(found) == 1 else 'are'} {kind} ({', '.join(sorted(found)[:SHOWN])}{more})"
 
 
 def _sides(shape: Sequence[int]) -> str:

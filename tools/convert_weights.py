@@ -1,0 +1,89 @@
+"""A checkpoint of PyTorch (.pth, .pt, .bin, .ckpt) as the safetensors file that skinjax reads. Needs torch.
+
+    python tools/convert_weights.py resnet50.pth resnet50.safetensors --architecture=resnet50 --input_size=224 \\
+        --interpolation=bilinear --mean=0.485,0.456,0.406 --std=0.229,0.224,0.225
+
+Only tensors are unpickled (`weights_only=True`): a checkpoint that needs more than that is refused. The tensors keep
+their names, without the wrappers of training programs (`state_dict`, `model`, `module.`, ...); the facts that the flags
+give go into the file's header.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import save
+
+from skinjax.errors import UserError
+from skinjax.files import write_atomically
+from skinjax.models.facts import WORDS, facts_of_header
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema", "net", "network")
+PREFIXES = ("module.", "_orig_mod.", "model.")
+
+
+def convert(source: Path, target: Path, facts: Mapping[str, str]) -> int:
+    """Write the tensors of `source` and these facts (in timm's words) to `target`; returns how many tensors."""
+    if target.exists():
+        raise UserError(f"{target} is there already: give another name, or remove it")
+    facts_of_header(facts, target)  # what skinjax could not read is told now
+    try:
+        checkpoint = torch.load(source, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"{source} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # the reader of hostile bytes raises anything
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise UserError(f"{source} is no checkpoint that holds tensors alone, and is not opened: {reason}") from error
+    tensors = {name: as_array(tensor) for name, tensor in state_dict(checkpoint, source).items()}
+    try:
+        write_atomically(target, save(tensors, metadata=dict(facts)))
+    except OSError as error:
+        raise UserError(f"cannot write {target}: {error.strerror or error}") from error
+    return len(tensors)
+
+
+def state_dict(checkpoint: Any, source: Path) -> dict[str, torch.Tensor]:
+    """The tensors by name, out of whatever a training program wrapped them in."""
+    while isinstance(checkpoint, Mapping) and (inner := [name for name in WRAPPERS if name in checkpoint]):
+        checkpoint = checkpoint[inner[0]]
+    if not isinstance(checkpoint, Mapping) or not checkpoint:
+        raise UserError(f"{source} holds {type(checkpoint).__name__} and no tensors by name")
+    other = [name for name, value in checkpoint.items() if not isinstance(value, torch.Tensor)]
+    if other:
+        raise UserError(f"{source} holds {str(other[0])!r} among its tensors, which is none: is it a checkpoint?")
+    names = list(checkpoint)
+    for prefix in PREFIXES * 2:
+        if all(name.startswith(prefix) for name in names):
+            names = [name.removeprefix(prefix) for name in names]
+    return dict(zip(names, checkpoint.values(), strict=True))
+
+
+def as_array(tensor: torch.Tensor) -> np.ndarray:
+    """The numbers in C order; bfloat16, which numpy lacks, as the float32 that they are."""
+    tensor = tensor.detach().contiguous()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=Path, metavar="CHECKPOINT")
+    parser.add_argument("target", type=Path, metavar="FILE.safetensors")
+    for word, (name, _) in WORDS.items():
+        parser.add_argument(f"--{word}", default="", help=f"a fact for the header: {name}")
+    options = parser.parse_args()
+    facts = {word: getattr(options, word) for word in WORDS if getattr(options, word)}
+    try:
+        count = convert(options.source, options.target, facts)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{count:,} tensors of {options.source} are in {options.target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
