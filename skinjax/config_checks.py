@@ -1,6 +1,7 @@
 """Whether a config has the fields that a run reads, of the right types and in sensible ranges."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "ema_decay": (0, BELOW_ONE),
     "stored_size.height": (1, 2**14),
     "stored_size.width": (1, 2**14),
+    "model.dropout": (0, BELOW_ONE),
+    "model.drop_path": (0, BELOW_ONE),
     "method.mixup_share": (0, 1),
     "method.mixup_beta": (0, 1e6),
     "method.alpha": (0, 1e9),
@@ -72,6 +75,8 @@ def check_config(config: Mapping[str, Any]) -> None:
             lookup(f"field of config.phases.{name}.loss", field, dict.fromkeys(PHASE_LOSS_FIELDS))
     check_rows("config.optimizer.weight_decay_multipliers", config["optimizer"]["weight_decay_multipliers"])
     check_names("config.phase_order", config["phase_order"])
+    check_weights(config["model"], config["views"]["normalisation"])
+    check_names("config.model.remat", config["model"]["remat"])
     check_names("config.views.corrections", config["views"]["corrections"])
     for field, least in PAIRS.items():
         check_pair(f"config.{field}", _at(config, field), least)
@@ -91,6 +96,8 @@ def check_fields(found: Mapping[str, Any], expected: Mapping[str, Any], where: s
                 raise UserError(f"{field} is {value!r}; it must be a section with fields")
             if default:
                 check_fields(value, default, field)
+        elif default is None:  # unset, or a number whose range says all
+            continue
         elif type(value) is not type(default) and not (type(default) is float and type(value) is int):
             raise UserError(f"{field} is {value!r}; it must be {kind(default)}")
 
@@ -102,7 +109,7 @@ def kind(value: Any) -> str:
 
 
 def check_range(field: str, value: Any, limits: tuple[float, float]) -> None:
-    """A number within `limits`, both included; None (a field that this method does not have) passes."""
+    """A number within `limits`, both included; None (unset, or a field that this method does not have) passes."""
     low, high = limits
     if value is None:
         return
@@ -123,6 +130,17 @@ def check_rows(field: str, rows: Any) -> None:
         named = isinstance(row, tuple | list) and len(row) == 2 and isinstance(row[0], str)
         if not named or isinstance(row[1], bool) or not isinstance(row[1], int | float) or not 0 <= row[1] < math.inf:
             raise UserError(f"{field} has the row {row!r}; a row is a name and a factor from 0 on, like ('stem', 0.1)")
+
+
+def check_weights(model: Mapping[str, Any], normalisation: str) -> None:
+    """A sha256 of 64 hex digits or nothing, and nothing that needs weights without any."""
+    if not re.fullmatch("([0-9a-f]{64})?", model["weights_sha256"]):
+        raise UserError(
+            f"config.model.weights_sha256 is {model['weights_sha256']!r}; it must be the 64 hex digits of a sha256"
+        )
+    if not model["weights"] and (model["weights_sha256"] or normalisation == "weights"):
+        field = "model.weights_sha256" if model["weights_sha256"] else "views.normalisation"
+        raise UserError(f"config.{field} is {model['weights_sha256'] or normalisation!r} and model.weights names none")
 
 
 def check_names(field: str, names: Any) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
 
 # What says where and how loudly a run works; two configs that differ only here are the same run.
 NOT_IDENTITY = ("cache", "logging")
@@ -32,13 +33,22 @@ def defaults(name: str, variant: str) -> ConfigDict:
                 "size": (224, 224),
                 "train": "plain",
                 "evaluation": "squash",
-                "normalisation": "imagenet",
+                "normalisation": "imagenet",  # or weights: that of model.weights
                 "corrections": (),  # of the photographs, before either view and in this order, like ("remove_hair",)
             },
             # natural, oversampled, downsampled, balanced_batches, weighted or statically_balanced (fixed copies, once)
             "sampler": "natural",
             "sampler_weights": "inverse",  # of `weighted`: a class weight formula, or column: the data set's `weight`
-            "model": {"backbone": "resnet50", "dtype": "auto"},  # auto: bfloat16 on accelerators, float32 on CPUs
+            "model": {
+                "backbone": "resnet50",
+                "dtype": "auto",  # bfloat16 on accelerators, float32 on CPUs
+                "head": "original",  # the backbone's own, or linear, mlp (001), concat_pool (002), fc1024 (004)
+                "dropout": placeholder(float),  # in the head; unset, the network's own rate
+                "drop_path": placeholder(float),  # stochastic depth in the backbone; unset, the network's own rate
+                "remat": (),  # stages whose inner maps are computed again in the backward pass, to save memory
+                "weights": "",  # to start from: a safetensors file of timm, or timm/NAME on the hub (docs/weights.md)
+                "weights_sha256": "",  # what that file must be, to the last byte
+            },
             "loss": {
                 "name": "cross_entropy",
                 "class_weights": "none",

@@ -33,6 +33,7 @@ from skinjax.evaluation.results import (
     write_figures,
 )
 from skinjax.files import write_atomically
+from skinjax.images.colour import NORMALISATIONS, Normalisation
 from skinjax.images.correction import corrected
 from skinjax.images.mixing import make_mixing
 from skinjax.images.views import VIEWS, evaluation_view, train_view
@@ -41,10 +42,13 @@ from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Variables
 from skinjax.models import make_backbone
 from skinjax.models.decoder import Decoder
-from skinjax.models.heads import LinearHead
+from skinjax.models.facts import NO_FACTS, Facts
+from skinjax.models.heads import make_head
+from skinjax.models.pretrained import remarks
 from skinjax.optimizers import OPTIMIZERS, make_optimizer
 from skinjax.parallel import check_batch, make_mesh, padded_batch
 from skinjax.schedules import SCHEDULES, make_schedule
+from skinjax.starting_weights import StartingWeights
 from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import make_evaluation_step, predict
 from skinjax.training.logs import MetricsLog
@@ -103,21 +107,22 @@ def check(config: ConfigDict) -> None:
         lookup("duration unit", phase.unit, UNITS)
     if len(set(config.phase_order)) < max(1, len(config.phase_order)):
         raise UserError(f"phase_order is {tuple(config.phase_order)}; it must name at least one phase, and none twice")
-    make_method(config, classes=("any",))
+    make_method(config, ("any",), Facts(mean=(0.0,) * 3, std=(1.0,) * 3))  # those of the weights are read later
 
 
-def make_method(config: ConfigDict, classes: Sequence[str]) -> Method:
-    """The method of a config for these classes."""
+def make_method(config: ConfigDict, classes: Sequence[str], facts: Facts = NO_FACTS) -> Method:
+    """The method of a config for these classes; `facts` are those of the weights that it starts from."""
     dtype = lookup("dtype", config.model.dtype, DTYPES)
     if config.model.dtype == "auto" and jax.default_backend() != "cpu":
         dtype = jnp.bfloat16
     size = tuple(config.views.size)
     constructor = lookup("method", config.method.name, METHODS)
-    shown_in_training, shown_in_evaluation = make_views(config)
+    shown_in_training, shown_in_evaluation = make_views(config, facts)
+    backbone = make_backbone(config.model.backbone, dtype, config.model.drop_path, config.model.remat)
     shared: dict[str, Any] = {
         "classes": tuple(classes),
-        "backbone": make_backbone(config.model.backbone, dtype),
-        "head": LinearHead(len(classes)),
+        "backbone": backbone,
+        "head": make_head(config.model.head, backbone, len(classes), config.model.dropout),
         "train_view": shown_in_training,
         "evaluation_view": shown_in_evaluation,
         "loss_function": make_loss(config.loss.to_dict()),
@@ -144,13 +149,39 @@ def make_method(config: ConfigDict, classes: Sequence[str]) -> Method:
 DTYPES = {"auto": None, "float32": None, "bfloat16": jnp.bfloat16}
 
 
-def make_views(config: ConfigDict) -> tuple[Callable, Callable]:
+def make_views(config: ConfigDict, facts: Facts = NO_FACTS) -> tuple[Callable, Callable]:
     """The training view, of keys and stored images, and the evaluation view, of stored images, both corrected alike."""
-    size, normalisation = tuple(config.views.size), config.views.normalisation
+    size, normalisation = tuple(config.views.size), make_normalisation(config, facts)
     correct = corrected(config.views.corrections)
     training = train_view(lookup("training view", config.views.train, VIEWS), size, normalisation)
     evaluation = evaluation_view(config.views.evaluation, size, normalisation)
     return lambda keys, images: training(keys, correct(images)), lambda images: evaluation(correct(images))
+
+
+def make_normalisation(config: ConfigDict, facts: Facts = NO_FACTS) -> Normalisation:
+    """The mean and deviation of a config, which may be those that its weights are used to."""
+    name = lookup("normalisation", config.views.normalisation, {**NORMALISATIONS, "weights": "weights"})
+    if isinstance(name, Normalisation):
+        return name
+    if facts.mean is None or facts.std is None:
+        raise UserError(
+            f"the weights {config.model.weights} do not say their normalisation: set views.normalisation to one of "
+            f"{', '.join(NORMALISATIONS)}"
+        )
+    return Normalisation(facts.mean, facts.std)
+
+
+def open_weights(config: ConfigDict, folder: Path, root: Path, say: Say) -> StartingWeights | None:
+    """The weights that the run in `folder` starts from, and at its first start what its config does otherwise."""
+    model = config.model
+    if not model.weights:
+        return None
+    weights = StartingWeights(model.weights, model.weights_sha256, model.backbone, folder, root / "weights", say)
+    if weights.is_new:
+        size, stored_filter = tuple(config.views.size), config.stored_size.filter
+        for remark in remarks(weights.facts, make_normalisation(config, weights.facts), size, stored_filter):
+            say(remark)
+    return weights
 
 
 def make_loss(loss: Mapping[str, Any]) -> ClassificationLoss:
@@ -233,12 +264,13 @@ def train_and_evaluate(
     mesh = make_mesh()
     check_batch(config.batch, mesh, config.accumulate)
     writer = jax.process_index() == 0
+    weights = open_weights(config, folder, root, say)
     data = make_data(config, folder, root, say)
-    method = make_method(config, data.dataset.classes)
+    method = make_method(config, data.dataset.classes, weights.facts if weights else NO_FACTS)
     phases = make_phases(config, data)
-    write_atomically(
-        folder / "environment.json", json.dumps(environment(config.seed, [str(d) for d in jax.devices()]), indent=2)
-    )
+    surroundings = environment(config.seed, [str(d) for d in jax.devices()])
+    surroundings["weights"] = weights.record if weights else None
+    write_atomically(folder / "environment.json", json.dumps(surroundings, indent=2))
     pixels = open_pixels(config.cache, data.dataset, data.size, root, mesh, say)
     evaluation_step = make_evaluation_step(method, mesh)
     held_out = "validation" if len(data.records["validation"]) else "test"
@@ -279,6 +311,7 @@ def train_and_evaluate(
         make_optimizer=functools.partial(phase_optimizer, config, method),
         batches=functools.partial(phase_batches, config, data, pixels.host),
         pixels=pixels.device,
+        given=weights.arrays if weights else None,
         validate=validate if len(data.records[held_out]) else None,
         held_out=held_out,
         open_log=lambda step: MetricsLog(folder, step, config.logging.tensorboard),
@@ -293,7 +326,7 @@ def train_and_evaluate(
     figures = {}
     for part in ("validation", "test"):
         if len(data.records[part]):
-            protocol = describe(config, data, part, state.step)
+            protocol = describe(config, data, part, state.step, weights)
             predictions, _ = predict_part(state.evaluated(), part, protocol)
             figures[part] = write_figures(folder, part, predictions, data.training_counts().tolist())
     if not figures:
@@ -368,7 +401,9 @@ def loop_settings(config: ConfigDict, epoch_length: int) -> LoopSettings:
     )
 
 
-def describe(config: ConfigDict, data: Data, part: str, step: jax.Array) -> dict[str, Any]:
+def describe(
+    config: ConfigDict, data: Data, part: str, step: jax.Array, weights: StartingWeights | None = None
+) -> dict[str, Any]:
     """The protocol that every figure carries."""
     return {
         "config": f"{config.name}:{config.variant}",
@@ -385,6 +420,7 @@ def describe(config: ConfigDict, data: Data, part: str, step: jax.Array) -> dict
         "size": list(config.views.size),
         "seed": config.seed,
         "ema_decay": config.ema_decay,
+        "weights": weights.record if weights else None,
         "images": len(data.records[part]),
         "groups": len(np.unique(data.dataset.columns["group"][data.records[part]])),
     }

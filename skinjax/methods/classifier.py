@@ -1,10 +1,12 @@
-"""The plain classifier: backbone, pooled linear head, any loss, optional mixup. Every other method departs from it."""
+"""The plain classifier: backbone, head, any loss, optional mixup. Every other method departs from it."""
 
 import dataclasses
 import zlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from skinjax.class_weights import class_weights
@@ -13,6 +15,23 @@ from skinjax.images.mixing import Mixed
 from skinjax.images.views import example_keys
 from skinjax.losses import ClassificationLoss
 from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
+from skinjax.models.layers import drawn_by_position
+
+
+@dataclasses.dataclass(frozen=True)
+class Draws:
+    """What dropout draws from: a key for the step, and the position of each row [batch] in the global batch."""
+
+    key: Array
+    positions: Array
+
+    def of_twins(self) -> "Draws":
+        """Draws of a second image of each row, at positions that no first image has: -1 - position."""
+        return Draws(self.key, ~self.positions)
+
+    def with_twins(self) -> "Draws":
+        """Draws of a batch followed by its second images."""
+        return Draws(self.key, jnp.concatenate([self.positions, ~self.positions]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +56,7 @@ class Classifier:
         images = self.evaluation_view(batch["image"])
         backbone = self.backbone.init(module_key(rng, "backbone"), images, train=False)
         maps = self.backbone.apply(backbone, images, train=False)
-        head = self.head.init(module_key(rng, "head"), maps["features"])
+        head = self.head.init(module_key(rng, "head"), maps["features"], train=False)
         return gather({"backbone": backbone, "head": head})
 
     def constants(self, counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -50,9 +69,11 @@ class Classifier:
         """The terms of the training loss of a batch, and the updated batch statistics."""
         del step
         images, targets, weights = self.training_inputs(batch, rng)
-        maps, stats = self.encode(variables, images, phase)
-        logits = self.head.apply({"params": variables["params"]["head"]}, maps["features"])
-        return {"classification": (1.0, *self.classify(variables, logits, targets, weights, phase))}, stats
+        draws = Draws(module_key(rng, "dropout"), batch["position"])
+        maps, variables = self.encode(variables, images, draws, phase)
+        logits, variables = self.decide(variables, maps["features"], draws, phase)
+        terms: Terms = {"classification": (1.0, *self.classify(variables, logits, targets, weights, phase))}
+        return terms, variables["batch_stats"]
 
     def predict(
         self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None
@@ -87,11 +108,17 @@ class Classifier:
             images, targets, *_ = self.mix(mixing_key, images, targets, weights > 0)
         return images, targets, weights
 
-    def encode(self, variables: Variables, images: Array, phase: PhaseOfMethod) -> tuple[dict[str, Array], dict]:
-        """Training-mode maps of `images` and all batch statistics after this pass."""
-        own = {name: variables[name]["backbone"] for name in ("params", "batch_stats")}
-        maps, updated = self.backbone.apply(own, images, train=True, frozen=phase.frozen, mutable=["batch_stats"])
-        return maps, {**variables["batch_stats"], "backbone": updated.get("batch_stats", {})}
+    def encode(
+        self, variables: Variables, images: Array, draws: Draws, phase: PhaseOfMethod
+    ) -> tuple[dict[str, Array], Variables]:
+        """Training-mode maps of `images`, and the variables with the backbone's statistics after this pass."""
+        return train_pass(self.backbone, "backbone", variables, images, draws, train=True, frozen=phase.frozen)
+
+    def decide(
+        self, variables: Variables, features: Array, draws: Draws, phase: PhaseOfMethod
+    ) -> tuple[Array, Variables]:
+        """Training-mode logits [batch, classes] unless the head is frozen, and the variables with its statistics."""
+        return train_pass(self.head, "head", variables, features, draws, train="head" not in phase.frozen)
 
     def classify(
         self, variables: Variables, logits: Array, targets: Array, weights: Array, phase: PhaseOfMethod | None
@@ -102,9 +129,29 @@ class Classifier:
 
     def logits(self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None) -> Array:
         """Evaluation-mode logits [batch, classes] of stored uint8 images."""
-        own = {name: variables[name]["backbone"] for name in ("params", "batch_stats")}
-        maps = self.backbone.apply(own, self.evaluation_view(images), train=False, at=at)
-        return self.head.apply({"params": variables["params"]["head"]}, maps["features"])
+        maps = self.backbone.apply(own(variables, "backbone"), self.evaluation_view(images), train=False, at=at)
+        return self.head.apply(own(variables, "head"), maps["features"], train=False)
+
+
+def train_pass(
+    module: Module, name: str, variables: Variables, inputs: Array, draws: Draws, **arguments: Any
+) -> tuple[Any, Variables]:
+    """(outputs, variables with its new batch statistics) of the module `name`, with dropout as `draws` has it."""
+    with drawn_by_position(draws.positions):
+        outputs, updated = module.apply(
+            own(variables, name),
+            inputs,
+            rngs={"dropout": module_key(draws.key, name)},
+            mutable=["batch_stats"],
+            **arguments,
+        )
+    statistics = {**variables["batch_stats"], name: updated.get("batch_stats", {})}
+    return outputs, {**variables, "batch_stats": statistics}
+
+
+def own(variables: Variables, name: str) -> Variables:
+    """The variables of the module `name` alone."""
+    return {collection: variables[collection][name] for collection in ("params", "batch_stats")}
 
 
 def module_key(rng: Array, name: str) -> Array:

@@ -6,7 +6,6 @@ The decoder rebuilds the augmented, normalised input from the last map; L_r is t
 """
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +15,7 @@ from skinjax.class_weights import class_weights
 from skinjax.errors import UserError, lookup
 from skinjax.losses import RECONSTRUCTION_NORMS, reconstruction
 from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
-from skinjax.methods.classifier import Classifier, module_key
+from skinjax.methods.classifier import Classifier, Draws, module_key, own, train_pass
 
 TWIN_BATCH_NORMS = {
     "update": "the twin pass updates the running statistics a second time, as a plain second forward pass does",
@@ -54,8 +53,7 @@ class DecoderClassifier(Classifier):
         variables = super().init(rng, batch)
         if self.has_decoder:
             images = self.evaluation_view(batch["image"])
-            backbone = {name: variables[name]["backbone"] for name in variables}
-            features = self.backbone.apply(backbone, images, train=False)["features"]
+            features = self.backbone.apply(own(variables, "backbone"), images, train=False)["features"]
             decoder = self.decoder.init(module_key(rng, "decoder"), features, train=False)
             for collection in variables:
                 variables[collection]["decoder"] = decoder[collection]
@@ -75,51 +73,59 @@ class DecoderClassifier(Classifier):
         if not self.has_decoder:
             return super().loss(variables, batch, rng, step=step, phase=phase)
         images, targets, weights = self.training_inputs(batch, rng)
-        maps, stats = self.encode(variables, images, phase)
-        features = maps["features"]
-        rebuilt, stats = self.decode(variables, features, stats, phase)
+        draws = Draws(module_key(rng, "dropout"), batch["position"])
+        maps, after = self.encode(variables, images, draws, phase)
+        rebuilt, after = self.decode(after, maps["features"], draws, phase)
         terms: Terms = {}
         if self.beta > 0:
-            features, twin_features, stats = self.twin(variables, images, rebuilt, features, stats, phase)
-            twin_logits = self.head.apply({"params": variables["params"]["head"]}, twin_features)
+            if self.twin_batch_norm == "concat":
+                statistics = {**after["batch_stats"], "backbone": variables["batch_stats"]["backbone"]}
+                after = {**after, "batch_stats": statistics}
+            logits, twin_logits, after = self.with_twin(after, images, rebuilt, maps["features"], draws, phase)
             terms["twin"] = (self.beta, *self.classify(variables, twin_logits, targets, weights, phase))
-        logits = self.head.apply({"params": variables["params"]["head"]}, features)
+        else:
+            logits, after = self.decide(after, maps["features"], draws, phase)
         terms["classification"] = (1.0, *self.classify(variables, logits, targets, weights, phase))
         if self.alpha > 0:
             coefficients = self.alpha * variables["constants"]["reconstruction_weights"]
             sums, counts = reconstruction(rebuilt, images, targets, weights, self.norm)
             terms["reconstruction"] = (coefficients, sums, counts)
-        return terms, stats
+        return terms, after["batch_stats"]
 
     def decode(
-        self, variables: Variables, features: Array, stats: dict[str, Any], phase: PhaseOfMethod
-    ) -> tuple[Array, dict]:
-        """The reconstruction [batch, height, width, 3] and the statistics with the decoder's updated unless frozen."""
-        own = {"params": variables["params"]["decoder"], "batch_stats": stats["decoder"]}
+        self, variables: Variables, features: Array, draws: Draws, phase: PhaseOfMethod
+    ) -> tuple[Array, Variables]:
+        """The reconstruction [batch, height, width, 3], and the variables with the decoder's statistics."""
         train = "decoder" not in phase.frozen
-        rebuilt, updated = self.decoder.apply(own, features, train=train, mutable=["batch_stats"])
-        return rebuilt, {**stats, "decoder": updated["batch_stats"]}
+        return train_pass(self.decoder, "decoder", variables, features, draws, train=train)
 
-    def twin(
-        self, variables: Variables, images: Array, rebuilt: Array, features: Array, stats: dict, phase: PhaseOfMethod
-    ):
-        """(features of the images, features of the reconstructions, statistics) under the chosen BatchNorm option."""
+    def with_twin(
+        self,
+        variables: Variables,
+        images: Array,
+        rebuilt: Array,
+        features: Array,
+        draws: Draws,
+        phase: PhaseOfMethod,
+    ) -> tuple[Array, Array, Variables]:
+        """(logits of the images, of the reconstructions, variables) under the chosen BatchNorm option."""
         if self.stop_reconstruction_gradient:
             rebuilt = jax.lax.stop_gradient(rebuilt)
         if self.twin_batch_norm == "concat":
-            both = jnp.concatenate([images, rebuilt.astype(images.dtype)])
-            maps, joint = self.encode(variables, both, phase)
-            features, twin_features = jnp.split(maps["features"], 2)
-            return features, twin_features, {**stats, "backbone": joint["backbone"]}
-        maps, twin_stats = self.encode({**variables, "batch_stats": stats}, rebuilt, phase)
-        return features, maps["features"], twin_stats if self.twin_batch_norm == "update" else stats
+            both, draws = jnp.concatenate([images, rebuilt.astype(images.dtype)]), draws.with_twins()
+            maps, variables = self.encode(variables, both, draws, phase)
+            logits, variables = self.decide(variables, maps["features"], draws, phase)
+            logits, twin_logits = jnp.split(logits, 2)
+            return logits, twin_logits, variables
+        logits, variables = self.decide(variables, features, draws, phase)
+        maps, twice = self.encode(variables, rebuilt, draws.of_twins(), phase)
+        twin_logits, twice = self.decide(twice, maps["features"], draws.of_twins(), phase)
+        return logits, twin_logits, twice if self.twin_batch_norm == "update" else variables
 
     def predict(self, variables: Variables, images: Array, at=None) -> dict[str, Array]:
         """Class probabilities, and the reconstruction of the evaluation view where a decoder was trained."""
         outputs = super().predict(variables, images, at)
         if self.has_decoder:
-            backbone = {name: variables[name]["backbone"] for name in ("params", "batch_stats")}
-            decoder = {name: variables[name]["decoder"] for name in ("params", "batch_stats")}
-            features = self.backbone.apply(backbone, self.evaluation_view(images), train=False, at=at)["features"]
-            outputs["reconstruction"] = self.decoder.apply(decoder, features, train=False)
+            maps = self.backbone.apply(own(variables, "backbone"), self.evaluation_view(images), train=False, at=at)
+            outputs["reconstruction"] = self.decoder.apply(own(variables, "decoder"), maps["features"], train=False)
         return outputs

@@ -1,15 +1,27 @@
 """The registry of backbones, by the names that the field uses."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
 
-from skinjax.errors import lookup
+from skinjax.errors import UserError, lookup
+from skinjax.models.heads import with_rate
+from skinjax.models.inception import INCEPTIONS
+from skinjax.models.mobilenet import MOBILENETS
 from skinjax.models.resnet import RESNETS
 
-BACKBONES = {**RESNETS}
+BACKBONES = {**INCEPTIONS, **MOBILENETS, **RESNETS}
 
 
-def make_backbone(name: str, dtype: Any = None) -> nn.Module:
-    """The backbone `name` computing in `dtype`; its parameters stay float32."""
-    return lookup("backbone", name, BACKBONES)(dtype=dtype)
+def make_backbone(name: str, dtype: Any = None, drop_path: float | None = None, remat: Sequence[str] = ()) -> nn.Module:
+    """The backbone `name` computing in `dtype`; its parameters stay float32.
+
+    With its own rate of stochastic depth unless `drop_path` is given; the stages in `remat` keep no inner maps for the
+    backward pass and compute them again, which takes less memory and more time.
+    """
+    backbone = lookup("backbone", name, BACKBONES)(dtype=dtype, remat=tuple(remat))
+    for stage in remat:
+        if stage not in backbone.stages:
+            raise UserError(f"model.remat names {stage!r}; the stages of {name} are {', '.join(backbone.stages)}")
+    return with_rate(backbone, "drop_path", drop_path)

@@ -3,9 +3,10 @@
 A faster lowering is written here, once, for all networks.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
 import jax
@@ -26,8 +27,12 @@ def relu(x: Array) -> Array:
 
 def uniform_fan_in(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
     """U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for a kernel [inputs, outputs]: the default of torch.nn.Linear."""
-    bound = shape[0] ** -0.5
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
+    return uniform_within(shape[0] ** -0.5)(key, shape, dtype)
+
+
+def uniform_within(bound: float) -> Initializer:
+    """U(-bound, bound)."""
+    return lambda key, shape, dtype=jnp.float32: jax.random.uniform(key, shape, dtype, -bound, bound)
 
 
 def relu6(x: Array) -> Array:
@@ -49,11 +54,10 @@ def average_pool(
     What `ceil_mode` adds beyond the padding is never counted; the padding itself is, unless `count_include_pad` is off.
     """
     pads = [_pool_padding(size, window, stride, padding, ceil_mode) for size in x.shape[1:3]]
-    zero = jnp.zeros((), x.dtype)
 
     def sums(values: Array, pads: Sequence[tuple[int, int]]) -> Array:
         window_and_stride = (1, window, window, 1), (1, stride, stride, 1)
-        return jax.lax.reduce_window(values, zero, jax.lax.add, *window_and_stride, ((0, 0), *pads, (0, 0)))
+        return jax.lax.reduce_window(values, 0.0, jax.lax.add, *window_and_stride, ((0, 0), *pads, (0, 0)))
 
     counted, beyond = jnp.ones((1, *x.shape[1:3], 1), x.dtype), pads
     if count_include_pad:
@@ -85,15 +89,16 @@ class Conv(nn.Module):
     groups: int = 1
     use_bias: bool = False
     kernel_init: Initializer = kaiming_normal_fan_out
-    bias_init: Initializer = nn.initializers.zeros
+    bias_init: Initializer | None = nn.initializers.zeros  # None: U(-1/sqrt(fan_in), 1/sqrt(fan_in)), PyTorch's
     dtype: Any = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         height, width = _pair(self.kernel)
         shape = (height, width, x.shape[-1] // self.groups, self.features)
+        bias_init = self.bias_init or uniform_within((height * width * shape[2]) ** -0.5)
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
-        bias = self.param("bias", self.bias_init, (self.features,), jnp.float32) if self.use_bias else None
+        bias = self.param("bias", bias_init, (self.features,), jnp.float32) if self.use_bias else None
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         y = convolve(x, kernel, self.stride, _conv_padding(self.padding, x.shape[1:3], (height, width), self.stride))
         return y if bias is None else y + bias
@@ -142,13 +147,9 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        bound = x.shape[-1] ** -0.5
-
-        def uniform(key: Array, shape: Sequence[int], dtype: Any) -> Array:
-            return jax.random.uniform(key, shape, dtype, -bound, bound)
-
+        bias_init = self.bias_init or uniform_within(x.shape[-1] ** -0.5)
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
-        bias = self.param("bias", self.bias_init or uniform, (self.features,), jnp.float32)
+        bias = self.param("bias", bias_init, (self.features,), jnp.float32)
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         return x @ kernel + bias
 
@@ -176,24 +177,55 @@ class SqueezeExcitation(nn.Module):
     reduced: int
     activation: Callable[[Array], Array] = relu
     kernel_init: Initializer = kaiming_normal_fan_out
+    bias_init: Initializer | None = nn.initializers.zeros
     dtype: Any = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        conv = functools.partial(Conv, kernel=1, use_bias=True, kernel_init=self.kernel_init, dtype=self.dtype)
+        conv = functools.partial(
+            Conv, kernel=1, use_bias=True, kernel_init=self.kernel_init, bias_init=self.bias_init, dtype=self.dtype
+        )
         gate = x.mean(axis=(1, 2), keepdims=True)
         gate = self.activation(conv(self.reduced, name="reduce")(gate))
         return x * jax.nn.sigmoid(conv(x.shape[-1], name="expand")(gate))
 
 
-class DropPath(nn.Module):
-    """Stochastic depth: in training each example's residual branch is dropped at `rate`, the others are scaled up."""
+class Dropout(nn.Module):
+    """In training each value is dropped at `rate` and the others are scaled up.
+
+    What an example loses depends on the key and on its position [batch] in the global batch (`drawn_by_position`), by
+    default its row: not on how the batch is cut up.
+    """
 
     rate: float
+    whole: ClassVar[bool] = False  # drop or keep an example as a whole
 
     @nn.compact
-    def __call__(self, x: Array, train: bool) -> Array:
-        return nn.Dropout(self.rate, broadcast_dims=tuple(range(1, x.ndim)))(x, deterministic=not train)
+    def __call__(self, x: Array, train: bool, positions: Array | None = None) -> Array:
+        if not train or self.rate == 0:
+            return x
+        shape = (1,) * (x.ndim - 1) if self.whole else x.shape[1:]
+        positions = jnp.arange(len(x)) if positions is None else positions
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), positions)
+        kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, shape))(keys)
+        return jnp.where(kept, x / (1 - self.rate), jnp.zeros((), x.dtype))
+
+
+class DropPath(Dropout):
+    """Stochastic depth: in training each example's residual branch is dropped at `rate`, the others are scaled up."""
+
+    whole: ClassVar[bool] = True
+
+
+def drawn_by_position(positions: Array) -> contextlib.AbstractContextManager[None]:
+    """While modules are applied, row i of their batch is at position positions[i] of the global batch to `Dropout`."""
+
+    def give_positions(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+        if isinstance(context.module, Dropout) and context.method_name == "__call__":
+            return call(*args, **kwargs, positions=positions)
+        return call(*args, **kwargs)
+
+    return nn.intercept_methods(give_positions)
 
 
 class BatchNorm(nn.Module):
