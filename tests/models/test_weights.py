@@ -119,8 +119,8 @@ def test_half_a_classifier_and_a_damaged_backbone_do_not():
     tensors = tensors_of("resnet_tiny")
     with pytest.raises(UserError, match=r"1 is missing \(fc.bias\)"):
         start_from(TINY, ORIGINAL, {k: v for k, v in tensors.items() if k != "fc.bias"}, ResNet, "x")
+    wrong = {k: v for k, v in tensors.items() if k != "bn1.bias"} | {"head.bias": tensors["fc.bias"]}
     with pytest.raises(UserError, match=r"1 is missing \(bn1.bias\); 1 is not used \(head.bias\)"):
-        wrong = {k: v for k, v in tensors.items() if k != "bn1.bias"} | {"head.bias": tensors["fc.bias"]}
         start_from(network(FC1024Head(7)), ORIGINAL, wrong, ResNet, "x")
     scalar = tensors | {"fc.weight": np.float32(1).reshape(())}
     with pytest.raises(UserError, match=r"fc.weight is a single number and not 1000x32"):
