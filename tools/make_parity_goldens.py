@@ -29,10 +29,10 @@ REFERENCES = {
     "inception_v3": ("inception_v3", {}, 107, 2.6),
     "legacy_seresnext50_32x4d": ("legacy_seresnext50_32x4d", {"drop_rate": 0.0}, 64, 2.0),
     "seresnext50_32x4d": ("seresnext50_32x4d", {}, 64, 2.0),
-    "mobilenetv1_100": ("mobilenetv1_100", {}, 64, 2.0),
-    "mobilenetv1_100_same": ("mobilenetv1_100", {"pad_type": "same"}, 64, 2.0),
-    "mobilenetv2_100": ("mobilenetv2_100", {}, 64, 2.0),
-    "mobilenetv2_100_same": ("mobilenetv2_100", {"pad_type": "same"}, 64, 2.0),
+    "mobilenetv1_100": ("mobilenetv1_100", {}, 72, 3.0),
+    "mobilenetv1_100_same": ("mobilenetv1_100", {"pad_type": "same"}, 72, 3.0),
+    "mobilenetv2_100": ("mobilenetv2_100", {}, 72, 2.25),
+    "mobilenetv2_100_same": ("mobilenetv2_100", {"pad_type": "same"}, 72, 2.25),
     "resnet18": ("resnet18", {}, 64, 2.0),
     "resnet34": ("resnet34", {}, 64, 1.75),
     "resnet50": ("resnet50", {}, 64, 2.0),
@@ -75,7 +75,7 @@ def reference_outputs(name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
         maps = model.forward_features(x)
         golden["pooled"] = model.forward_head(maps, pre_logits=True).flatten(1).numpy()
         golden["logits"] = model(x).numpy()
-    fill(model, gain, parity.TRAINING_BIAS)
+    fill(model, gain, parity.training_bias(name))
     model.train()
     for module in model.modules():
         if isinstance(module, nn.Dropout):
@@ -94,7 +94,7 @@ def reference_outputs(name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
     )
 
 
-def fill(model: nn.Module, gain: float, bias: float) -> None:
+def fill(model: nn.Module, gain: float, bias: tuple[float, float]) -> None:
     """Every tensor of the model from its name."""
     for name, value in model.state_dict().items():
         if not name.endswith("num_batches_tracked"):
@@ -103,7 +103,7 @@ def fill(model: nn.Module, gain: float, bias: float) -> None:
 
 def stage_of_parameters(name: str, size: int) -> dict[str, str]:
     """{timm's name of a parameter: our stage}, in the order of the stages."""
-    backbone, _, variables = parity.network(name, size, gain=1.0, bias=0.0)
+    backbone, _, variables = parity.network(name, size)
     names = timm_names({"params": variables["params"]}, NAMES[type(backbone)])
     stage = {key: path[2] if path[1] == "backbone" else "head" for path, key in names.items()}
     order = (*backbone.stages, "head")

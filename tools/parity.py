@@ -38,8 +38,8 @@ EVALUATION = {"logits": 1e-4, "pooled": 1e-4}
 TRAINING = {"train_logits": 1e-3, "running_means": 1e-3, "running_variances": 1e-3, "gradient_norms": 1e-3}
 
 
-def tensor(name: str, shape: tuple[int, ...], gain: float, bias: float) -> np.ndarray:
-    """The float32 tensor `name` of every network: kernels scaled by `gain`, biases of deviation `bias`."""
+def tensor(name: str, shape: tuple[int, ...], gain: float = 1.0, bias: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
+    """The float32 tensor `name` of every network: kernels scaled by `gain`, biases of mean and deviation `bias`."""
     draws = np.random.RandomState(zlib.crc32(name.encode())).bytes(2 * int(np.prod(shape)))
     noise = np.frombuffer(draws, np.uint16).reshape(shape).astype(np.float32) / np.float32(32767.5) - 1
     noise *= np.float32(3**0.5)  # mean 0, deviation 1
@@ -50,25 +50,32 @@ def tensor(name: str, shape: tuple[int, ...], gain: float, bias: float) -> np.nd
     if len(shape) > 1:
         return noise * np.float32(gain / np.prod(shape[1:]) ** 0.5)
     if name.endswith("bias"):
-        return noise * np.float32(bias)
+        return np.float32(bias[0]) + noise * np.float32(bias[1])
     return np.float32(0.5) + noise / 10
 
 
 # In evaluation mode the gain of a network decides whether what an early layer computes still shows in the logits. In
 # training mode BatchNorm undoes it, and large biases keep most units on one side of their ReLU, without which the
 # gradients of deep networks are chaotic in any precision.
-EVALUATION_BIAS, TRAINING_BIAS = 0.3, 1.0
+EVALUATION_BIAS, TRAINING_BIAS = (0.0, 0.3), (0.0, 1.0)
+
+
+def training_bias(name: str) -> tuple[float, float]:
+    """Where a depthwise convolution reads a ReLU, a channel all but dead has next to no variance, by which BatchNorm
+    divides: there biases are around one and every channel is alive.
+    """
+    return (1.0, 0.3) if name.startswith("mobilenet") else TRAINING_BIAS
 
 
 def images(batch: int, size: int) -> np.ndarray:
     """Normalised images [batch, size, size, 3], alike nowhere: each of its own colour and slope, with noise on top."""
-    noise = tensor("images", (batch, size, size, 3), gain=(size * size * 3) ** 0.5, bias=0.0)
-    colour, down, right = tensor("colours", (3, batch, 1, 1, 3), gain=(batch * 3) ** 0.5, bias=0.0)
+    noise = tensor("images", (batch, size, size, 3), gain=(size * size * 3) ** 0.5)
+    colour, down, right = tensor("colours", (3, batch, 1, 1, 3), gain=(batch * 3) ** 0.5)
     slope = np.linspace(-1, 1, size, dtype=np.float32)
     return noise / 2 + colour + down * slope[:, None, None] + right * slope[:, None]
 
 
-def network(name: str, size: int, gain: float, bias: float):
+def network(name: str, size: int, gain: float = 1.0, bias: tuple[float, float] = (0.0, 0.0)):
     """(backbone, head, variables filled by name) of a registered backbone with nothing dropped."""
     backbone = make_backbone(name)
     head = without_dropping(backbone.original_head(CLASSES))
@@ -93,7 +100,7 @@ def network(name: str, size: int, gain: float, bias: float):
 class Formula(dict):
     """The formula's tensors in the layout of a file, by the names that a network asks for."""
 
-    def __init__(self, variables, family: type, gain: float, bias: float):
+    def __init__(self, variables, family: type, gain: float, bias: tuple[float, float]):
         shapes = traverse_util.flatten_dict(variables)
         for path, name in timm_names(variables, NAMES[family]).items():
             shape = shapes[path].shape
@@ -123,7 +130,7 @@ def evaluation_outputs(name: str, size: int, gain: float) -> dict[str, np.ndarra
 
 def training_outputs(name: str, size: int, gain: float) -> dict[str, np.ndarray]:
     """Logits [4, classes], sampled BatchNorm statistics after one pass, and the gradient's norm in stages and head."""
-    backbone, head, variables = network(name, size, gain, TRAINING_BIAS)
+    backbone, head, variables = network(name, size, gain, training_bias(name))
 
     def loss(params, stats, x):
         variables = {"params": params, "batch_stats": stats}
@@ -157,7 +164,7 @@ def sampled_statistics(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def coefficients(shape: tuple[int, ...]) -> np.ndarray:
     """The weights of the logits in the scalar whose gradient is compared."""
-    return tensor("coefficients", shape, gain=shape[1] ** 0.5, bias=0.0)
+    return tensor("coefficients", shape, gain=shape[1] ** 0.5)
 
 
 def error(ours: np.ndarray, golden: np.ndarray) -> float:

@@ -4,7 +4,9 @@ A path is `stage/module/...` without its leaf, or `head/...`; rows are (pattern,
 order, and slashes become dots at the end. Leaves and their layouts are the same for all (weights.py).
 """
 
-from skinjax.models.resnet import ResNet
+from skinjax.models.inception import InceptionV3
+from skinjax.models.mobilenet import MobileNetV1, MobileNetV2
+from skinjax.models.resnet import LegacySEResNeXt, ResNet
 
 Rows = tuple[tuple[str, str], ...]
 
@@ -17,8 +19,61 @@ RESNET: Rows = (
     ("shortcut_norm", "downsample/1"),
     ("shortcut", "downsample/0"),
     ("norm", "bn"),
+    ("excitation/reduce", "se/fc1"),
+    ("excitation/expand", "se/fc2"),
+    ("^head/classifier$", "fc"),
+)
+LEGACY_SERESNEXT: Rows = (
+    *RESNET,
+    ("^(conv1|bn1)$", r"layer0/\1"),
+    ("/se/", "/se_module/"),
+    ("^fc$", "last_linear"),
+)
+
+INCEPTION: Rows = (
+    ("^stem/", "Conv2d_"),
+    ("^features/", "mixed7/"),
+    (r"^mixed(\d)/", r"Mixed_\1"),
+    ("norm", "bn"),
     ("^head/classifier$", "fc"),
 )
 
-NAMES: dict[type, Rows] = {ResNet: RESNET}
+MOBILE: Rows = (
+    ("^stem/conv$", "conv_stem"),
+    ("^stem/norm$", "bn1"),
+    ("^features/conv$", "conv_head"),
+    ("^features/norm$", "bn2"),
+    *((f"^stage{number}/", f"blocks/{number - 1}/") for number in range(1, 8)),
+    (r"/block(\d+)", r"/\1"),
+    ("squeeze/", "se/conv_"),
+    ("^head/", ""),
+)
+# timm counts a block's norms from its first convolution, and without an expansion that is the depthwise one.
+SEPARABLE: Rows = (
+    ("depthwise/conv", "conv_dw"),
+    ("depthwise/norm", "bn1"),
+    ("project/conv", "conv_pw"),
+    ("project/norm", "bn2"),
+)
+INVERTED: Rows = (
+    ("expand/conv", "conv_pw"),
+    ("expand/norm", "bn1"),
+    ("depthwise/conv", "conv_dw"),
+    ("depthwise/norm", "bn2"),
+    ("project/conv", "conv_pwl"),
+    ("project/norm", "bn3"),
+)
+MOBILENETV1: Rows = (("^features/", "stage5/"), *MOBILE, *SEPARABLE)
+MOBILENETV2: Rows = (*MOBILE, *((f"^(blocks/0/.*){ours}", rf"\1{theirs}") for ours, theirs in SEPARABLE), *INVERTED)
+
+NAMES: dict[type, Rows] = {
+    InceptionV3: INCEPTION,
+    LegacySEResNeXt: LEGACY_SERESNEXT,
+    ResNet: RESNET,
+    MobileNetV1: MOBILENETV1,
+    MobileNetV2: MOBILENETV2,
+}
 """By family."""
+
+UNUSED: dict[type, tuple[str, ...]] = {InceptionV3: ("AuxLogits.",)}
+"""What a family's published files hold beside the network, by the beginning of the tensors' names."""

@@ -13,6 +13,13 @@ KEY = jax.random.key(0)
 
 # Parameters with the original head of 1,000 classes, as published (torchvision, timm).
 PARAMETERS = {
+    "inception_v3": 23_834_568,
+    "legacy_seresnext50_32x4d": 27_559_896,
+    "seresnext50_32x4d": 27_559_896,
+    "mobilenetv1_100": 4_231_976,
+    "mobilenetv1_100_same": 4_231_976,
+    "mobilenetv2_100": 3_504_872,
+    "mobilenetv2_100_same": 3_504_872,
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
     "resnet50": 25_557_032,

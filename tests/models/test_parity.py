@@ -11,6 +11,8 @@ GOLDENS = sorted(path.stem for path in parity.GOLDENS.glob("*.npz"))
 WITH_GRADIENTS = (
     "inception_v3",
     "legacy_seresnext50_32x4d",
+    "mobilenetv1_100",
+    "mobilenetv2_100_same",
     "resnet18",
     "resnet152",
 )
