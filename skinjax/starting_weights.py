@@ -65,5 +65,5 @@ class StartingWeights:
             record = json.loads(path.read_text())
             facts_of_record(record)
             return {"source": str(record["source"]), "sha256": str(record["sha256"]), **record}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is damaged ({error}): choose another workdir") from error

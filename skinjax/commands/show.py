@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # they import jax or matplotlib, which --help does not wait f
     from skinjax.data.dataset import Dataset
     from skinjax.data.parts import Data
     from skinjax.data.sampling import Sampler
+    from skinjax.images.colour import Normalisation
+    from skinjax.models.facts import Facts
     from skinjax.training.phases import Phase
 
 MOST_PER_CLASS = 50
@@ -84,10 +86,13 @@ def show_config(options: argparse.Namespace) -> None:
     check_dataset(config.dataset.name, root)
     folder = make_folder(options.out, f"{config.name}-{config.variant}")
     with tempfile.TemporaryDirectory() as workdir:
+        weights = None
+        if config.views.normalisation == "weights":
+            weights = experiment.open_weights(config, Path(workdir), root, print)
         data = experiment.make_data(config, Path(workdir), root, print)
     phases = experiment.make_phases(config, data)
     draw_classes(data.dataset, data.records, f", {data.split.protocol['name']} split", folder, options)
-    draw_views(config, data, phases[0], folder)
+    draw_views(config, data, phases[0], folder, weights.facts if weights else None)
     draw_schedule(config, data, phases, folder)
 
 
@@ -188,7 +193,7 @@ def thumbnail(dataset: "Dataset", record: int) -> np.ndarray:
     return np.array(image)
 
 
-def draw_views(config: "ConfigDict", data: "Data", phase: "Phase", folder: Path) -> None:
+def draw_views(config: "ConfigDict", data: "Data", phase: "Phase", folder: Path, facts: "Facts | None" = None) -> None:
     """views.png: the beginning of the first batch of a phase after each view, and what classes that batch has."""
     from skinjax.data.dataset import class_counts
     from skinjax.report import figures
@@ -199,7 +204,7 @@ def draw_views(config: "ConfigDict", data: "Data", phase: "Phase", folder: Path)
     print(f"the first batch of phase {phase.name}, {records.size} images: {', '.join(present)}")
     shown = records.ravel()[:PHOTOGRAPHS]
     figure = figures.view_panel(
-        view_rows(config, data, phase.sampler, shown),
+        view_rows(config, data, phase.sampler, shown, facts),
         data.dataset.label_names()[shown].tolist(),
         title=f"{config.name}:{config.variant}: {len(shown)} of {records.size} images of a batch after each view",
         synthetic=data.dataset.synthetic,
@@ -207,16 +212,22 @@ def draw_views(config: "ConfigDict", data: "Data", phase: "Phase", folder: Path)
     write(figure, folder / "views.png")
 
 
-def view_rows(config: "ConfigDict", data: "Data", sampler: "Sampler", shown: np.ndarray) -> dict[str, np.ndarray]:
-    """The first images of the first batch, `shown`, as they are stored and as the network sees them: {view: uint8}."""
+def view_rows(
+    config: "ConfigDict", data: "Data", sampler: "Sampler", shown: np.ndarray, facts: "Facts | None" = None
+) -> dict[str, np.ndarray]:
+    """The first images of the first batch, `shown`, as they are stored and as the network sees them: {view: uint8}.
+
+    facts: of the weights that the config starts from, where it takes their normalisation
+    """
     import jax
     import jax.numpy as jnp
 
     from skinjax.data.pipeline import load
-    from skinjax.experiment import make_views
+    from skinjax.experiment import make_normalisation, make_views
     from skinjax.images.copies import fixed_copies
     from skinjax.images.correction import corrected
     from skinjax.images.views import example_keys
+    from skinjax.models.facts import NO_FACTS
 
     stored = trained = load(data.dataset, shown, data.size)
     rows = {f"as stored\n{data.size.height}x{data.size.width}": stored}
@@ -225,22 +236,23 @@ def view_rows(config: "ConfigDict", data: "Data", sampler: "Sampler", shown: np.
     if sampler.copies is not None:
         trained = np.asarray(fixed_copies(*map(jnp.asarray, (stored, shown, sampler.copies(0)[: len(shown)]))))
         rows["fixed copies"] = trained
-    training, evaluation = map(jax.jit, make_views(config))
+    training, evaluation = map(jax.jit, make_views(config, facts or NO_FACTS))
     size = "x".join(map(str, config.views.size))
     for draw in range(DRAWS):
         keys = example_keys(jax.random.fold_in(jax.random.key(config.seed), draw), jnp.arange(len(shown)))
         rows[f"training view\n{config.views.train}, {size}\ndraw {draw + 1}"] = training(keys, trained)
     rows[f"evaluation view\n{config.views.evaluation}, {size}"] = evaluation(stored)
-    return {name: to_bytes(np.asarray(row), config.views.normalisation) for name, row in rows.items()}
+    normalisation = make_normalisation(config, facts or NO_FACTS)
+    return {name: to_bytes(np.asarray(row), normalisation) for name, row in rows.items()}
 
 
-def to_bytes(images: np.ndarray, normalisation: str) -> np.ndarray:
+def to_bytes(images: np.ndarray, normalisation: "str | Normalisation") -> np.ndarray:
     """Normalised pictures as uint8 again; uint8 as it is."""
-    from skinjax.images.colour import NORMALISATIONS
+    from skinjax.images.colour import as_normalisation
 
     if images.dtype == np.uint8:
         return images
-    mean, std = NORMALISATIONS[normalisation]
+    mean, std = as_normalisation(normalisation)
     return np.clip(np.round(255 * (images * np.array(std) + np.array(mean))), 0, 255).astype(np.uint8)
 
 

@@ -72,12 +72,11 @@ def tensor_shapes(name: str) -> dict[str, tuple[int, ...]]:
 def fitting(shapes: Mapping[str, tuple[int, ...]], guess: str = "") -> list[str]:
     """The registered backbones whose tensors are those of a file, all but its classifier's number of classes.
 
-    `guess` is tried first, with its namesakes; only if they do not fit are the others, which takes seconds.
+    They are namesakes; those of `guess` are tried first, and only if they do not fit the others, which takes seconds.
     """
     near = [name for name in BACKBONES if namesakes(name, guess)]
-    return [name for name in near if fits(name, shapes)] or [
-        name for name in BACKBONES if name not in near and fits(name, shapes)
-    ]
+    first = next((name for name in [*near, *BACKBONES] if fits(name, shapes)), "")
+    return [name for name in BACKBONES if namesakes(name, first) and fits(name, shapes)]
 
 
 def fits(name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:

@@ -1,0 +1,129 @@
+"""A run that starts from weights: they are what it starts from, it says so everywhere, and goes on without the file."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from flax import traverse_util
+from safetensors.numpy import save_file
+
+from skinjax import experiment
+from skinjax.config_files import load_config
+from skinjax.errors import UserError
+from skinjax.main import main
+from skinjax.models.facts import Facts
+from skinjax.models.timm_names import RESNET
+from skinjax.models.weights import timm_names
+from skinjax.parallel import make_mesh
+from skinjax.starting_weights import StartingWeights
+from skinjax.training.state import draw
+from tests.end_to_end.conftest import ROOT, TINY
+from tests.models.test_weights import tensors_of
+
+# With the normalisation that TINY has, so that its compiled programs serve.
+FACTS = {"mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225", "interpolation": "bicubic"}
+
+
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_file(tensors_of("resnet_tiny"), path, {"architecture": "resnet_tiny", **FACTS})
+    return path
+
+
+def test_a_run_starts_from_weights_and_goes_on_without_them(capsys, tmp_path, data_dir, weights):
+    workdir = tmp_path / "run"
+    own = [f"--config.model.weights={weights}", "--config.views.normalisation=weights"]
+    command = [*TINY, *own, f"--workdir={workdir}", f"--data_dir={data_dir}"]
+    assert main(command) == 0, capsys.readouterr().err
+    output = capsys.readouterr().out
+    assert f"60 tensors of {weights} are taken: its classifier of 1,000 classes is left, and one of 7" in output
+    assert "the weights are used to images resized with bicubic, and stored_size.filter is bilinear" in output
+    assert f"seed 0, synthetic, started from {weights}\n" in output
+    assert "normalisation=weights" not in output
+    for name in ("environment.json", "metrics_test.json"):
+        said = json.loads((workdir / name).read_text())
+        record = said.get("protocol", said)["weights"]
+        assert record["facts"]["mean"] == [0.485, 0.456, 0.406]
+        assert len(record["sha256"]) == 64
+    figures = (workdir / "metrics_test.json").read_bytes()
+    weights.unlink()
+    for finished in workdir.glob("*.json"):
+        if finished.name.startswith(("metrics", "finished")):
+            finished.unlink()
+    assert main(command) == 0, capsys.readouterr().err
+    assert "continuing from the checkpoint after 16 steps" in capsys.readouterr().out
+    assert (workdir / "metrics_test.json").read_bytes() == figures
+
+
+def test_images_are_shown_as_the_weights_are_used_to_in_training_and_evaluation():
+    changes = ["views.normalisation=weights", "views.train=none", "views.size=(2,2)", "model.weights=x"]
+    config = load_config(str(ROOT / "configs" / "cdc.py"), changes)
+    facts = Facts(mean=(0.25, 0.5, 0.75), std=(0.5, 0.25, 0.5))
+    training, evaluation = experiment.make_views(config, facts)
+    images = np.full((1, 2, 2, 3), 255, np.uint8)
+    for shown in (evaluation(images), training(jax.random.split(jax.random.key(0), 1), images)):
+        np.testing.assert_allclose(shown[0, 0, 0], [1.5, 2.0, 0.5], rtol=1e-6)
+    with pytest.raises(UserError, match="the weights x do not say their normalisation: set views.normalisation to one"):
+        experiment.make_views(config)
+
+
+def test_what_the_file_has_is_drawn_by_nobody_and_the_rest_as_without_it(tmp_path, data_dir, weights):
+    changes = [change.removeprefix("--config.") for change in TINY[1:]]
+    config = load_config(str(ROOT / "configs" / "cdc.py"), changes)
+    data = experiment.make_data(config, tmp_path, data_dir, print)
+    method = experiment.make_method(config, data.dataset.classes)
+
+    def init(seed):
+        return experiment.initial_variables(method, data, seed)
+
+    seed, mesh = jax.numpy.uint32(3), make_mesh()
+    starting = StartingWeights(str(weights), "", "resnet_tiny", tmp_path, tmp_path)
+    plain = traverse_util.flatten_dict(draw(init, seed, mesh))
+    loaded = traverse_util.flatten_dict(draw(init, seed, mesh, starting.arrays))
+    assert plain.keys() == loaded.keys()
+    shapes = jax.eval_shape(init, seed)
+    names = timm_names({name: {"backbone": shapes[name]["backbone"]} for name in ("params", "batch_stats")}, RESNET)
+    tensors = tensors_of("resnet_tiny")
+    for path, array in loaded.items():
+        if path in names:
+            np.testing.assert_array_equal(np.sort(array.ravel()), np.sort(tensors[names[path]].ravel()))
+        else:
+            np.testing.assert_array_equal(array, plain[path])
+    drawn = {path[1] for path in loaded if path not in names}
+    assert drawn == {"head", "decoder", "class_weights", "reconstruction_weights"}
+
+
+def test_another_file_under_the_same_name_is_refused(tmp_path, weights):
+    StartingWeights(str(weights), "", "resnet_tiny", tmp_path, tmp_path)
+    save_file({name: tensor + 1 for name, tensor in tensors_of("resnet_tiny").items()}, weights, FACTS)
+    again = StartingWeights(str(weights), "", "resnet_tiny", tmp_path, tmp_path)
+    assert not again.is_new
+    with pytest.raises(UserError, match="is not the file that this run began with"):
+        again.arrays({})
+    (tmp_path / "weights.json").write_text('{"facts": []}')
+    with pytest.raises(UserError, match=r"weights.json is damaged"):
+        StartingWeights(str(weights), "", "resnet_tiny", tmp_path, tmp_path)
+
+
+MISTAKES = {
+    "no such file": (["model.weights=none.safetensors"], "there is no file of weights 'none.safetensors'"),
+    "PyTorch's": (["model.weights=net.pth"], "there is no file of weights 'net.pth'"),
+    "a sha256 of nothing": ([f"model.weights_sha256={'0' * 64}"], "and model.weights names none"),
+    "no sha256": (["model.weights_sha256=0"], "it must be the 64 hex digits of a sha256"),
+    "a normalisation of nothing": (["views.normalisation=weights"], "'weights' and model.weights names none"),
+    "another sha256": (["model.weights={}", f"model.weights_sha256={'0' * 64}"], "the config or --sha256 says 000"),
+    "another backbone": (["model.weights={}", "model.backbone=resnet18"], "use model.backbone=resnet_tiny"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_told_before_anything_is_made(name, capsys, tmp_path, weights):
+    changes, told = MISTAKES[name]
+    own = [f"--config.{change.format(weights)}" for change in changes]
+    assert main([*TINY, *own, f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"]) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.glob("data/synthetic-*/manifest.json"))

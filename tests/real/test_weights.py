@@ -1,0 +1,78 @@
+"""Real ImageNet weights: strictly loaded, they see a cat and a uniform; and a run starts from them."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from skinjax.data.decoding import decode
+from skinjax.errors import UserError
+from skinjax.images.colour import Normalisation
+from skinjax.images.views import evaluation_view
+from skinjax.main import main
+from skinjax.models import make_backbone
+from skinjax.models.fitting import family, plan
+from skinjax.models.pretrained import check_backbone, fitting_backbones, open_pretrained
+from skinjax.models.weights import fill
+from tests.end_to_end.conftest import TINY
+
+FILE, BACKBONE = "mobilenetv2_100.tf_in1k.safetensors", "mobilenetv2_100_same"
+SEEN = {"cat.bmp": ("Egyptian cat", 0.657), "grace_hopper.bmp": ("military uniform", 0.752)}
+
+
+@pytest.fixture(scope="module")
+def weights(shared):
+    return open_pretrained(str(shared / "weights" / FILE), shared)
+
+
+def test_the_network_sees_what_it_should(shared, weights):
+    """The whole picture at the size and with the filter that the weights ask for, as a run reads and shows it."""
+    variables = fill(plan(BACKBONE).variables, weights.file, family(BACKBONE), FILE)
+    facts, backbone = weights.facts, make_backbone(BACKBONE)
+    head, view = (
+        backbone.original_head(1000),
+        evaluation_view("squash", facts.size, Normalisation(facts.mean, facts.std)),
+    )
+
+    @jax.jit
+    def probabilities(images):
+        own = {name: tree["backbone"] for name, tree in variables.items()}
+        features = backbone.apply(own, view(images), train=False)["features"]
+        return jax.nn.softmax(head.apply({"params": variables["params"]["head"]}, features, train=False))
+
+    labels = (shared / "weights" / "imagenet_labels.txt").read_text().splitlines()[1:]
+    for name, (label, expected) in SEEN.items():
+        encoded = (shared / "weights" / name).read_bytes()
+        stored = decode(encoded, facts.size, fit="squash", filter=facts.filter, name=name)
+        found = np.asarray(probabilities(stored[None]))[0]
+        assert labels[found.argmax()] == label
+        assert found.max() == pytest.approx(expected, abs=0.01)
+
+
+def test_they_fit_the_network_of_their_padding_alone(weights):
+    assert fitting_backbones(weights) == [BACKBONE]
+    with pytest.raises(UserError, match=r"needs padding 'same' .* use model.backbone=mobilenetv2_100_same"):
+        check_backbone("mobilenetv2_100", weights)
+
+
+def test_a_run_starts_from_them(shared, weights, capsys, tmp_path):
+    own = {
+        "model.backbone": BACKBONE,
+        "model.weights": shared / "weights" / FILE,
+        "model.weights_sha256": weights.sha256,
+        "views.normalisation": "weights",
+        "method.alpha": 0.0,
+        "method.beta": 0.0,
+        "phases.train.frozen": make_backbone(BACKBONE).stages,
+        "phases.train.duration": 2.0,
+        "phases.train.warmup": 0.0,
+        "evaluations.every": 0.0,
+    }
+    changes = [f"--config.{name}={value}" for name, value in own.items()]
+    assert main([*TINY, *changes, f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path}"]) == 0
+    output = capsys.readouterr().out
+    assert "260 tensors of" in output
+    assert "its classifier of 1,000 classes is left, and one of 7 starts anew" in output
+    figures = json.loads((tmp_path / "run" / "metrics_test.json").read_text())
+    assert figures["protocol"]["weights"]["sha256"] == weights.sha256
