@@ -33,7 +33,7 @@ WRAPPED = {
 def test_tensors_keep_their_names_and_numbers(name, capsys, monkeypatch, tmp_path):
     tensors = {"fc.weight": torch.arange(6.0).reshape(2, 3).t(), "n": torch.tensor(7), "h": torch.ones(2).bfloat16()}
     torch.save(WRAPPED[name](tensors), tmp_path / "net.pth")
-    source, target = tmp_path / "net.pth", tmp_path / "net.safetensors"
+    source, target = tmp_path / "net.pth", tmp_path / "of" / "the" / "net.safetensors"
     facts = ["--architecture=resnet18", "--mean=0.5,0.5,0.5", "--bn_eps=1e-3", "--padding=same"]
     status, output, errors = convert(capsys, monkeypatch, source, target, *facts)
     assert (status, output, errors) == (0, f"3 tensors of {source} are in {target}\n", "")

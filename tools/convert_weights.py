@@ -40,6 +40,7 @@ def convert(source: Path, target: Path, facts: Mapping[str, str]) -> int:
         raise UserError(f"{source} is no checkpoint that holds tensors alone, and is not opened: {reason}") from error
     tensors = {name: as_array(tensor) for name, tensor in state_dict(checkpoint, source).items()}
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, save(tensors, metadata=dict(facts)))
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror or error}") from error
