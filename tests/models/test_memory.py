@@ -1,0 +1,162 @@
+"""Computing stages again changes nothing but memory, and bfloat16 is for maps only."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skinjax.models import convnext, make_backbone
+from skinjax.models.backbone import Backbone
+from skinjax.models.inception import Mixed
+from skinjax.models.inverted_residual import ConvNorm, InvertedResidual
+from skinjax.models.layers import Conv, Dropout, DropPath, relu
+from skinjax.models.resnet import BasicBlock, Bottleneck
+from tests.models.test_backbones import KEY, PARAMETERS, shapes
+
+MAPS = jax.random.normal(jax.random.key(1), (4, 8, 8, 8))
+
+# What computes maps again waits behind barriers, which XLA takes away on a CPU and then may compute everything once.
+KEEP_BARRIERS = {"xla_disable_hlo_passes": "cse_barrier_expander"}
+
+# The smallest of every family.
+FAMILIES = {type(make_backbone(name)): name for name in sorted(PARAMETERS, key=PARAMETERS.__getitem__, reverse=True)}
+
+
+class Dropping(nn.Module):
+    """A residual branch that drops values, and examples."""
+
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x, train):
+        y = Dropout(0.3)(relu(Conv(8, 3, dtype=self.dtype, name="conv")(x)), train)
+        return x + DropPath(0.5)(y, train)
+
+
+class Deep(nn.Module):
+    """Many maps of one size."""
+
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x, train):
+        for number in range(6):
+            x = relu(Conv(8, 1, dtype=self.dtype, name=f"conv{number}")(x))
+        return x
+
+
+def inverted_residual(dtype, name):
+    conv_norm = functools.partial(ConvNorm, dtype=dtype)
+    return InvertedResidual(conv_norm, jax.nn.silu, 8, 3, 1, 2, True, True, drop_path=0.5, dtype=dtype, name=name)
+
+
+BLOCKS = {
+    "basic": functools.partial(BasicBlock, 8),
+    "grouped and squeezed": functools.partial(Bottleneck, 16, groups=4, group_width=16, reduction=4),
+    "inverted residual": inverted_residual,
+    "branches": functools.partial(Mixed, {"branch1": ((4, 1),), "branch2": ((4, 1), (4, (1, 3), (3, 1)))}, 4),
+    "layer normalised": functools.partial(convnext.Block, 0.5),
+    "dropping": Dropping,
+}
+
+
+class Blocks(Backbone):
+    """A block for each stage."""
+
+    block: Callable[..., nn.Module]
+    stages: ClassVar[tuple[str, ...]] = ("stage1", "features")
+
+    def layers(self):
+        return [self.block(dtype=self.dtype, name=name) for name in self.stages]
+
+
+class Stages(Blocks):
+    stages: ClassVar[tuple[str, ...]] = ("stage1", "stage2", "stage3", "stage4", "stage5", "features")
+
+
+def compiled_step(backbone, frozen=()):
+    """(the program from variables to (loss, (last map, updated statistics)) and gradient, variables)."""
+    variables = jax.jit(functools.partial(backbone.init, train=False))(KEY, MAPS)
+    variables = jax.tree.map(lambda x: x + 0.1, variables)  # scales that begin as zero would hide a branch
+
+    def loss(params, variables):
+        maps, updated = backbone.apply(
+            {**variables, "params": params},
+            MAPS,
+            train=True,
+            frozen=frozen,
+            mutable=["batch_stats"],
+            rngs={"dropout": jax.random.key(2)},
+        )
+        features = maps["features"].astype(jnp.float32)
+        return jnp.square(features).mean(), (features, updated)
+
+    step = jax.jit(lambda variables: jax.value_and_grad(loss, has_aux=True)(variables["params"], variables))
+    return step.lower(variables).compile(KEEP_BARRIERS), variables
+
+
+@functools.cache
+def outcome(kind, dtype=None, remat=(), frozen=()):
+    """((loss, (last map, updated statistics)), gradient) of a backbone of two such blocks."""
+    program, variables = compiled_step(Blocks(block=BLOCKS[kind], dtype=dtype, remat=remat), frozen)
+    return program(variables)
+
+
+def assert_near(one, other, part):
+    """No leaf differs by more than that part of the largest value."""
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        assert jnp.abs(a - b).max() <= part * jnp.abs(b).max()
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_stages_computed_again_draw_the_same_and_change_nothing(kind):
+    assert_near(outcome(kind, remat=Blocks.stages), outcome(kind), 1e-6)
+
+
+@pytest.mark.parametrize("stage", Blocks.stages)
+def test_any_stage_may_be_computed_again(stage):
+    assert_near(outcome("dropping", remat=(stage,)), outcome("dropping"), 1e-6)
+
+
+def test_a_frozen_stage_computed_again_keeps_its_statistics():
+    again = outcome("basic", remat=Blocks.stages, frozen=("features",))
+    assert_near(again, outcome("basic", frozen=("features",)), 1e-6)
+    (_, (_, updated)), _ = again
+    means = {stage: updated["batch_stats"][stage]["norm1"]["mean"] for stage in Blocks.stages}
+    np.testing.assert_array_equal(means["features"], np.full(8, 0.1, np.float32))
+    assert np.all(means["stage1"] != 0.1)
+
+
+def test_stages_computed_again_take_less_memory():
+    backbone = Stages(block=Deep)
+    kept, again = (
+        compiled_step(backbone.clone(remat=remat))[0].memory_analysis().temp_size_in_bytes
+        for remat in ((), backbone.stages)
+    )
+    assert again < kept / 2
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_bfloat16_is_near_float32(kind):
+    forward, gradient = outcome(kind, jnp.bfloat16)
+    assert_near(forward, outcome(kind)[0], 0.02)
+    assert {x.dtype for x in jax.tree.leaves((forward, gradient))} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES.values()))
+def test_statistics_and_logits_are_float32_whatever_the_compute_type(name):
+    backbone, images = make_backbone(name, jnp.bfloat16), jax.ShapeDtypeStruct((2, 224, 224, 3), jnp.float32)
+
+    def train(variables, images):
+        rngs = {"dropout": KEY}
+        maps, updated = backbone.apply(variables, images, train=True, mutable=["batch_stats"], rngs=rngs)
+        return updated, backbone.original_head(10).init_with_output(KEY, maps["features"])
+
+    outputs = jax.eval_shape(train, shapes(name)[0], images)
+    assert {x.dtype for x in jax.tree.leaves(outputs)} == {jnp.dtype("float32")}
