@@ -12,8 +12,9 @@ torchvision and is left out where they are not installed.
 Each measurement has a process for each program, both held to --threads cores, and they take turns when they are warm.
 Printed are the median and quartiles of the turns' time of a step, the median of the ratios within a turn (below 1
 skinjax is faster), the time to compile from nothing, and the peak memory while running: on a CPU that of the process
-beyond what it held with its libraries loaded, so with all that compiling left behind; on a GPU what each library's own
-allocator counted. --remat names stages of ours that compute again what they would keep ("all" for every one).
+beyond what it held with its libraries loaded, with the programs and what else compiling did not free; on a GPU what
+each library's own allocator counted. --remat names stages of ours that compute again what they would keep, "all" every
+one.
 
 With --out a row is written after each measurement and those already there are not measured again, so that a run may be
 stopped and started again. --markdown prints the table of docs/performance.md. Needs Linux; five minutes for resnet50
@@ -23,6 +24,7 @@ on 2 cores.
 import argparse
 import collections
 import csv
+import ctypes
 import dataclasses
 import importlib.metadata
 import importlib.util
@@ -261,7 +263,8 @@ def work(connection: Any, name: str, task: Task) -> None:
     idle = resident("VmRSS")
     compile_seconds = program.build(task)
     program.run(2)
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak of building
+    ctypes.CDLL(None).malloc_trim(0)  # gives back what building freed,
+    Path("/proc/self/clear_refs").write_text("5")  # forgets its peak
     program.forget_peak()
     connection.send(compile_seconds)
     while steps := connection.recv():
@@ -295,6 +298,8 @@ class Skinjax:
             os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # PyTorch's process needs memory too
         import jax
 
+        for library in ("optax", "parity"):
+            importlib.import_module(library)
         jax.config.update("jax_enable_compilation_cache", False)
         self.device = jax.devices()[0]
 
@@ -387,6 +392,7 @@ class PyTorch:
     def __init__(self, task: Task):
         import torch
 
+        importlib.import_module("make_parity_goldens")
         self.cuda = torch.cuda if task.platform == "gpu" else None
         torch.set_num_threads(task.threads)
         torch.ones(()).to("cuda" if self.cuda else "cpu")
