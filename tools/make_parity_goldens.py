@@ -26,6 +26,27 @@ from skinjax.models.weights import timm_names
 
 # name: (timm's name, arguments, side of the images, gain of the kernels)
 REFERENCES = {
+    "efficientnet_b0": ("efficientnet_b0", {}, 64, 2.7),
+    "efficientnet_b1": ("efficientnet_b1", {}, 64, 2.65),
+    "efficientnet_b2": ("efficientnet_b2", {}, 64, 2.6),
+    "efficientnet_b3": ("efficientnet_b3", {}, 64, 2.55),
+    "efficientnet_b4": ("efficientnet_b4", {}, 64, 2.5),
+    "efficientnet_b5": ("efficientnet_b5", {}, 64, 2.45),
+    "efficientnet_b6": ("efficientnet_b6", {}, 64, 2.35),
+    "efficientnet_b7": ("efficientnet_b7", {}, 64, 2.3),
+    "tf_efficientnet_b0": ("tf_efficientnet_b0", {}, 72, 2.7),
+    "tf_efficientnet_b1": ("tf_efficientnet_b1", {}, 72, 2.65),
+    "tf_efficientnet_b2": ("tf_efficientnet_b2", {}, 72, 2.6),
+    "tf_efficientnet_b3": ("tf_efficientnet_b3", {}, 72, 2.55),
+    "tf_efficientnet_b4": ("tf_efficientnet_b4", {}, 72, 2.5),
+    "tf_efficientnet_b5": ("tf_efficientnet_b5", {}, 72, 2.45),
+    "tf_efficientnet_b6": ("tf_efficientnet_b6", {}, 72, 2.35),
+    "tf_efficientnet_b7": ("tf_efficientnet_b7", {}, 72, 2.3),
+    "convnext_tiny": ("convnext_tiny", {}, 64, 1.0),
+    "densenet121": ("densenet121", {}, 64, 2.0),
+    "densenet161": ("densenet161", {}, 64, 2.0),
+    "densenet169": ("densenet169", {}, 64, 2.0),
+    "densenet201": ("densenet201", {}, 64, 2.0),
     "inception_v3": ("inception_v3", {}, 107, 2.6),
     "legacy_seresnext50_32x4d": ("legacy_seresnext50_32x4d", {"drop_rate": 0.0}, 64, 2.0),
     "seresnext50_32x4d": ("seresnext50_32x4d", {}, 64, 2.0),
@@ -38,6 +59,8 @@ REFERENCES = {
     "resnet50": ("resnet50", {}, 64, 2.0),
     "resnet101": ("resnet101", {}, 64, 1.55),
     "resnet152": ("resnet152", {}, 64, 1.4),
+    "vgg16": ("vgg16", {}, 64, 1.4),
+    "vgg16_bn": ("vgg16_bn", {}, 64, 2.8),
 }
 
 

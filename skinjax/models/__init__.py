@@ -6,12 +6,16 @@ from typing import Any
 import flax.linen as nn
 
 from skinjax.errors import UserError, lookup
+from skinjax.models.convnext import CONVNEXTS
+from skinjax.models.densenet import DENSENETS
+from skinjax.models.efficientnet import EFFICIENTNETS
 from skinjax.models.heads import with_rate
 from skinjax.models.inception import INCEPTIONS
 from skinjax.models.mobilenet import MOBILENETS
 from skinjax.models.resnet import RESNETS
+from skinjax.models.vgg import VGGS
 
-BACKBONES = {**INCEPTIONS, **MOBILENETS, **RESNETS}
+BACKBONES = {**CONVNEXTS, **DENSENETS, **EFFICIENTNETS, **INCEPTIONS, **MOBILENETS, **RESNETS, **VGGS}
 
 
 def make_backbone(name: str, dtype: Any = None, drop_path: float | None = None, remat: Sequence[str] = ()) -> nn.Module:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.errors import UserError, lookup
-from skinjax.models.layers import BatchNorm, Dense, Dropout, Initializer, relu, uniform_fan_in
+from skinjax.models.layers import BatchNorm, Dense, Dropout, Initializer, relu, uniform_fan_in, uniform_within
 
 Array = jax.Array
 
@@ -122,10 +122,7 @@ def with_rate(module: Any, rate: str, value: float | None) -> Any:
 
 
 _kaiming = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
-
-
-def _small(key: Array, shape: Any, dtype: Any = jnp.float32) -> Array:
-    return jax.random.uniform(key, shape, dtype, -0.05, 0.05)
+_small = uniform_within(0.05)
 
 
 def _precision(x: Array) -> Any:

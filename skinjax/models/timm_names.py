@@ -4,9 +4,13 @@ A path is `stage/module/...` without its leaf, or `head/...`; rows are (pattern,
 order, and slashes become dots at the end. Leaves and their layouts are the same for all (weights.py).
 """
 
+from skinjax.models.convnext import ConvNeXt
+from skinjax.models.densenet import DenseNet
+from skinjax.models.efficientnet import EfficientNet
 from skinjax.models.inception import InceptionV3
 from skinjax.models.mobilenet import MobileNetV1, MobileNetV2
 from skinjax.models.resnet import LegacySEResNeXt, ResNet
+from skinjax.models.vgg import VGG, NormalisedVGG
 
 Rows = tuple[tuple[str, str], ...]
 
@@ -28,6 +32,20 @@ LEGACY_SERESNEXT: Rows = (
     ("^(conv1|bn1)$", r"layer0/\1"),
     ("/se/", "/se_module/"),
     ("^fc$", "last_linear"),
+)
+
+CONVNEXT: Rows = (
+    ("^stem/conv$", "stem/0"),
+    ("^stem/norm$", "stem/1"),
+    ("^features/", "stage4/"),
+    *((f"^stage{number}/", f"stages/{number - 1}/") for number in range(1, 5)),
+    ("halve_norm", "downsample/0"),
+    ("halve_conv", "downsample/1"),
+    (r"/block(\d+)", r"/blocks/\1"),
+    ("depthwise", "conv_dw"),
+    ("expand", "mlp/fc1"),
+    ("project", "mlp/fc2"),
+    ("classifier", "fc"),
 )
 
 INCEPTION: Rows = (
@@ -66,12 +84,40 @@ INVERTED: Rows = (
 MOBILENETV1: Rows = (("^features/", "stage5/"), *MOBILE, *SEPARABLE)
 MOBILENETV2: Rows = (*MOBILE, *((f"^(blocks/0/.*){ours}", rf"\1{theirs}") for ours, theirs in SEPARABLE), *INVERTED)
 
+DENSENET: Rows = (
+    ("^stem/(conv|norm)$", r"features/\g<1>0"),
+    ("^features/norm$", "features/norm5"),
+    *((f"^{stage}/transition/", f"features/transition{n}/") for n, stage in ((1, "block2"), (2, "block3"))),
+    ("^features/transition/", "features/transition3/"),
+    (r"^features/layer(\d+)/", r"features/denseblock4/denselayer\1/"),
+    (r"^block(\d)/layer(\d+)/", r"features/denseblock\1/denselayer\2/"),
+    ("^head/", ""),
+)
+
+
+def _vgg(depths: tuple[int, ...], entries: int) -> Rows:
+    """All of a stage's convolutions, of so many `entries` each, and its pool stand in one list there."""
+    rows, place = [], 0
+    for stage, depth in zip(VGG.stages, depths, strict=True):
+        for number in range(depth):
+            rows += [(f"^{stage}/conv{number}$", f"features/{place}")]
+            rows += [(f"^{stage}/norm{number}$", f"features/{place + 1}")]
+            place += entries
+        place += 1
+    return (*rows, ("^head/hidden", "pre_logits/fc"), ("^head/classifier$", "head/fc"))
+
+
 NAMES: dict[type, Rows] = {
+    ConvNeXt: CONVNEXT,
+    DenseNet: DENSENET,
+    EfficientNet: MOBILENETV2,
     InceptionV3: INCEPTION,
     LegacySEResNeXt: LEGACY_SERESNEXT,
     ResNet: RESNET,
     MobileNetV1: MOBILENETV1,
     MobileNetV2: MOBILENETV2,
+    NormalisedVGG: _vgg((2, 2, 3, 3, 3), entries=3),
+    VGG: _vgg((2, 2, 3, 3, 3), entries=2),
 }
 """By family."""
 

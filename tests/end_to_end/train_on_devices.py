@@ -33,6 +33,7 @@ CHANGES = [
     f"views.size={SIZE}",
     "views.train=skin7_group",
     "model.backbone=resnet_tiny",
+    "model.head=mlp",  # it drops
     "method.decoder.channels=8",
     "loss.class_weights=balanced",
     "batch=8",

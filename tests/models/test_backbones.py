@@ -13,6 +13,23 @@ KEY = jax.random.key(0)
 
 # Parameters with the original head of 1,000 classes, as published (torchvision, timm).
 PARAMETERS = {
+    "efficientnet_b0": 5_288_548,
+    "efficientnet_b1": 7_794_184,
+    "efficientnet_b2": 9_109_994,
+    "efficientnet_b3": 12_233_232,
+    "efficientnet_b4": 19_341_616,
+    "efficientnet_b5": 30_389_784,
+    "efficientnet_b6": 43_040_704,
+    "efficientnet_b7": 66_347_960,
+    "tf_efficientnet_b0": 5_288_548,
+    "tf_efficientnet_b1": 7_794_184,
+    "tf_efficientnet_b2": 9_109_994,
+    "tf_efficientnet_b3": 12_233_232,
+    "tf_efficientnet_b4": 19_341_616,
+    "tf_efficientnet_b5": 30_389_784,
+    "tf_efficientnet_b6": 43_040_704,
+    "tf_efficientnet_b7": 66_347_960,
+    "convnext_tiny": 28_589_128,
     "inception_v3": 23_834_568,
     "legacy_seresnext50_32x4d": 27_559_896,
     "seresnext50_32x4d": 27_559_896,

@@ -9,6 +9,7 @@ from tests.models.test_backbones import OUR_OWN
 GOLDENS = sorted(path.stem for path in parity.GOLDENS.glob("*.npz"))
 # The smallest and the largest of each family; `make parity` runs all.
 WITH_GRADIENTS = (
+    "convnext_tiny",
     "inception_v3",
     "legacy_seresnext50_32x4d",
     "mobilenetv1_100",
