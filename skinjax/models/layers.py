@@ -1,6 +1,6 @@
 """The primitives through which every network goes, equal to PyTorch's: padding, epsilon and statistics are explicit.
 
-A faster lowering is written here, once, for all networks.
+What wins on one platform only is chosen here, by `LOWERINGS`, for all networks.
 """
 
 import contextlib
@@ -13,16 +13,25 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.errors import UserError
+from skinjax.models.lowerings import cpu_convolution, cpu_max_pool, xla_convolution
 
 Array = jax.Array
+Padding = tuple[tuple[int, int], tuple[int, int]]
 Initializer = Callable[..., Array]
 
 kaiming_normal_fan_out: Initializer = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
+@jax.custom_vjp
 def relu(x: Array) -> Array:
-    """Every ReLU of every network, so that guided backpropagation can swap its gradient in one place."""
-    return jax.nn.relu(x)
+    """Every ReLU of every network, so that guided backpropagation can swap its gradient in one place.
+
+    The backward pass reads its output, which the next layer keeps anyway.
+    """
+    return jnp.maximum(x, 0)
+
+
+relu.defvjp(lambda x: (relu(x),) * 2, lambda y, dy: (jnp.where(y > 0, dy, 0),))
 
 
 def uniform_fan_in(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
@@ -36,14 +45,26 @@ def uniform_within(bound: float) -> Initializer:
 
 
 def relu6(x: Array) -> Array:
-    """A ReLU that ends at six."""
-    return jnp.minimum(relu(x), 6)
+    """A ReLU that ends at six, without gradient there and beyond as PyTorch's."""
+    return relu(_at_most_six(x))
+
+
+@jax.custom_vjp
+def _at_most_six(x: Array) -> Array:
+    return jnp.minimum(x, 6)
+
+
+_at_most_six.defvjp(lambda x: (jnp.minimum(x, 6), x < 6), lambda below, dy: (jnp.where(below, dy, 0),))
 
 
 def max_pool(x: Array, window: int, stride: int, padding: int = 0, ceil_mode: bool = False) -> Array:
     """Max pooling of [batch, height, width, channels] as torch.nn.MaxPool2d."""
-    pads = [_pool_padding(size, window, stride, padding, ceil_mode) for size in x.shape[1:3]]
-    return nn.max_pool(x, (window, window), (stride, stride), pads)
+    high, wide = (_pool_padding(size, window, stride, padding, ceil_mode) for size in x.shape[1:3])
+    return lowering("max_pool")(x, window, stride, (high, wide))
+
+
+def _xla_max_pool(x: Array, window: int, stride: int, padding: Padding) -> Array:
+    return nn.max_pool(x, (window, window), (stride, stride), padding)
 
 
 def average_pool(
@@ -64,6 +85,19 @@ def average_pool(
         counted = jnp.pad(counted, ((0, 0), *[(padding, padding)] * 2, (0, 0)), constant_values=1)
         beyond = [(0, high - padding) for _, high in pads]
     return sums(x, pads) / sums(counted, beyond)
+
+
+def adaptive_average_pool(x: Array, height: int, width: int) -> Array:
+    """[batch, height, width, channels] to any height and width, smaller or larger, as torch.nn.AdaptiveAvgPool2d."""
+    down, right = (_shares(old, new, x.dtype) for old, new in zip(x.shape[1:3], (height, width), strict=True))
+    return jnp.einsum("bhwc,yh,xw->byxc", x, down, right)
+
+
+def _shares(old: int, new: int, dtype: Any) -> Array:
+    """[new, old] what every old pixel is of a new one: the mean of those that the new one touches."""
+    pixel, place = jnp.arange(old), jnp.arange(new)[:, None]
+    touched = (pixel >= place * old // new) & (pixel < -(-(place + 1) * old // new))
+    return (touched / touched.sum(axis=1, keepdims=True)).astype(dtype)
 
 
 def _pool_padding(size: int, window: int, stride: int, padding: int, ceil_mode: bool) -> tuple[int, int]:
@@ -104,22 +138,34 @@ class Conv(nn.Module):
         return y if bias is None else y + bias
 
 
-def convolve(x: Array, kernel: Array, stride: int, padding: tuple[tuple[int, int], tuple[int, int]]) -> Array:
-    """The convolution of [batch, height, width, inputs] with [height, width, inputs / groups, features].
+def convolve(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
+    """The convolution of [batch, height, width, inputs] with [height, width, inputs / groups, features]."""
+    return lowering("convolution")(x, kernel, stride, padding)
 
-    A 1x1 kernel is a matrix product: on a CPU its backward pass is several times faster than XLA's convolution.
-    """
-    groups = x.shape[-1] // kernel.shape[2]
-    if kernel.shape[:2] == (1, 1) and groups == 1 and padding == ((0, 0), (0, 0)):
+
+def _xla_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
+    if kernel.shape[:3] == (1, 1, x.shape[-1]) and padding == ((0, 0), (0, 0)):
         return x[:, ::stride, ::stride] @ kernel[0, 0]
-    return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        (stride, stride),
-        padding,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=groups,
-    )
+    return xla_convolution(x, kernel, stride, padding)
+
+
+def _computed_once(arrays: Any) -> Any:
+    return arrays
+
+
+# operation: how it is computed on a platform, and elsewhere
+LOWERINGS: dict[str, tuple[dict[str, Callable[..., Any]], Callable[..., Any]]] = {
+    "convolution": ({"cpu": cpu_convolution}, _xla_convolution),
+    "max_pool": ({"cpu": cpu_max_pool}, _xla_max_pool),
+    # Arrays that several reductions read: a CPU would repeat in each of them what they come from.
+    "computed_once": ({"cpu": jax.lax.optimization_barrier}, _computed_once),
+}
+
+
+def lowering(operation: str) -> Callable[..., Any]:
+    """How the platform that computes unless told otherwise performs `operation`."""
+    by_platform, elsewhere = LOWERINGS[operation]
+    return by_platform.get(jax.default_backend(), elsewhere)
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
@@ -246,19 +292,49 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, features, jnp.float32)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, features, jnp.float32)
         running_var = self.variable("batch_stats", "var", jnp.ones, features, jnp.float32)
-        if use_running_average:
-            mean, var = running_mean.value, running_var.value
-        else:
-            mean, var = batch_statistics(x)
-            if not self.is_initializing():
-                count = x.size // x.shape[-1]
-                unbiased = var * (count / max(count - 1, 1))
-                running_mean.value = (1 - self.momentum) * running_mean.value + self.momentum * mean
-                running_var.value = (1 - self.momentum) * running_var.value + self.momentum * unbiased
-        multiplier = scale * jax.lax.rsqrt(var + self.epsilon)
-        offset = bias - mean * multiplier
         dtype = self.dtype or jnp.result_type(x, scale)
-        return (x * multiplier + offset).astype(dtype)
+        if use_running_average:
+            return _normalised(x, scale, bias, running_mean.value, running_var.value, self.epsilon).astype(dtype)
+        y, mean, var = batch_normalised(x, scale, bias, self.epsilon)
+        if not self.is_initializing():
+            count = x.size // x.shape[-1]
+            unbiased = var * (count / max(count - 1, 1))
+            running_mean.value = (1 - self.momentum) * running_mean.value + self.momentum * mean
+            running_var.value = (1 - self.momentum) * running_var.value + self.momentum * unbiased
+        return y.astype(dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def batch_normalised(x: Array, scale: Array, bias: Array, epsilon: float) -> tuple[Array, Array, Array]:
+    """(normalised x, mean [channels], biased variance [channels]), with a backward pass of two sums and one map."""
+    mean, var = batch_statistics(x)
+    return _normalised(x, scale, bias, mean, var, epsilon), mean, var
+
+
+def _normalised(x: Array, scale: Array, bias: Array, mean: Array, var: Array, epsilon: float) -> Array:
+    multiplier = scale * jax.lax.rsqrt(var + epsilon)
+    return x * multiplier + (bias - mean * multiplier)
+
+
+def _batch_normalised_forward(x: Array, scale: Array, bias: Array, epsilon: float):
+    y, mean, var = batch_normalised(x, scale, bias, epsilon)
+    return (y, mean, var), (x, scale, mean, var)
+
+
+def _batch_normalised_backward(epsilon: float, saved: tuple[Array, ...], cotangents: tuple[Array, ...]):
+    dy, dmean, dvar = cotangents
+    x, scale, mean, var, dy = lowering("computed_once")((*saved, dy))
+    count = x.size // x.shape[-1]
+    rows, changes = (a.reshape(-1, a.shape[-1]).astype(mean.dtype) for a in (x, dy))
+    deviation = jax.lax.rsqrt(var + epsilon)
+    total, about_mean = changes.sum(axis=0), (changes * (rows - mean)).sum(axis=0)
+    slope = (2 * dvar - scale * deviation**3 * about_mean) / count
+    offset = (dmean - scale * deviation * total) / count
+    dx = scale * deviation * dy + slope * (x - mean) + offset
+    return dx.astype(x.dtype), about_mean * deviation, total
+
+
+batch_normalised.defvjp(_batch_normalised_forward, _batch_normalised_backward)
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:

@@ -1,0 +1,245 @@
+"""Operations in the form that a CPU computes fastest; layers.py decides where which of them is used.
+
+XLA's CPU convolutions are as fast as PyTorch's forward and for the gradient of the input, but slow for the gradient of
+the kernel, for depthwise kernels and for maps of one to four pixels. XLA also repeats what produced an operand inside
+every consumer, transposed where the consumer wants it so: the barriers say that an operand is computed once.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+Padding = tuple[tuple[int, int], tuple[int, int]]
+
+# Measured: from maps of this side on, the product of patches is faster than XLA's gradient of a kernel.
+LARGE_MAP = 28
+# Up to maps of this side, a product of patches is faster than XLA's convolution.
+SMALL_MAP = 2
+PATCH_ROWS = 14  # rows of output whose patches stay in the cache
+
+
+def xla_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
+    """XLA's convolution of [batch, height, width, inputs] with [height, width, inputs / groups, features]."""
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=x.shape[-1] // kernel.shape[2],
+    )
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def cpu_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
+    """The convolution of [batch, height, width, inputs] with [height, width, inputs / groups, features]."""
+    if _pointwise(x, kernel, padding):
+        return x[:, ::stride, ::stride] @ kernel[0, 0]
+    if _depthwise(x, kernel):
+        return _depthwise_forward(x, kernel, stride, padding)
+    if _dense(x, kernel) and max(x.shape[1:3]) <= SMALL_MAP:
+        return _patches(x, kernel.shape[:2], stride, padding) @ kernel.reshape(-1, kernel.shape[3])
+    return xla_convolution(x, kernel, stride, padding)
+
+
+def _cpu_convolution_forward(x: Array, kernel: Array, stride: int, padding: Padding):
+    return cpu_convolution(x, kernel, stride, padding), (x, kernel)
+
+
+def _cpu_convolution_backward(stride: int, padding: Padding, saved: tuple[Array, Array], dy: Array):
+    x, kernel = saved
+    x, dy = jax.lax.optimization_barrier((x, dy))
+    size = kernel.shape[:2]
+    if _pointwise(x, kernel, padding):
+        (dx,) = jax.vjp(lambda x: x[:, ::stride, ::stride] @ kernel[0, 0], x)[1](dy)
+        return dx, _sum_of_outer_products(x[:, ::stride, ::stride], dy)[None, None]
+    if _depthwise(x, kernel):
+        dx = _depthwise_input_gradient(dy, kernel, x.shape, stride, padding)
+        return dx, _depthwise_kernel_gradient(x, dy, size, stride, padding)
+    if _dense(x, kernel) and max(x.shape[1:3]) <= SMALL_MAP:
+        patches, unpatch = jax.vjp(lambda x: _patches(x, size, stride, padding), x)
+        (dx,) = unpatch(dy @ kernel.reshape(-1, kernel.shape[3]).T)
+        return dx, _sum_of_outer_products(patches, dy).reshape(kernel.shape)
+    (dx,) = jax.vjp(lambda x: xla_convolution(x, kernel, stride, padding), x)[1](dy)
+    if _dense(x, kernel) and min(dy.shape[1:3]) >= LARGE_MAP:
+        return dx, _kernel_gradient_by_patches(x, dy, size, stride, padding)
+    (dkernel,) = jax.vjp(lambda kernel: xla_convolution(x, kernel, stride, padding), kernel)[1](dy)
+    return dx, dkernel
+
+
+cpu_convolution.defvjp(_cpu_convolution_forward, _cpu_convolution_backward)
+
+
+def _dense(x: Array, kernel: Array) -> bool:
+    return kernel.shape[2] == x.shape[-1]
+
+
+def _pointwise(x: Array, kernel: Array, padding: Padding) -> bool:
+    return _dense(x, kernel) and kernel.shape[:2] == (1, 1) and padding == ((0, 0), (0, 0))
+
+
+def _depthwise(x: Array, kernel: Array) -> bool:
+    return kernel.shape[2] == 1 and kernel.shape[3] == x.shape[-1] > 1
+
+
+def _taps(size: Sequence[int]) -> Iterator[tuple[int, int]]:
+    return ((row, column) for row in range(size[0]) for column in range(size[1]))
+
+
+def _shifted(padded: Array, tap: tuple[int, int], stride: int, outputs: tuple[int, int]) -> Array:
+    """What `tap` of a kernel meets: every stride-th pixel of [..., height, width, channels] from the tap on."""
+    (row, column), (height, width) = tap, outputs
+    rows = slice(row, row + (height - 1) * stride + 1, stride)
+    return padded[..., rows, column : column + (width - 1) * stride + 1 : stride, :]
+
+
+def _padded(x: Array, padding: Padding) -> Array:
+    return jnp.pad(x, ((0, 0), *padding, (0, 0)))
+
+
+def _outputs(x: Array, size: Sequence[int], stride: int, padding: Padding) -> tuple[int, int]:
+    high, wide = ((n + sum(p) - k) // stride + 1 for n, p, k in zip(x.shape[1:3], padding, size, strict=True))
+    return high, wide
+
+
+def _patches(x: Array, size: Sequence[int], stride: int, padding: Padding) -> Array:
+    """[batch, height, width, inputs] to what the kernel meets at every output [.., .., .., taps * inputs]."""
+    outputs, padded = _outputs(x, size, stride, padding), _padded(x, padding)
+    return jnp.concatenate([_shifted(padded, tap, stride, outputs) for tap in _taps(size)], axis=-1)
+
+
+def _sum_of_outer_products(x: Array, y: Array) -> Array:
+    """The gradient [inputs, features] of a matrix, from its inputs and the gradient of its outputs, by rows."""
+    rows, columns = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
+    product = functools.partial(
+        jax.lax.dot_general,
+        dimension_numbers=(((0,), (0,)), ((), ())),
+        preferred_element_type=_accumulator(y),
+    )
+    # XLA transposes the first operand: it should be the smaller one.
+    total = product(rows, columns) if rows.shape[1] <= columns.shape[1] else product(columns, rows).T
+    return total.astype(y.dtype)
+
+
+def _accumulator(x: Array) -> jnp.dtype:
+    return jnp.promote_types(x.dtype, jnp.float32)
+
+
+def _kernel_gradient_by_patches(x: Array, dy: Array, size: Sequence[int], stride: int, padding: Padding) -> Array:
+    """[height, width, inputs, features], summed over pieces of a few rows whose patches stay in the cache."""
+    batch, height, width, features = dy.shape
+    rows = max(n for n in range(1, PATCH_ROWS + 1) if height % n == 0)
+    pieces, needed = height // rows, (rows - 1) * stride + size[0]
+    padded = _padded(x, padding)
+    by_piece = jax.lax.optimization_barrier(dy.reshape(batch * pieces, rows * width, features).transpose(0, 2, 1))
+
+    def add(number: Array, total: Array) -> Array:
+        image, top = number // pieces, number % pieces * rows * stride
+        piece = jax.lax.dynamic_slice(padded, (image, top, 0, 0), (1, needed, *padded.shape[2:]))[0]
+        patches = jnp.concatenate([_shifted(piece, tap, stride, (rows, width)) for tap in _taps(size)], axis=-1)
+        patches = patches.reshape(rows * width, -1)
+        return total + jnp.matmul(by_piece[number], patches, preferred_element_type=total.dtype)
+
+    zero = jnp.zeros((features, size[0] * size[1] * x.shape[-1]), _accumulator(dy))
+    total = jax.lax.fori_loop(0, batch * pieces, add, zero)
+    return total.T.reshape(*size, x.shape[-1], features).astype(dy.dtype)
+
+
+def _depthwise_forward(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
+    padded, size = jax.lax.optimization_barrier(_padded(x, padding)), kernel.shape[:2]
+    outputs, weights = _outputs(x, size, stride, padding), kernel.astype(_accumulator(x))
+    terms = (_shifted(padded, tap, stride, outputs) * weights[(*tap, 0)] for tap in _taps(size))
+    return functools.reduce(jnp.add, terms).astype(x.dtype)
+
+
+def _depthwise_input_gradient(dy: Array, kernel: Array, shape: tuple[int, ...], stride: int, padding: Padding) -> Array:
+    weights = kernel.astype(_accumulator(dy))
+    return _scattered((dy,), lambda tap, dy: dy * weights[(*tap, 0)], kernel.shape[:2], shape, stride, padding)
+
+
+def _depthwise_kernel_gradient(x: Array, dy: Array, size: Sequence[int], stride: int, padding: Padding) -> Array:
+    """[height, width, 1, channels], summed over the rows of the output before its columns."""
+    batch, height, width, channels = dy.shape
+    padded, taps = jax.lax.optimization_barrier(_padded(x, padding)), list(_taps(size))
+    zero = jnp.zeros((width, channels), _accumulator(dy))
+
+    def add(number: Array, totals: tuple[Array, ...]) -> tuple[Array, ...]:
+        image, row = number // height, number % height
+        shape = (1, size[0], padded.shape[2], channels)
+        seen = jax.lax.dynamic_slice(padded, (image, row * stride, 0, 0), shape)[0].astype(zero.dtype)
+        change = jax.lax.dynamic_slice(dy, (image, row, 0, 0), (1, 1, width, channels))[0].astype(zero.dtype)
+        return tuple(
+            total + (_shifted(seen, tap, stride, (1, width)) * change)[0]
+            for tap, total in zip(taps, totals, strict=True)
+        )
+
+    totals = jax.lax.fori_loop(0, batch * height, add, (zero,) * len(taps))
+    return jnp.stack([total.sum(axis=0) for total in totals]).reshape(*size, 1, channels).astype(dy.dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def cpu_max_pool(x: Array, window: int, stride: int, padding: Padding) -> Array:
+    """Max pooling of [batch, height, width, channels] that gives the gradient to the first maximum of each window."""
+    return nn.max_pool(x, (window, window), (stride, stride), padding)
+
+
+def _cpu_max_pool_forward(x: Array, window: int, stride: int, padding: Padding):
+    y = cpu_max_pool(x, window, stride, padding)
+    return y, (x, y)
+
+
+def _cpu_max_pool_backward(window: int, stride: int, padding: Padding, saved: tuple[Array, Array], dy: Array):
+    x, y, dy = jax.lax.optimization_barrier((*saved, dy))
+    size = (window, window)
+    padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
+    first = jnp.full(y.shape, window * window, jnp.int16)
+    for row, column in reversed(list(_taps(size))):
+        here = _shifted(padded, (row, column), stride, y.shape[1:3]) == y
+        first = jnp.where(here, jnp.int16(row * window + column), first)
+
+    def routed(tap: tuple[int, int], first: Array, dy: Array) -> Array:
+        return jnp.where(first == tap[0] * window + tap[1], dy, 0).astype(_accumulator(dy))
+
+    return (_scattered((first, dy), routed, size, x.shape, stride, padding).astype(x.dtype),)
+
+
+cpu_max_pool.defvjp(_cpu_max_pool_forward, _cpu_max_pool_backward)
+
+
+def _scattered(
+    outputs: tuple[Array, ...],
+    contribution: Callable[..., Array],
+    size: Sequence[int],
+    shape: tuple[int, ...],
+    stride: int,
+    padding: Padding,
+) -> Array:
+    """What `contribution(tap, *outputs)` adds up to in the pixels, of `shape`, that the taps of a kernel meet.
+
+    The pixels of one phase, those that are a multiple of the stride apart, meet the same taps: they are sums of shifted
+    outputs, and the phases are interleaved at the end.
+    """
+    batch, height, width, channels = shape
+    many = [-(-(n + sum(pad)) // stride) for n, pad in zip((height, width), padding, strict=True)]
+    reach = [(k - 1) // stride for k in size]
+    around = [(low, n - m) for low, n, m in zip(reach, many, outputs[0].shape[1:3], strict=True)]
+    outputs = jax.lax.optimization_barrier(tuple(_padded(x, (around[0], around[1])) for x in outputs))
+
+    def shifted(tap: tuple[int, int]) -> Array:
+        down, right = (low - k // stride for low, k in zip(reach, tap, strict=True))
+        return contribution(tap, *(x[:, down : down + many[0], right : right + many[1]] for x in outputs))
+
+    phases = []
+    for row, column in _taps((stride, stride)):
+        taps = [(r, c) for r, c in _taps(size) if r % stride == row and c % stride == column]
+        nothing = jnp.zeros((batch, *many, channels), _accumulator(outputs[-1]))
+        phases.append(functools.reduce(jnp.add, map(shifted, taps), nothing).astype(outputs[-1].dtype))
+    x = jnp.stack(phases, axis=3)
+    x = x.reshape(batch, *many, stride, stride, channels).transpose(0, 1, 3, 2, 4, 5)
+    x = x.reshape(batch, many[0] * stride, many[1] * stride, channels)
+    (top, _), (left, _) = padding
+    return x[:, top : top + height, left : left + width]
