@@ -4,6 +4,7 @@
 |---|---|---|---|
 | `:demo` | narrow ResNet, 96 px, synthetic set | macro recall >= 0.35 (chance 0.14) | 4 minutes on 2 cores |
 | `:skin7` | ResNet-50, 224 px, HAM10000, fold 0 of 5 | macro F1 86.75, recall 84.81 | 200 epochs, 8,010 images |
+| `:skin7_vgg16`, `:skin7_densenet121` | the same with these networks | "similar", without numbers | the same |
 | `:skin198` | ResNet-50, 224 px, SD-198, fold 0 of 5 | macro F1 67.97, recall 69.16 | 200 epochs, 5,270 images |
 
 `--config.method.beta=0.0` is CD. Printed numbers are means over the five folds of an image-level split, at the last
@@ -51,8 +52,26 @@ def skin7(name, variant, dataset="ham10000"):
     return config
 
 
+def skin7_vgg16(name, variant):
+    config = skin7(name, variant)
+    config.model.backbone = "vgg16"
+    return config
+
+
+def skin7_densenet121(name, variant):
+    config = skin7(name, variant)
+    config.model.backbone = "densenet121"
+    return config
+
+
 def skin198(name, variant):
     return skin7(name, variant, dataset="sd198")
 
 
-RECIPES = {"demo": demo, "skin7": skin7, "skin198": skin198}
+RECIPES = {
+    "demo": demo,
+    "skin7": skin7,
+    "skin7_vgg16": skin7_vgg16,
+    "skin7_densenet121": skin7_densenet121,
+    "skin198": skin198,
+}

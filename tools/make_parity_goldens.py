@@ -2,10 +2,11 @@
 
     python tools/make_parity_goldens.py [NAME ...]     needs torch, timm and torchvision beside skinjax
 
-The references are timm's and run in float64; what is stored is float32.
+The references are timm's, but for the U-Net's, and run in float64; what is stored is float32.
 """
 
 import argparse
+import functools
 
 import numpy as np
 import parity
@@ -24,7 +25,65 @@ import timm
 from skinjax.models.timm_names import NAMES
 from skinjax.models.weights import timm_names
 
-# name: (timm's name, arguments, side of the images, gain of the kernels)
+
+class Level(nn.Sequential):
+    """Two 3x3 convolutions, normalised and with ReLU."""
+
+    def __init__(self, inputs: int, width: int):
+        super().__init__()
+        for number, channels in enumerate((inputs, width)):
+            self.add_module(f"conv{number}", nn.Conv2d(channels, width, 3, padding=1, bias=False))
+            self.add_module(f"norm{number}", nn.BatchNorm2d(width))
+            self.add_module(f"relu{number}", nn.ReLU())
+
+
+class UNet(nn.Module):
+    """The encoder of skinjax/models/unet.py and a linear classifier, with the methods of a timm model."""
+
+    def __init__(self, num_classes: int):
+        super().__init__()
+        self.level1, self.level2 = Level(3, 32), Level(32, 64)
+        self.level3, self.level4 = Level(64, 128), Level(128, 256)
+        self.features = Level(256, 512)
+        self.classifier = nn.Linear(512, num_classes)
+
+    def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
+        maps = [self.level1(x)]
+        for level in (self.level2, self.level3, self.level4, self.features):
+            maps.append(level(nn.functional.max_pool2d(maps[-1], 2, ceil_mode=True)))
+        return maps
+
+    def forward_features(self, x: torch.Tensor) -> torch.Tensor:
+        return self.maps(x)[-1]
+
+    def forward_head(self, features: torch.Tensor, pre_logits: bool = False) -> torch.Tensor:
+        pooled = features.mean((2, 3))
+        return pooled if pre_logits else self.classifier(pooled)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.forward_head(self.forward_features(x))
+
+
+class Restorer(nn.Module):
+    """The other half of the U-Net: five maps to an image."""
+
+    def __init__(self):
+        super().__init__()
+        for number, width in enumerate((32, 64, 128, 256), 1):
+            self.add_module(f"level{number}_up", nn.ConvTranspose2d(2 * width, width, 2, stride=2))
+            self.add_module(f"level{number}", Level(2 * width, width))
+        self.image = nn.Conv2d(32, 3, 1)
+
+    def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        *maps, x = maps
+        for number in (4, 3, 2, 1):
+            seen = maps[number - 1]
+            x = getattr(self, f"level{number}_up")(x)[:, :, : seen.shape[2], : seen.shape[3]]
+            x = getattr(self, f"level{number}")(torch.cat([seen, x], 1))
+        return self.image(x)
+
+
+# name: (timm's name or our own reference, arguments, side of the images, gain of the kernels)
 REFERENCES = {
     "efficientnet_b0": ("efficientnet_b0", {}, 64, 2.7),
     "efficientnet_b1": ("efficientnet_b1", {}, 64, 2.65),
@@ -60,7 +119,8 @@ REFERENCES = {
     "resnet101": ("resnet101", {}, 64, 1.55),
     "resnet152": ("resnet152", {}, 64, 1.4),
     "vgg16": ("vgg16", {}, 64, 1.4),
-    "vgg16_bn": ("vgg16_bn", {}, 64, 2.8),
+    "vgg16_bn": ("vgg16_bn", {}, 64, 2.2),
+    "unet": (UNet, {}, 37, 2.0),
 }
 
 
@@ -85,9 +145,9 @@ def main() -> None:
 
 def reference_outputs(name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """(what is stored, the root mean square of every stage's map) of the reference of a registered backbone."""
-    timm_name, arguments, size, gain = REFERENCES[name]
-    model = timm.create_model(timm_name, num_classes=parity.CLASSES, **arguments)
-    model = model.double()
+    reference, arguments, size, gain = REFERENCES[name]
+    create = functools.partial(timm.create_model, reference) if isinstance(reference, str) else reference
+    model = create(num_classes=parity.CLASSES, **arguments).double()
     fill(model, gain, parity.EVALUATION_BIAS)
     stages = stage_of_parameters(name, size)
     golden = {"size": np.array(size), "gain": np.array(gain)}
@@ -98,6 +158,8 @@ def reference_outputs(name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
         maps = model.forward_features(x)
         golden["pooled"] = model.forward_head(maps, pre_logits=True).flatten(1).numpy()
         golden["logits"] = model(x).numpy()
+        if isinstance(model, UNet):
+            golden["restored"] = restored(model, x, gain)
     fill(model, gain, parity.training_bias(name))
     model.train()
     for module in model.modules():
@@ -115,6 +177,13 @@ def reference_outputs(name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return {key: value.astype(np.int32 if key == "size" else np.float32) for key, value in golden.items()}, np.array(
         sizes
     )
+
+
+def restored(encoder: UNet, x: torch.Tensor, gain: float) -> np.ndarray:
+    """Every fourth pixel [images, rows, columns, 3] of what the restorer makes of `x` in evaluation mode."""
+    restorer = Restorer().double().eval()
+    fill(restorer, gain, parity.EVALUATION_BIAS)
+    return restorer(encoder.maps(x)).permute(0, 2, 3, 1)[:, ::4, ::4].numpy()
 
 
 def fill(model: nn.Module, gain: float, bias: tuple[float, float]) -> None:

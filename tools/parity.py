@@ -28,9 +28,10 @@ DOCS = Path(__file__).parent.parent / "docs" / "parity.md"
 CLASSES = 10
 INTRODUCTION = """# Every backbone against its reference
 
-`make parity` fills each network and its reference (timm's, in float64) with the same numbers and compares what they
-answer: logits and pooled features in evaluation mode; in training mode, with nothing dropped, logits, BatchNorm
-statistics after one pass and the gradient's norm in every stage. The error is max|a - b| / max|b|, in float32.
+`make parity` fills each network and its reference (timm's, in float64; the U-Net's is ours in PyTorch) with the same
+numbers and compares what they answer: logits and pooled features in evaluation mode; in training mode, with nothing
+dropped, logits, BatchNorm statistics after one pass and the gradient's norm in every stage. The error is
+max|a - b| / max|b|, in float32.
 
 """
 SAMPLED = 8  # channels of every BatchNorm whose statistics are stored

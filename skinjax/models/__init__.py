@@ -13,9 +13,10 @@ from skinjax.models.heads import with_rate
 from skinjax.models.inception import INCEPTIONS
 from skinjax.models.mobilenet import MOBILENETS
 from skinjax.models.resnet import RESNETS
+from skinjax.models.unet import UNETS
 from skinjax.models.vgg import VGGS
 
-BACKBONES = {**CONVNEXTS, **DENSENETS, **EFFICIENTNETS, **INCEPTIONS, **MOBILENETS, **RESNETS, **VGGS}
+BACKBONES = {**CONVNEXTS, **DENSENETS, **EFFICIENTNETS, **INCEPTIONS, **MOBILENETS, **RESNETS, **UNETS, **VGGS}
 
 
 def make_backbone(name: str, dtype: Any = None, drop_path: float | None = None, remat: Sequence[str] = ()) -> nn.Module:

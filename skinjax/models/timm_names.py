@@ -10,6 +10,7 @@ from skinjax.models.efficientnet import EfficientNet
 from skinjax.models.inception import InceptionV3
 from skinjax.models.mobilenet import MobileNetV1, MobileNetV2
 from skinjax.models.resnet import LegacySEResNeXt, ResNet
+from skinjax.models.unet import UNet
 from skinjax.models.vgg import VGG, NormalisedVGG
 
 Rows = tuple[tuple[str, str], ...]
@@ -107,6 +108,9 @@ def _vgg(depths: tuple[int, ...], entries: int) -> Rows:
     return (*rows, ("^head/hidden", "pre_logits/fc"), ("^head/classifier$", "head/fc"))
 
 
+# Nobody publishes weights of this one; the names are our own.
+UNET: Rows = (("^head/", ""),)
+
 NAMES: dict[type, Rows] = {
     ConvNeXt: CONVNEXT,
     DenseNet: DENSENET,
@@ -118,6 +122,7 @@ NAMES: dict[type, Rows] = {
     MobileNetV2: MOBILENETV2,
     NormalisedVGG: _vgg((2, 2, 3, 3, 3), entries=3),
     VGG: _vgg((2, 2, 3, 3, 3), entries=2),
+    UNet: UNET,
 }
 """By family."""
 

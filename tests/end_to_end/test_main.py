@@ -105,7 +105,7 @@ MISTAKES = {
     "no config": ([], "no config is given"),
     "argument": (["--confg=x"], "did you mean '--config'"),
     "config file": (["--config=configs/nothing.py"], "there is no config file 'configs/nothing.py'"),
-    "variant": ([CONFIG + ":dmo"], "known: demo, skin198, skin7"),
+    "variant": ([CONFIG + ":dmo"], "known: demo, skin198, skin7, skin7_densenet121, skin7_vgg16"),
     "field": ([CONFIG, "--config.seeed=1"], "did you mean 'seed'"),
     "nested field": ([CONFIG, "--config.model.backbon=x"], "known: backbone, drop_path, dropout, dtype, head"),
     "field of a value": ([CONFIG, "--config.seed.x=1"], "has no field 'x'"),
@@ -159,6 +159,8 @@ MISTAKES = {
     "imbalance": ([CONFIG, "--config.dataset.arguments.imbalance=(1,2)"], "imbalance is (1, 2)"),
     "classes": ([CONFIG, "--config.dataset.arguments.classes=seven"], "classes is 'seven'"),
     "skin7": ([CONFIG + ":skin7"], "skinjax prepare ham10000"),
+    "skin7_vgg16": ([CONFIG + ":skin7_vgg16"], "skinjax prepare ham10000"),
+    "skin7_densenet121": ([CONFIG + ":skin7_densenet121"], "skinjax prepare ham10000"),
     "skin198": ([CONFIG + ":skin198"], "SD-198"),
 }
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from skinjax.errors import UserError
 from skinjax.models.decoder import Decoder
+from tests.models.test_backbones import shapes
 
 KEY = jax.random.key(0, impl="rbg")  # compiles faster than threefry
 
@@ -53,6 +54,11 @@ def test_paper_000_decodes_7_to_28_to_224():
 def test_the_image_has_the_size_of_the_input(arguments, features, size):
     image, _ = built(Decoder(size, channels=16, **arguments), 2, *features)
     assert image.shape == (2, *size, 3)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("resnet50", 2048), ("vgg16", 512), ("densenet121", 1024)])
+def test_the_networks_of_paper_000_end_in_7_pixels(name, channels):
+    assert shapes(name)[1]["features"].shape == (2, 7, 7, channels)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ WITH_GRADIENTS = (
     "mobilenetv2_100_same",
     "resnet18",
     "resnet152",
+    "unet",
 )
 
 
