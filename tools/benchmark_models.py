@@ -403,11 +403,10 @@ class PyTorch:
     def build(self, task: Task) -> float:
         """Put everything on the device; the seconds of the first step where it compiles."""
         import torch
-        from make_parity_goldens import REFERENCES, timm
+        from make_parity_goldens import reference
 
         device = "cuda" if self.cuda else "cpu"
-        name, arguments, *_ = REFERENCES[task.network]
-        model = timm.create_model(name, num_classes=CLASSES, **arguments)
+        model = reference(task.network, CLASSES)
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0

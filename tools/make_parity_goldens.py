@@ -6,7 +6,6 @@ The references are timm's, but for the U-Net's, and run in float64; what is stor
 """
 
 import argparse
-import functools
 
 import numpy as np
 import parity
@@ -143,11 +142,18 @@ def main() -> None:
         np.savez_compressed(parity.GOLDENS / f"{name}.npz", **golden)
 
 
+def reference(name: str, classes: int) -> nn.Module:
+    """The reference of a registered backbone."""
+    create, arguments, *_ = REFERENCES[name]
+    if isinstance(create, str):
+        return timm.create_model(create, num_classes=classes, **arguments)
+    return create(classes, **arguments)
+
+
 def reference_outputs(name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """(what is stored, the root mean square of every stage's map) of the reference of a registered backbone."""
-    reference, arguments, size, gain = REFERENCES[name]
-    create = functools.partial(timm.create_model, reference) if isinstance(reference, str) else reference
-    model = create(num_classes=parity.CLASSES, **arguments).double()
+    _, _, size, gain = REFERENCES[name]
+    model = reference(name, parity.CLASSES).double()
     fill(model, gain, parity.EVALUATION_BIAS)
     stages = stage_of_parameters(name, size)
     golden = {"size": np.array(size), "gain": np.array(gain)}
