@@ -15,7 +15,8 @@ class Backbone(nn.Module, kw_only=True):
     """Images [batch, height, width, 3] to the named maps of its stages; `features` is the last one, before pooling.
 
     A family gives `stages`, `layers` and, where the network has more than a linear layer on top, `original_head`.
-    `remat` names the stages whose inner maps are computed again in the backward pass instead of being kept.
+    `remat` names the stages whose inner maps are computed again in the backward pass instead of being kept. On a CPU
+    XLA undoes most of it unless XLA_FLAGS has --xla_disable_hlo_passes=cse_barrier_expander.
     """
 
     dtype: Any = None
