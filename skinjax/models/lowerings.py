@@ -6,6 +6,7 @@ every consumer, transposed where the consumer wants it so: the barriers say that
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import flax.linen as nn
@@ -15,10 +16,10 @@ import jax.numpy as jnp
 Array = jax.Array
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
-# Measured: from maps of this side on, the product of patches is faster than XLA's gradient of a kernel.
-LARGE_MAP = 28
-# Up to maps of this side, a product of patches is faster than XLA's convolution.
-SMALL_MAP = 2
+SMALL_MAP = 2  # up to here a convolution is a product with patches
+# As measured: where a kernel's gradient is summed over patches of a few rows, and the input's is a product first.
+LARGE_MAP, LARGE_STRIDED_MAP = 28, 14
+MIDDLE_MAP, MANY_FEATURES = 14, 256
 PATCH_ROWS = 14  # rows of output whose patches stay in the cache
 
 
@@ -41,7 +42,7 @@ def cpu_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> A
         return x[:, ::stride, ::stride] @ kernel[0, 0]
     if _depthwise(x, kernel):
         return _depthwise_forward(x, kernel, stride, padding)
-    if _dense(x, kernel) and max(x.shape[1:3]) <= SMALL_MAP:
+    if _better_as_product(x, kernel, stride, padding):
         return _patches(x, kernel.shape[:2], stride, padding) @ kernel.reshape(-1, kernel.shape[3])
     return xla_convolution(x, kernel, stride, padding)
 
@@ -60,14 +61,19 @@ def _cpu_convolution_backward(stride: int, padding: Padding, saved: tuple[Array,
     if _depthwise(x, kernel):
         dx = _depthwise_input_gradient(dy, kernel, x.shape, stride, padding)
         return dx, _depthwise_kernel_gradient(x, dy, size, stride, padding)
-    if _dense(x, kernel) and max(x.shape[1:3]) <= SMALL_MAP:
-        patches, unpatch = jax.vjp(lambda x: _patches(x, size, stride, padding), x)
+    dense, sides = _dense(x, kernel), dy.shape[1:3]
+    product = _better_as_product(x, kernel, stride, padding)
+    patches, unpatch = jax.vjp(lambda x: _patches(x, size, stride, padding), x)
+    if product or (dense and max(sides) <= MIDDLE_MAP and kernel.shape[3] >= MANY_FEATURES):
         (dx,) = unpatch(dy @ kernel.reshape(-1, kernel.shape[3]).T)
-        return dx, _sum_of_outer_products(patches, dy).reshape(kernel.shape)
-    (dx,) = jax.vjp(lambda x: xla_convolution(x, kernel, stride, padding), x)[1](dy)
-    if _dense(x, kernel) and min(dy.shape[1:3]) >= LARGE_MAP:
-        return dx, _kernel_gradient_by_patches(x, dy, size, stride, padding)
-    (dkernel,) = jax.vjp(lambda kernel: xla_convolution(x, kernel, stride, padding), kernel)[1](dy)
+    else:
+        (dx,) = jax.vjp(lambda x: xla_convolution(x, kernel, stride, padding), x)[1](dy)
+    if product:
+        dkernel = _sum_of_outer_products(patches, dy).reshape(kernel.shape)
+    elif dense and min(sides) >= (LARGE_MAP if stride == 1 else LARGE_STRIDED_MAP):
+        dkernel = _kernel_gradient_by_patches(x, dy, size, stride, padding)
+    else:
+        (dkernel,) = jax.vjp(lambda kernel: xla_convolution(x, kernel, stride, padding), kernel)[1](dy)
     return dx, dkernel
 
 
@@ -76,6 +82,12 @@ cpu_convolution.defvjp(_cpu_convolution_forward, _cpu_convolution_backward)
 
 def _dense(x: Array, kernel: Array) -> bool:
     return kernel.shape[2] == x.shape[-1]
+
+
+def _better_as_product(x: Array, kernel: Array, stride: int, padding: Padding) -> bool:
+    """Maps of a few pixels, and kernels of more features than there are pixels in the batch."""
+    pixels = len(x) * math.prod(_outputs(x, kernel.shape[:2], stride, padding))
+    return _dense(x, kernel) and (max(x.shape[1:3]) <= SMALL_MAP or pixels <= kernel.shape[3])
 
 
 def _pointwise(x: Array, kernel: Array, padding: Padding) -> bool:
