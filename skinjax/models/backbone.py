@@ -16,7 +16,7 @@ class Backbone(nn.Module, kw_only=True):
 
     A family gives `stages`, `layers` and, where the network has more than a linear layer on top, `original_head`.
     `remat` names the stages whose inner maps are computed again in the backward pass instead of being kept. On a CPU
-    XLA undoes most of it unless XLA_FLAGS has --xla_disable_hlo_passes=cse_barrier_expander.
+    that saves nothing unless XLA_FLAGS has --xla_disable_hlo_passes=cse_barrier_expander.
     """
 
     dtype: Any = None
