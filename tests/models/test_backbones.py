@@ -30,6 +30,10 @@ PARAMETERS = {
     "tf_efficientnet_b6": 43_040_704,
     "tf_efficientnet_b7": 66_347_960,
     "convnext_tiny": 28_589_128,
+    "densenet121": 7_978_856,
+    "densenet161": 28_681_000,
+    "densenet169": 14_149_480,
+    "densenet201": 20_013_928,
     "inception_v3": 23_834_568,
     "legacy_seresnext50_32x4d": 27_559_896,
     "seresnext50_32x4d": 27_559_896,
@@ -42,6 +46,8 @@ PARAMETERS = {
     "resnet50": 25_557_032,
     "resnet101": 44_549_160,
     "resnet152": 60_192_808,
+    "vgg16": 138_357_544,
+    "vgg16_bn": 138_365_992,
     "unet": 5_227_208,  # nobody's: counted by hand in test_unet.py, and 513,000 of the linear head
 }
 OUR_OWN = {"resnet_tiny", "resnet_narrow"}  # no reference exists

@@ -10,6 +10,7 @@ GOLDENS = sorted(path.stem for path in parity.GOLDENS.glob("*.npz"))
 # The smallest and the largest of each family; `make parity` runs all.
 WITH_GRADIENTS = (
     "convnext_tiny",
+    "densenet121",
     "inception_v3",
     "legacy_seresnext50_32x4d",
     "mobilenetv1_100",
@@ -17,6 +18,8 @@ WITH_GRADIENTS = (
     "resnet18",
     "resnet152",
     "unet",
+    "vgg16",
+    "vgg16_bn",
 )
 
 

@@ -1,0 +1,104 @@
+"""DenseNet (Huang et al. 2017) with bottlenecks and compression, as torchvision and timm have it.
+
+Numbers of layers and stages begin at one, as there.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from skinjax.models.backbone import Backbone
+from skinjax.models.layers import BatchNorm, Conv, average_pool, max_pool, relu
+
+Array = jax.Array
+
+kaiming_normal_fan_in = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+
+
+class Stem(nn.Module):
+    """7x7 convolution of stride 2 and a max-pool: a quarter of the side."""
+
+    width: int
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        x = Conv(self.width, 7, 2, kernel_init=kaiming_normal_fan_in, dtype=self.dtype, name="conv")(x)
+        x = relu(BatchNorm(dtype=self.dtype, name="norm")(x, use_running_average=not train))
+        return max_pool(x, 3, 2, 1)
+
+
+class Layer(nn.Module):
+    """What one layer adds to the maps before it: normalised, 1x1 to four times the growth, normalised, 3x3."""
+
+    growth: int
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        conv = functools.partial(Conv, kernel_init=kaiming_normal_fan_in, dtype=self.dtype)
+        norm = functools.partial(BatchNorm, dtype=self.dtype)
+        x = relu(norm(name="norm1")(x, use_running_average=not train))
+        x = conv(4 * self.growth, 1, name="conv1")(x)
+        x = relu(norm(name="norm2")(x, use_running_average=not train))
+        return conv(self.growth, 3, name="conv2")(x)
+
+
+class Transition(nn.Module):
+    """Half of the channels and of the side."""
+
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        x = relu(BatchNorm(dtype=self.dtype, name="norm")(x, use_running_average=not train))
+        x = Conv(x.shape[-1] // 2, 1, kernel_init=kaiming_normal_fan_in, dtype=self.dtype, name="conv")(x)
+        return average_pool(x, 2, 2)
+
+
+class DenseBlock(nn.Module):
+    """A run of layers, each of which reads all maps before it; first a transition, last a norm where asked for."""
+
+    depth: int
+    growth: int
+    first: bool
+    last: bool
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        if not self.first:
+            x = Transition(self.dtype, name="transition")(x, train)
+        for number in range(1, self.depth + 1):
+            new = Layer(self.growth, self.dtype, name=f"layer{number}")(x, train)
+            x = jnp.concatenate([x, new], axis=-1)
+        if self.last:
+            x = relu(BatchNorm(dtype=self.dtype, name="norm")(x, use_running_average=not train))
+        return x
+
+
+class DenseNet(Backbone):
+    """A stem and four dense blocks; each but the first begins with its transition, the last ends normalised."""
+
+    depths: tuple[int, int, int, int]
+    growth: int = 32
+    stages: ClassVar[tuple[str, ...]] = ("stem", "block1", "block2", "block3", "features")
+
+    def layers(self) -> list[nn.Module]:
+        layers: list[nn.Module] = [Stem(2 * self.growth, self.dtype, name="stem")]
+        for depth, name in zip(self.depths, self.stages[1:], strict=True):
+            first, last = name == "block1", name == "features"
+            layers.append(DenseBlock(depth, self.growth, first, last, self.dtype, name=name))
+        return layers
+
+
+DENSENETS: dict[str, Callable[..., DenseNet]] = {
+    "densenet121": functools.partial(DenseNet, (6, 12, 24, 16)),
+    "densenet161": functools.partial(DenseNet, (6, 12, 36, 24), growth=48),
+    "densenet169": functools.partial(DenseNet, (6, 12, 32, 32)),
+    "densenet201": functools.partial(DenseNet, (6, 12, 48, 32)),
+}

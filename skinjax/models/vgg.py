@@ -1,0 +1,88 @@
+"""VGG-16 (Simonyan and Zisserman 2015), plain and with batch normalisation, and its fully connected head."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from skinjax.models.backbone import Backbone
+from skinjax.models.layers import BatchNorm, Conv, Dense, Dropout, adaptive_average_pool, max_pool, relu
+
+Array = jax.Array
+
+
+class Stage(nn.Module):
+    """A run of 3x3 convolutions at one resolution and the max-pool that ends it."""
+
+    depth: int
+    width: int
+    normalised: bool
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool) -> Array:
+        for number in range(self.depth):
+            x = Conv(self.width, 3, use_bias=True, dtype=self.dtype, name=f"conv{number}")(x)
+            if self.normalised:
+                x = BatchNorm(dtype=self.dtype, name=f"norm{number}")(x, use_running_average=not train)
+            x = relu(x)
+        return max_pool(x, 2, 2)
+
+
+class VGG(Backbone):
+    """Five stages, each of half the side of the one before."""
+
+    depths: tuple[int, int, int, int, int]
+    widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512)
+    normalised: ClassVar[bool] = False
+    stages: ClassVar[tuple[str, ...]] = ("stage1", "stage2", "stage3", "stage4", "features")
+
+    def layers(self) -> list[nn.Module]:
+        rows = zip(self.depths, self.widths, self.stages, strict=True)
+        return [Stage(depth, width, self.normalised, self.dtype, name=name) for depth, width, name in rows]
+
+    @nn.nowrap
+    def original_head(self, classes: int) -> nn.Module:
+        return VGGHead(classes)
+
+
+class NormalisedVGG(VGG):
+    """VGG with batch normalisation after every convolution, whose bias stays."""
+
+    normalised: ClassVar[bool] = True
+
+
+class VGGHead(nn.Module):
+    """Two layers of 4096 with ReLU, each followed by dropout, and the classifier.
+
+    The first layer is a convolution that needs a map of 7x7. As in timm a smaller one is pooled to it, adaptively; a
+    larger one gives several vectors, whose mean is classified.
+    """
+
+    classes: int
+    dropout: float = 0.5
+
+    @nn.compact
+    def __call__(self, features: Array, *, train: bool = False) -> Array:
+        x = features.astype(jnp.promote_types(features.dtype, jnp.float32))
+        height, width = x.shape[1:3]
+        if min(height, width) < 7:
+            x = adaptive_average_pool(x, max(height, 7), max(width, 7))
+        x = relu(Conv(4096, 7, padding=0, use_bias=True, name="hidden1")(x))
+        x = Dropout(self.dropout)(x, train)
+        x = relu(Conv(4096, 1, use_bias=True, name="hidden2")(x))
+        pooled = x.mean(axis=(1, 2))
+        self.sow("intermediates", "pooled", pooled)
+        pooled = Dropout(self.dropout)(pooled, train)
+        return Dense(
+            self.classes, nn.initializers.normal(0.01), nn.initializers.zeros, dtype=x.dtype, name="classifier"
+        )(pooled)
+
+
+VGGS: dict[str, Callable[..., VGG]] = {
+    "vgg16": functools.partial(VGG, (2, 2, 3, 3, 3)),
+    "vgg16_bn": functools.partial(NormalisedVGG, (2, 2, 3, 3, 3)),
+}
