@@ -1,8 +1,8 @@
 """Operations in the form that a CPU computes fastest; layers.py decides where which of them is used.
 
 XLA's CPU convolutions are as fast as PyTorch's forward and for the gradient of the input, but slow for the gradient of
-the kernel, for depthwise kernels and for maps of one to four pixels. XLA also repeats what produced an operand inside
-every consumer, transposed where the consumer wants it so: the barriers say that an operand is computed once.
+the kernel, for depthwise and grouped kernels and for maps of one to four pixels. XLA also repeats what produced an
+operand inside every consumer, transposed where the consumer wants it so: the barriers say that it is computed once.
 """
 
 import functools
@@ -20,6 +20,7 @@ SMALL_MAP = 2  # up to here a convolution is a product with patches
 # As measured: where a kernel's gradient is summed over patches of a few rows, and the input's is a product first.
 LARGE_MAP, LARGE_STRIDED_MAP = 28, 14
 MIDDLE_MAP, MANY_FEATURES = 14, 256
+GROUPED_CHANNELS = 32  # groups are merged to dense kernels of so many channels, which are zero between groups
 PATCH_ROWS = 14  # rows of output whose patches stay in the cache
 
 
@@ -42,6 +43,8 @@ def cpu_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> A
         return x[:, ::stride, ::stride] @ kernel[0, 0]
     if _depthwise(x, kernel):
         return _depthwise_forward(x, kernel, stride, padding)
+    if not _dense(x, kernel):
+        return _by_blocks(x, _merged_groups(x.shape[-1], kernel), stride, padding)
     if _better_as_product(x, kernel, stride, padding):
         return _patches(x, kernel.shape[:2], stride, padding) @ kernel.reshape(-1, kernel.shape[3])
     return xla_convolution(x, kernel, stride, padding)
@@ -61,16 +64,23 @@ def _cpu_convolution_backward(stride: int, padding: Padding, saved: tuple[Array,
     if _depthwise(x, kernel):
         dx = _depthwise_input_gradient(dy, kernel, x.shape, stride, padding)
         return dx, _depthwise_kernel_gradient(x, dy, size, stride, padding)
-    dense, sides = _dense(x, kernel), dy.shape[1:3]
+    if not _dense(x, kernel):
+        blocks, unmerge = jax.vjp(functools.partial(_merged_groups, x.shape[-1]), kernel)
+        (dx,) = jax.vjp(lambda x: _by_blocks(x, blocks, stride, padding), x)[1](dy)
+        parts = tuple(jnp.stack(jnp.split(a, len(blocks), axis=-1)) for a in (x, dy))
+        by_patches = functools.partial(_kernel_gradient_by_patches, size=size, stride=stride, padding=padding)
+        dblocks = jax.lax.map(lambda part: by_patches(*part), parts)
+        return dx, *unmerge(dblocks)
+    sides = dy.shape[1:3]
     product = _better_as_product(x, kernel, stride, padding)
     patches, unpatch = jax.vjp(lambda x: _patches(x, size, stride, padding), x)
-    if product or (dense and max(sides) <= MIDDLE_MAP and kernel.shape[3] >= MANY_FEATURES):
+    if product or (max(sides) <= MIDDLE_MAP and kernel.shape[3] >= MANY_FEATURES):
         (dx,) = unpatch(dy @ kernel.reshape(-1, kernel.shape[3]).T)
     else:
         (dx,) = jax.vjp(lambda x: xla_convolution(x, kernel, stride, padding), x)[1](dy)
     if product:
         dkernel = _sum_of_outer_products(patches, dy).reshape(kernel.shape)
-    elif dense and min(sides) >= (LARGE_MAP if stride == 1 else LARGE_STRIDED_MAP):
+    elif min(sides) >= (LARGE_MAP if stride == 1 else LARGE_STRIDED_MAP):
         dkernel = _kernel_gradient_by_patches(x, dy, size, stride, padding)
     else:
         (dkernel,) = jax.vjp(lambda kernel: xla_convolution(x, kernel, stride, padding), kernel)[1](dy)
@@ -159,6 +169,21 @@ def _kernel_gradient_by_patches(x: Array, dy: Array, size: Sequence[int], stride
     zero = jnp.zeros((features, size[0] * size[1] * x.shape[-1]), _accumulator(dy))
     total = jax.lax.fori_loop(0, batch * pieces, add, zero)
     return total.T.reshape(*size, x.shape[-1], features).astype(dy.dtype)
+
+
+def _merged_groups(inputs: int, kernel: Array) -> Array:
+    """A grouped kernel as dense ones of some groups each [blocks, height, width, inputs, features]."""
+    height, width, each, features = kernel.shape
+    groups = inputs // each
+    merged = max(n for n in range(1, groups + 1) if groups % n == 0 and (n == 1 or n * each <= GROUPED_CHANNELS))
+    kernel = kernel.reshape(height, width, each, groups // merged, merged, features // groups)
+    blocks = jnp.einsum("hwibgf,gn->bhwnigf", kernel, jnp.eye(merged, dtype=kernel.dtype))
+    return blocks.reshape(groups // merged, height, width, merged * each, merged * features // groups)
+
+
+def _by_blocks(x: Array, blocks: Array, stride: int, padding: Padding) -> Array:
+    parts = zip(jnp.split(x, len(blocks), axis=-1), blocks, strict=True)
+    return jnp.concatenate([xla_convolution(part, block, stride, padding) for part, block in parts], axis=-1)
 
 
 def _depthwise_forward(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
