@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+from pathlib import Path
 
 import flax.linen as nn
 import flax.traverse_util
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from skinjax.errors import UserError
-from skinjax.models import make_backbone
+from skinjax.models import heads, make_backbone
 from skinjax.models.heads import HEADS, ConcatPoolHead, FC1024Head, LinearHead, MLPHead, make_head
 from skinjax.models.layers import Dropout, DropPath, drawn_by_position
 
@@ -179,3 +180,9 @@ def test_draws_belong_to_positions_and_keys(layer):
     np.testing.assert_array_equal(dropped(layer, x[:4], jnp.array([6, 4, 2, 0])), whole[jnp.array([6, 4, 2, 0])])
     assert not np.array_equal(dropped(layer, x, key=jax.random.key(9)), whole)
     np.testing.assert_array_equal(dropped(layer, x, train=False), x)
+
+
+def test_no_network_drops_otherwise():
+    """flax's own dropout would draw by row, and accumulated parts of a batch would all lose the same."""
+    sources = Path(heads.__file__).parent.glob("*.py")
+    assert [path.name for path in sources if "nn.Dropout" in path.read_text()] == []
