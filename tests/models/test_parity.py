@@ -11,6 +11,8 @@ GOLDENS = sorted(path.stem for path in parity.GOLDENS.glob("*.npz"))
 WITH_GRADIENTS = (
     "convnext_tiny",
     "densenet121",
+    "efficientnet_b0",
+    "efficientnet_b7",
     "inception_v3",
     "legacy_seresnext50_32x4d",
     "mobilenetv1_100",
