@@ -41,6 +41,7 @@ from skinjax.losses import ClassificationLoss
 from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Variables
 from skinjax.models import make_backbone
+from skinjax.models.backbone import remat_options
 from skinjax.models.decoder import Decoder
 from skinjax.models.facts import NO_FACTS, Facts
 from skinjax.models.heads import make_head
@@ -312,6 +313,7 @@ def train_and_evaluate(
         batches=functools.partial(phase_batches, config, data, pixels.host),
         pixels=pixels.device,
         given=weights.arrays if weights else None,
+        compiler_options=remat_options(config.model.remat),
         validate=validate if len(data.records[held_out]) else None,
         held_out=held_out,
         open_log=lambda step: MetricsLog(folder, step, config.logging.tensorboard),

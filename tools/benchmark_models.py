@@ -311,6 +311,7 @@ class Skinjax:
         from parity import without_dropping
 
         from skinjax.models import make_backbone
+        from skinjax.models.backbone import remat_options
 
         dtype = jnp.bfloat16 if task.dtype == "bfloat16" else None
         backbone = without_dropping(make_backbone(task.network, dtype)).clone(remat=tuple(task.remat.split()))
@@ -349,7 +350,8 @@ class Skinjax:
             state = (*state, optimizer.init(state[0]))
         start = time.perf_counter()
         if task.measured == "training":
-            compiled = jax.jit(training, donate_argnums=0).lower(state, *given).compile()
+            lowered = jax.jit(training, donate_argnums=0).lower(state, *given)
+            compiled = lowered.compile(remat_options(backbone.remat))
         else:
             compiled = jax.jit(forward).lower(state, *given).compile()
         seconds = time.perf_counter() - start

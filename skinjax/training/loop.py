@@ -70,7 +70,8 @@ class Trainer:
     those are on the devices already (see `skinjax.parallel.put`); validate(variables) gives named
     figures of the part `held_out`, or is None if there is none. Only those of `validation` choose the best checkpoint
     and stop a phase early; another part's are curves to look at. should_stop says that the run is to end early;
-    given(variables) are the arrays, by path, of which training starts instead of those that are drawn.
+    given(variables) are the arrays, by path, of which training starts instead of those that are drawn; the training
+    step is compiled with `compiler_options`.
     """
 
     method: Method
@@ -86,6 +87,7 @@ class Trainer:
     held_out: str = "validation"
     pixels: jax.Array | None = None
     given: Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]] | None = None
+    compiler_options: dict[str, str] | None = None
 
     def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
         """Train through all phases, from the newest undamaged checkpoint on; `init(seed)` makes the variables."""
@@ -167,6 +169,7 @@ class Trainer:
             ),
             donate_argnums=0,
             out_shardings=replicated(self.mesh),
+            compiler_options=self.compiler_options,
         )
         train_step_is_new = True
         pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=[])
