@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.models.backbone import Backbone
-from skinjax.models.layers import BatchNorm, Conv, average_pool, max_pool, relu
+from skinjax.models.layers import BatchNorm, Conv, average_pool, batch_statistics, max_pool, relu
 
 Array = jax.Array
 
@@ -33,16 +33,19 @@ class Stem(nn.Module):
 
 
 class Layer(nn.Module):
-    """What one layer adds to the maps before it: normalised, 1x1 to four times the growth, normalised, 3x3."""
+    """What one layer adds to the maps before it: normalised, 1x1 to four times the growth, normalised, 3x3.
+
+    The `statistics` are those of `x`, in training.
+    """
 
     growth: int
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: Array, train: bool) -> Array:
+    def __call__(self, x: Array, statistics: tuple[Array, Array] | None, train: bool) -> Array:
         conv = functools.partial(Conv, kernel_init=kaiming_normal_fan_in, dtype=self.dtype)
         norm = functools.partial(BatchNorm, dtype=self.dtype)
-        x = relu(norm(name="norm1")(x, use_running_average=not train))
+        x = relu(norm(name="norm1")(x, use_running_average=not train, statistics=statistics))
         x = conv(4 * self.growth, 1, name="conv1")(x)
         x = relu(norm(name="norm2")(x, use_running_average=not train))
         return conv(self.growth, 3, name="conv2")(x)
@@ -73,11 +76,16 @@ class DenseBlock(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         if not self.first:
             x = Transition(self.dtype, name="transition")(x, train)
+        # All later layers normalise a map by the same statistics, which are computed once.
+        statistics = batch_statistics(x) if train else None
         for number in range(1, self.depth + 1):
-            new = Layer(self.growth, self.dtype, name=f"layer{number}")(x, train)
+            new = Layer(self.growth, self.dtype, name=f"layer{number}")(x, statistics, train)
+            if statistics is not None:
+                (mean, var), (new_mean, new_var) = statistics, batch_statistics(new)
+                statistics = jnp.concatenate([mean, new_mean]), jnp.concatenate([var, new_var])
             x = jnp.concatenate([x, new], axis=-1)
         if self.last:
-            x = relu(BatchNorm(dtype=self.dtype, name="norm")(x, use_running_average=not train))
+            x = relu(BatchNorm(dtype=self.dtype, name="norm")(x, use_running_average=not train, statistics=statistics))
         return x
 
 

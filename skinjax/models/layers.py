@@ -286,7 +286,8 @@ class BatchNorm(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: Array, *, use_running_average: bool) -> Array:
+    def __call__(self, x: Array, *, use_running_average: bool, statistics: tuple[Array, Array] | None = None) -> Array:
+        """`statistics` are `batch_statistics(x)`, from a caller who has them already."""
         features = (x.shape[-1],)
         scale = self.param("scale", self.scale_init, features, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, features, jnp.float32)
@@ -295,20 +296,19 @@ class BatchNorm(nn.Module):
         dtype = self.dtype or jnp.result_type(x, scale)
         if use_running_average:
             return _normalised(x, scale, bias, running_mean.value, running_var.value, self.epsilon).astype(dtype)
-        y, mean, var = batch_normalised(x, scale, bias, self.epsilon)
+        mean, var = batch_statistics(x) if statistics is None else statistics
         if not self.is_initializing():
             count = x.size // x.shape[-1]
             unbiased = var * (count / max(count - 1, 1))
             running_mean.value = (1 - self.momentum) * running_mean.value + self.momentum * mean
             running_var.value = (1 - self.momentum) * running_var.value + self.momentum * unbiased
-        return y.astype(dtype)
+        return normalised(x, scale, bias, mean, var, self.epsilon).astype(dtype)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def batch_normalised(x: Array, scale: Array, bias: Array, epsilon: float) -> tuple[Array, Array, Array]:
-    """(normalised x, mean [channels], biased variance [channels]), with a backward pass of two sums and one map."""
-    mean, var = batch_statistics(x)
-    return _normalised(x, scale, bias, mean, var, epsilon), mean, var
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
+def normalised(x: Array, scale: Array, bias: Array, mean: Array, var: Array, epsilon: float) -> Array:
+    """x normalised by its statistics [channels], with a backward pass of two sums."""
+    return _normalised(x, scale, bias, mean, var, epsilon)
 
 
 def _normalised(x: Array, scale: Array, bias: Array, mean: Array, var: Array, epsilon: float) -> Array:
@@ -316,32 +316,43 @@ def _normalised(x: Array, scale: Array, bias: Array, mean: Array, var: Array, ep
     return x * multiplier + (bias - mean * multiplier)
 
 
-def _batch_normalised_forward(x: Array, scale: Array, bias: Array, epsilon: float):
-    y, mean, var = batch_normalised(x, scale, bias, epsilon)
-    return (y, mean, var), (x, scale, mean, var)
+def _normalised_forward(x: Array, scale: Array, bias: Array, mean: Array, var: Array, epsilon: float):
+    return normalised(x, scale, bias, mean, var, epsilon), (x, scale, mean, var)
 
 
-def _batch_normalised_backward(epsilon: float, saved: tuple[Array, ...], cotangents: tuple[Array, ...]):
-    dy, dmean, dvar = cotangents
+def _normalised_backward(epsilon: float, saved: tuple[Array, ...], dy: Array):
     x, scale, mean, var, dy = lowering("computed_once")((*saved, dy))
-    count = x.size // x.shape[-1]
     rows, changes = (a.reshape(-1, a.shape[-1]).astype(mean.dtype) for a in (x, dy))
     deviation = jax.lax.rsqrt(var + epsilon)
+    multiplier = scale * deviation
     total, about_mean = changes.sum(axis=0), (changes * (rows - mean)).sum(axis=0)
-    slope = (2 * dvar - scale * deviation**3 * about_mean) / count
-    offset = (dmean - scale * deviation * total) / count
-    dx = scale * deviation * dy + slope * (x - mean) + offset
-    return dx.astype(x.dtype), about_mean * deviation, total
+    dx = (multiplier * dy).astype(x.dtype)
+    return dx, about_mean * deviation, total, -multiplier * total, -multiplier * deviation**2 * about_mean / 2
 
 
-batch_normalised.defvjp(_batch_normalised_forward, _batch_normalised_backward)
+normalised.defvjp(_normalised_forward, _normalised_backward)
 
 
+@jax.custom_vjp
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     """Mean and biased variance [channels] over all other axes, the variance about the mean (two passes)."""
     rows = x.reshape(-1, x.shape[-1]).astype(jnp.promote_types(x.dtype, jnp.float32))
     mean = rows.mean(axis=0)
     return mean, jnp.square(rows - mean).mean(axis=0)
+
+
+def _batch_statistics_forward(x: Array):
+    mean, var = batch_statistics(x)
+    return (mean, var), (x, mean)
+
+
+def _batch_statistics_backward(saved: tuple[Array, Array], cotangents: tuple[Array, Array]):
+    (x, mean), (dmean, dvar) = saved, cotangents
+    count = x.size // x.shape[-1]
+    return (((dmean + 2 * dvar * (x - mean)) / count).astype(x.dtype),)
+
+
+batch_statistics.defvjp(_batch_statistics_forward, _batch_statistics_backward)
 
 
 class ConvTranspose(nn.Module):
