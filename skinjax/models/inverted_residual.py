@@ -16,7 +16,7 @@ from skinjax.models.layers import BatchNorm, Conv, DropPath, SqueezeExcitation, 
 
 Array = jax.Array
 
-# A depthwise output has one input channel and feeds one: its fan out is what the initialiser takes for its fan in.
+# A depthwise input feeds one output, so its fan out is kernel^2, which the initialiser calls the fan in.
 depthwise_kaiming_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
@@ -148,4 +148,5 @@ class MobileNetwork(Backbone):
 
     @nn.nowrap
     def original_head(self, classes: int) -> LinearHead:
+        # Begins as PyTorch's linear layer: the authors' 1 / sqrt(classes) is small for a thousand classes only.
         return LinearHead(classes, self.dropout)
