@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 
+from skinjax.errors import UserError, lookup
 from skinjax.models.heads import LinearHead
 
 Array = jax.Array
@@ -42,10 +43,17 @@ class Backbone(nn.Module, kw_only=True):
         frozen: tuple[str, ...] = (),
     ) -> dict[str, Array]:
         """`at[name]` is applied to that map before the next stage reads it; a frozen stage runs in evaluation mode."""
-        maps = {}
+        at, images, maps = at or {}, x.shape, {}
+        for name in at:
+            lookup(f"stage of {type(self).__name__}", name, dict.fromkeys(self.stages))
         for name, layer in zip(self.stages, self.layers(), strict=True):
             x = _run(layer, x, train and name not in frozen, recompute=name in self.remat)
-            maps[name] = x = at[name](x) if at and name in at else x
+            if 0 in x.shape[1:3]:  # its mean would be no number
+                raise UserError(
+                    f"images of {images[1]}x{images[2]} are too small for {type(self).__name__}, which has nothing of "
+                    f"them left in {name}: raise views.size"
+                )
+            maps[name] = x = at[name](x) if name in at else x
         return maps
 
 

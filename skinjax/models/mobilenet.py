@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import ClassVar
 
+from skinjax.errors import UserError
 from skinjax.models.inverted_residual import MobileNetwork, Run
 from skinjax.models.layers import relu6
 
@@ -16,6 +17,11 @@ class MobileNetV1(MobileNetwork):
 
     stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "stage2", "stage3", "stage4", "features")
     linear: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.drop_path:
+            raise UserError(f"model.drop_path is {self.drop_path} and MobileNet v1 has no shortcuts: leave it unset")
+        super().__post_init__()
 
 
 class MobileNetV2(MobileNetwork):

@@ -91,6 +91,23 @@ def test_parameters_are_float32_whatever_the_compute_type(name):
     assert {x.dtype for x in maps.values()} == {jnp.dtype("bfloat16")}
 
 
+@pytest.mark.parametrize(
+    ("name", "side", "stage"),
+    [("densenet121", 16, "features"), ("vgg16", 31, "features"), ("convnext_tiny", 15, "stage3")],
+)
+def test_images_of_which_nothing_would_be_left_are_refused(name, side, stage):
+    images = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
+    told = f"images of {side}x{side} are too small for .*, which has nothing of them left in {stage}: raise views.size"
+    with pytest.raises(UserError, match=told):
+        jax.eval_shape(lambda x: make_backbone(name).init(KEY, x, train=False), images)
+
+
+def test_a_map_that_no_stage_has_cannot_be_changed():
+    images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    with pytest.raises(UserError, match="unknown stage of ResNet 'layer4'"):
+        jax.eval_shape(lambda x: make_backbone("resnet_tiny").init(KEY, x, train=False, at={"layer4": abs}), images)
+
+
 def test_unknown_backbone_is_named():
     with pytest.raises(UserError, match=r"unknown backbone 'resnet51'.*did you mean 'resnet50'"):
         make_backbone("resnet51")

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skinjax.errors import UserError
 from skinjax.models import make_backbone
 from skinjax.models.efficientnet import multiple_of_8
 from skinjax.models.inverted_residual import ConvNorm
@@ -39,6 +40,12 @@ def test_blocks_are_dropped_the_more_the_deeper_they_are():
 def test_mobilenets_drop_no_blocks():
     assert set(drop_path_rates(make_backbone("mobilenetv2_100"))) == {0.0}
     assert drop_path_rates(make_backbone("mobilenetv1_100")) == []
+
+
+def test_a_rate_that_would_drop_nothing_is_refused():
+    with pytest.raises(UserError, match=r"model.drop_path is 0.1 and MobileNet v1 has no shortcuts"):
+        make_backbone("mobilenetv1_100", drop_path=0.1)
+    assert drop_path_rates(make_backbone("mobilenetv1_100", drop_path=0.0)) == []
 
 
 @pytest.mark.parametrize(
