@@ -21,7 +21,7 @@ from flax import traverse_util
 
 from skinjax.models import make_backbone
 from skinjax.models.timm_names import NAMES
-from skinjax.models.weights import fill, timm_names
+from skinjax.models.weights import file_shape, fill, timm_names
 
 GOLDENS = Path(__file__).parent.parent / "tests" / "models" / "goldens"
 DOCS = Path(__file__).parent.parent / "docs" / "parity.md"
@@ -104,10 +104,7 @@ class Formula(dict):
     def __init__(self, variables, family: type, gain: float, bias: tuple[float, float]):
         shapes = traverse_util.flatten_dict(variables)
         for path, name in timm_names(variables, NAMES[family]).items():
-            shape = shapes[path].shape
-            if path[-1] == "kernel":
-                shape = (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else shape[::-1]
-            self[name] = tensor(name, shape, gain, bias)
+            self[name] = tensor(name, file_shape(path, shapes[path].shape), gain, bias)
 
 
 def without_dropping(module: nn.Module) -> nn.Module:

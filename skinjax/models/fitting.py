@@ -34,8 +34,8 @@ class Plan(NamedTuple):
 
 
 @functools.cache
-def plan(name: str, size: tuple[int, int] = (224, 224)) -> Plan:
-    """The plan of a registered backbone for inputs of (height, width), without computing anything."""
+def plan(name: str) -> Plan:
+    """The plan of a registered backbone for inputs of 224x224, without computing anything."""
     backbone, padding, epsilons = make_backbone(name), "symmetric", []
 
     def look(call: Any, arguments: Any, options: Any, context: Any) -> Any:
@@ -56,7 +56,7 @@ def plan(name: str, size: tuple[int, int] = (224, 224)) -> Plan:
         }
 
     with nn.intercept_methods(look):
-        shapes = jax.eval_shape(variables, jax.ShapeDtypeStruct((1, *size, 3), jnp.float32))
+        shapes = jax.eval_shape(variables, jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32))
     return Plan(shapes, Built(padding, epsilons[0] if epsilons else None))
 
 
