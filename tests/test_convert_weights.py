@@ -58,7 +58,7 @@ def test_what_is_no_tensors_is_refused_unopened(capsys, monkeypatch, tmp_path):
     status, output, errors = convert(capsys, monkeypatch, source, target)
     assert (status, output) == (1, "")
     assert "no checkpoint that holds tensors alone" in errors
-    for content in ([1, 2], {"epoch": 3}, {}):
+    for content in ([1, 2], {"epoch": 3}, {0: torch.ones(1)}, {}):
         torch.save(content, source)
         assert convert(capsys, monkeypatch, source, target)[0] == 1
     with zipfile.ZipFile(source, "w") as archive:

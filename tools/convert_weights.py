@@ -53,9 +53,11 @@ def state_dict(checkpoint: Any, source: Path) -> dict[str, torch.Tensor]:
         checkpoint = checkpoint[inner[0]]
     if not isinstance(checkpoint, Mapping) or not checkpoint:
         raise UserError(f"{source} holds {type(checkpoint).__name__} and no tensors by name")
-    other = [name for name, value in checkpoint.items() if not isinstance(value, torch.Tensor)]
+    other = [
+        name for name, value in checkpoint.items() if not (isinstance(name, str) and isinstance(value, torch.Tensor))
+    ]
     if other:
-        raise UserError(f"{source} holds {str(other[0])!r} among its tensors, which is none: is it a checkpoint?")
+        raise UserError(f"{source} holds {str(other[0])!r}, which is no tensor with a name: is it a checkpoint?")
     names = list(checkpoint)
     for prefix in PREFIXES * 2:
         if all(name.startswith(prefix) for name in names):
