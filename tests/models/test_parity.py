@@ -11,6 +11,7 @@ GOLDENS = sorted(path.stem for path in parity.GOLDENS.glob("*.npz"))
 WITH_GRADIENTS = (
     "convnext_tiny",
     "densenet121",
+    "densenet161",
     "efficientnet_b0",
     "efficientnet_b7",
     "inception_v3",
