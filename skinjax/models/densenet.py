@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.models.backbone import Backbone
+from skinjax.models.heads import LinearHead
 from skinjax.models.layers import BatchNorm, Conv, average_pool, batch_statistics, max_pool, relu
 
 Array = jax.Array
@@ -102,6 +103,10 @@ class DenseNet(Backbone):
             first, last = name == "block1", name == "features"
             layers.append(DenseBlock(depth, self.growth, first, last, self.dtype, name=name))
         return layers
+
+    @nn.nowrap
+    def original_head(self, classes: int) -> LinearHead:
+        return LinearHead(classes, bias_init=nn.initializers.zeros)
 
 
 DENSENETS: dict[str, Callable[..., DenseNet]] = {

@@ -24,13 +24,14 @@ class LinearHead(nn.Module):
     classes: int
     dropout: float = 0.0
     kernel_init: Initializer = uniform_fan_in
+    bias_init: Initializer | None = None  # PyTorch's
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
         pooled = features.mean(axis=(1, 2))
         self.sow("intermediates", "pooled", pooled)
         pooled = Dropout(self.dropout)(pooled, train)
-        return Dense(self.classes, self.kernel_init, dtype=_precision(pooled), name="classifier")(pooled)
+        return Dense(self.classes, self.kernel_init, self.bias_init, _precision(pooled), name="classifier")(pooled)
 
 
 class FC1024Head(nn.Module):

@@ -103,6 +103,13 @@ def test_concat_pool_starts_from_kaimings_normal():
     assert not params["classifier"]["bias"].any()
 
 
+@pytest.mark.parametrize(("name", "bound"), [("resnet18", 0.5), ("densenet121", 0.0)])
+def test_classifiers_begin_with_the_biases_of_the_original(name, bound):
+    """PyTorch's default, 1 / sqrt(4 inputs) at most; torchvision's DenseNet has zeros."""
+    bias = np.abs(drawn(make_backbone(name).original_head(400))["params"]["classifier"]["bias"])
+    assert bias.max() == pytest.approx(bound, rel=0.05)
+
+
 @pytest.mark.parametrize("name", HEADS)
 def test_logits_are_float32_of_a_bfloat16_map(name):
     head = make_head(name, make_backbone("resnet_tiny"), 3)
