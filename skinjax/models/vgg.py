@@ -56,30 +56,30 @@ class NormalisedVGG(VGG):
 
 
 class VGGHead(nn.Module):
-    """Two layers of 4096 with ReLU, each followed by dropout, and the classifier.
+    """Two layers of `width` with ReLU, each followed by dropout, and the classifier; drawn as torchvision draws them.
 
-    The first layer is a convolution that needs a map of 7x7. As in timm a smaller one is pooled to it, adaptively; a
-    larger one gives several vectors, whose mean is classified.
+    The first layer is a convolution that needs a map of 7x7. As in timm a smaller one is brought to it by adaptive
+    pooling, and a larger one gives several vectors, whose mean is classified.
     """
 
     classes: int
     dropout: float = 0.5
+    width: int = 4096
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
-        x = features.astype(jnp.promote_types(features.dtype, jnp.float32))
-        height, width = x.shape[1:3]
+        dtype, normal = jnp.promote_types(features.dtype, jnp.float32), nn.initializers.normal(0.01)
+        conv = functools.partial(Conv, self.width, padding=0, use_bias=True, kernel_init=normal, dtype=dtype)
+        height, width = features.shape[1:3]
         if min(height, width) < 7:
-            x = adaptive_average_pool(x, max(height, 7), max(width, 7))
-        x = relu(Conv(4096, 7, padding=0, use_bias=True, name="hidden1")(x))
+            features = adaptive_average_pool(features.astype(dtype), max(height, 7), max(width, 7))
+        x = relu(conv(kernel=7, name="hidden1")(features))
         x = Dropout(self.dropout)(x, train)
-        x = relu(Conv(4096, 1, use_bias=True, name="hidden2")(x))
+        x = relu(conv(kernel=1, name="hidden2")(x))
         pooled = x.mean(axis=(1, 2))
         self.sow("intermediates", "pooled", pooled)
         pooled = Dropout(self.dropout)(pooled, train)
-        return Dense(
-            self.classes, nn.initializers.normal(0.01), nn.initializers.zeros, dtype=x.dtype, name="classifier"
-        )(pooled)
+        return Dense(self.classes, normal, nn.initializers.zeros, dtype, name="classifier")(pooled)
 
 
 VGGS: dict[str, Callable[..., VGG]] = {
