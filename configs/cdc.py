@@ -7,8 +7,9 @@
 | `:skin7_vgg16`, `:skin7_densenet121` | the same with these networks | "similar", without numbers | the same |
 | `:skin198` | ResNet-50, 224 px, SD-198, fold 0 of 5 | macro F1 67.97, recall 69.16 | 200 epochs, 5,270 images |
 
-`--config.method.beta=0.0` is CD. Printed numbers are means over the five folds of an image-level split, at the last
-epoch: `--config.split.fold=0` ... `4`.
+All but the demo start from ImageNet weights, which are fetched from the hub at the first start (docs/weights.md);
+`--config.model.weights=` starts from scratch. `--config.method.beta=0.0` is CD. Printed numbers are means over the five
+folds of an image-level split, at the last epoch: `--config.split.fold=0` ... `4`.
 """
 
 from ml_collections import ConfigDict
@@ -40,10 +41,11 @@ def demo(name, variant):
     return config
 
 
-def skin7(name, variant, dataset="ham10000"):
-    """How the paper trains; what it leaves open is as its group's code has it."""
+def skin7(name, variant, dataset="ham10000", backbone="resnet50", weights="timm/resnet50.tv_in1k"):
+    """How the paper trains, every encoder from ImageNet; what it leaves open is as its group's code has it."""
     config = defaults(name, variant)
     config.dataset.name = dataset
+    config.model.update(backbone=backbone, weights=weights)
     config.split.update(protocol="image_stratified", test=0.0, validation=0.0, folds=5)
     config.stored_size.update(height=300, width=300)
     config.views.train = "skin7_group"
@@ -53,15 +55,11 @@ def skin7(name, variant, dataset="ham10000"):
 
 
 def skin7_vgg16(name, variant):
-    config = skin7(name, variant)
-    config.model.backbone = "vgg16"
-    return config
+    return skin7(name, variant, backbone="vgg16", weights="timm/vgg16.tv_in1k")
 
 
 def skin7_densenet121(name, variant):
-    config = skin7(name, variant)
-    config.model.backbone = "densenet121"
-    return config
+    return skin7(name, variant, backbone="densenet121", weights="timm/densenet121.tv_in1k")
 
 
 def skin198(name, variant):

@@ -13,6 +13,7 @@ from demo_table import figures_of_seeds, run
 
 SETTINGS = {
     "model.backbone": "resnet_narrow",
+    "model.weights": "",
     "split.folds": 1,
     "split.test": 0.2,
     "split.validation": 0.1,
