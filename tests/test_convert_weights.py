@@ -69,6 +69,31 @@ def test_what_is_no_tensors_is_refused_unopened(capsys, monkeypatch, tmp_path):
     assert not target.exists()
 
 
+ODD = {
+    "sparse": ({"a": torch.ones(2).to_sparse()}, "a in {source} is no plain array"),
+    "without data": ({"a": torch.ones(2, device="meta")}, "a in {source} is no plain array"),
+    "of 8 bits": ({"a": torch.ones(2).to(torch.float8_e4m3fn)}, "a in {source} is no plain array"),
+    "conjugated": ({"a": torch.zeros(2, dtype=torch.complex64).conj()}, "a in {source} is no plain array"),
+    "complex": ({"a": torch.zeros(2, dtype=torch.complex64)}, "a in {source} holds complex64"),
+    "a name of two lines": ({"a\nb": torch.ones(2)}, "{source} calls a tensor 'a\\nb': no network"),
+    "a name of the format": ({"__metadata__": torch.ones(2)}, "{source} calls a tensor '__metadata__': no network"),
+    "a network": (torch.nn.Linear(1, 1), "not opened: it needs torch.nn.modules.linear.Linear, which is no tensor"),
+    "a program": ({"a": Program()}, "not opened: it needs print, which is no tensor"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_no_network_holds_is_one_sentence(name, capsys, monkeypatch, tmp_path):
+    content, told = ODD[name]
+    source, target = tmp_path / "net.pth", tmp_path / "net.safetensors"
+    torch.save(content, source)
+    status, output, errors = convert(capsys, monkeypatch, source, target)
+    assert (status, output, errors.count("\n"), target.exists()) == (1, "", 1, False)
+    assert told.format(source=source) in errors
+    assert errors.strip().isprintable()
+    assert "weights_only" not in errors
+
+
 def test_nothing_is_overwritten_and_wrong_facts_are_told(capsys, monkeypatch, tmp_path):
     source, target = tmp_path / "net.pt", tmp_path / "net.safetensors"
     torch.save({"a": torch.ones(1)}, source)

@@ -9,7 +9,9 @@ give go into the file's header.
 """
 
 import argparse
+import re
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,9 +38,10 @@ def convert(source: Path, target: Path, facts: Mapping[str, str]) -> int:
     except OSError as error:
         raise UserError(f"{source} cannot be read: {error.strerror or error}") from error
     except Exception as error:  # the reader of hostile bytes raises anything
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise UserError(f"{source} is no checkpoint that holds tensors alone, and is not opened: {reason}") from error
-    tensors = {name: as_array(tensor) for name, tensor in state_dict(checkpoint, source).items()}
+        raise UserError(
+            f"{source} is no checkpoint that holds tensors alone, and is not opened: {reason_of(error)}"
+        ) from error
+    tensors = {name: as_array(tensor, f"{name} in {source}") for name, tensor in state_dict(checkpoint, source).items()}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, save(tensors, metadata=dict(facts)))
@@ -58,6 +61,9 @@ def state_dict(checkpoint: Any, source: Path) -> dict[str, torch.Tensor]:
     ]
     if other:
         raise UserError(f"{source} holds {str(other[0])!r}, which is no tensor with a name: is it a checkpoint?")
+    wrong = [name for name in checkpoint if not is_name(name)]
+    if wrong:
+        raise UserError(f"{source} calls a tensor {repr(wrong[0])[:200]}: no network has such a one")
     names = list(checkpoint)
     for prefix in PREFIXES * 2:
         if all(name.startswith(prefix) for name in names):
@@ -65,10 +71,32 @@ def state_dict(checkpoint: Any, source: Path) -> dict[str, torch.Tensor]:
     return dict(zip(names, checkpoint.values(), strict=True))
 
 
-def as_array(tensor: torch.Tensor) -> np.ndarray:
+def is_name(name: str) -> bool:
+    """Whether skinjax reads a tensor of this name."""
+    return name.isprintable() and 0 < len(name) <= 200 and name != "__metadata__"
+
+
+def as_array(tensor: torch.Tensor, where: str) -> np.ndarray:
     """The numbers in C order; bfloat16, which numpy lacks, as the float32 that they are."""
-    tensor = tensor.detach().contiguous()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    try:
+        tensor = tensor.detach().contiguous()
+        array = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    except (TypeError, RuntimeError) as error:  # sparse, quantised, without data, of 8 bits
+        raise UserError(f"{where} is no plain array: {reason_of(error)}") from error
+    if array.dtype.kind not in "fiub":
+        raise UserError(f"{where} holds {array.dtype}; a network's tensors are decimal or whole numbers")
+    return array
+
+
+def reason_of(error: Exception) -> str:
+    """What PyTorch says, in one line, without its advice to open the file all the same."""
+    wanted = re.search(r"Unsupported global: GLOBAL ([\w.]+)", str(error))
+    if wanted:
+        return f"it needs {wanted[1]}, which is no tensor and could be any program"
+    line = next(iter(str(error).strip().splitlines()), "").split("In PyTorch 2.6", 1)[0].strip()
+    if line.startswith("Weights only load failed"):
+        return "its pickle holds more than tensors, or is none"
+    return "".join(filter(str.isprintable, line))[:200] or type(error).__name__
 
 
 def main() -> int:
@@ -79,6 +107,7 @@ def main() -> int:
         parser.add_argument(f"--{word}", default="", help=f"a fact for the header: {name}")
     options = parser.parse_args()
     facts = {word: getattr(options, word) for word in WORDS if getattr(options, word)}
+    warnings.simplefilter("ignore")  # PyTorch's, of what is refused in a sentence
     try:
         count = convert(options.source, options.target, facts)
     except UserError as error:
