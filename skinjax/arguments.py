@@ -1,6 +1,8 @@
 """Command lines whose mistakes are one sentence: what `skinjax.main` and `skinjax VERB` share."""
 
 import argparse
+import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -37,6 +39,8 @@ class Parser(argparse.ArgumentParser):
 
 def exit_status(command: Callable[[], int]) -> int:
     """What `command` returns; a `UserError` becomes one sentence and status 1, a reader of the output that left, 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may have letters that the terminal lacks
     try:
         status = command()
         sys.stdout.flush()
@@ -45,9 +49,21 @@ def exit_status(command: Callable[[], int]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # What is still buffered has no reader; without this, Python complains about it when it leaves.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        told = f"error: cannot write{where}: {error.strerror}; make room and start the same command again"
+        print(told, file=sys.stderr)
+        _drop_output()
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+
+
+def _drop_output() -> None:
+    """Forget what is still buffered and has no place to go; without this, Python complains about it when it leaves."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
