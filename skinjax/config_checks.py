@@ -114,8 +114,8 @@ def check_range(field: str, value: Any, limits: tuple[float, float]) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        shown = [f"{limit:.6g}" for limit in limits]
-        raise UserError(f"{field} is {value!r}; it must be a number from {shown[0]} to {shown[1]}")
+        end = "to less than 1" if high == BELOW_ONE else f"to {high:.6g}"
+        raise UserError(f"{field} is {value!r}; it must be a number from {low:.6g} {end}")
 
 
 def check_pair(field: str, value: Any, least: int) -> None:
