@@ -36,7 +36,8 @@ def run(arguments: list[str]) -> int:
     own = Parser(prog=f"skinjax {options.verb}", description=command.__doc__, allow_abbrev=False)
     own.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_arguments(own)
-    return command.run(own.parse_args(arguments[1:]))
+    parse = own.parse_args if own.takes_changes else own.parse_intermixed_args  # flags anywhere among the names
+    return command.run(parse(arguments[1:]))
 
 
 def _epilog() -> str:

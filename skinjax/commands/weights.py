@@ -32,7 +32,8 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     act = lookup("action of skinjax weights", options.action, {"list": show_list, "fetch": fetch, "inspect": inspect})
     if options.action != "list" and not options.name:
-        raise UserError(f"skinjax weights {options.action} needs a name: timm/NAME, or the path of a file")
+        path = ", or the path of a file" if options.action == "inspect" else ""
+        raise UserError(f"skinjax weights {options.action} needs a name: timm/NAME{path}")
     act(options)
     return 0
 
@@ -68,9 +69,11 @@ def show_list(options: argparse.Namespace) -> None:
 def fetch(options: argparse.Namespace) -> None:
     """Weights of the hub, whole and checked, in their folder."""
     from skinjax.models.hub import parse_hub_id
+    from skinjax.models.pretrained import meant
 
     if parse_hub_id(options.name) is None:
-        raise UserError(f"{options.name!r} is no id of the hub; one is like timm/resnet50.a1_in1k")
+        ids = meant(options.name) or "one is like timm/resnet50.a1_in1k"
+        raise UserError(f"{options.name!r} is no id of the hub; {ids}")
     weights = opened(options)
     print(f"{weights.source} is in {weights.file.path}\n{use(weights)}")
 

@@ -50,8 +50,8 @@ def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print)
     """
     path, hub_id = Path(name).expanduser(), parse_hub_id(name)
     if name.endswith((".safetensors", *PYTORCH_ENDINGS)) or path.exists() or hub_id is None:
-        if name in KNOWN:
-            raise UserError(f"{name} is {OWNER}/{name} on the hub: give that, or the path of a file")
+        if not path.exists() and meant(name):
+            raise UserError(f"{name} is no file; {meant(name)}")
         check_is_file(path)
         found, revision, of_id = check_sha256(path, sha256, "the config or --sha256"), "", ""
         folder_of_file = path.parent
@@ -90,13 +90,13 @@ def take(weights: Pretrained, backbone: str, variables: Variables) -> Taken:
 def check_backbone(backbone: str, weights: Pretrained) -> None:
     """Refuse a backbone of another architecture, padding or epsilon than the weights were trained with."""
     lookup("backbone", backbone, BACKBONES)
-    facts, built = weights.facts, plan(backbone).built
+    facts, built, needed = weights.facts, plan(backbone).built, _needed(weights.facts)
     if facts.architecture in BACKBONES and not namesakes(facts.architecture, backbone):
+        right = [name for name in BACKBONES if namesakes(name, facts.architecture) and _agree(needed, plan(name).built)]
         raise UserError(
             f"{weights.source} is of a {facts.architecture} and model.backbone is {backbone}: use "
-            f"model.backbone={facts.architecture}"
+            f"model.backbone={' or '.join(right or [facts.architecture])}"
         )
-    needed = _needed(facts)
     if _agree(needed, built):
         return
     right = [name for name in fitting(weights.file.shapes, backbone) if _agree(needed, plan(name).built)]
@@ -121,6 +121,12 @@ def remarks(
         yield f"the weights were trained on images of {_by(facts.size)}, and views.size is {_by(size)}"
     if facts.filter in ("bilinear", "bicubic") and facts.filter != stored_filter:
         yield f"the weights are used to images resized with {facts.filter}, and stored_size.filter is {stored_filter}"
+
+
+def meant(name: str) -> str:
+    """What a name of known weights, or of a backbone, without the hub's owner may stand for; else nothing."""
+    ids = [f"{OWNER}/{known}" for known in ([name] if name in KNOWN else usual_weights(name))]
+    return f"on the hub there is {' or '.join(ids)}: give that, or the path of a file" if ids else ""
 
 
 def usual_weights(backbone: str) -> list[str]:

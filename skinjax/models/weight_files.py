@@ -7,7 +7,9 @@ such a file.
 import hashlib
 import json
 import os
+import shlex
 import stat
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -87,7 +89,8 @@ def check_is_file(path: Path) -> None:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"there is no file of weights {str(path)!r}: {reason}") from error
+        seen_from = "" if path.is_absolute() else f" (seen from {Path.cwd()})"
+        raise UserError(f"there is no file of weights {str(path)!r}{seen_from}: {reason}") from error
     if stat.S_ISDIR(mode):
         inside = " (model.safetensors is in it)" if (path / "model.safetensors").is_file() else ""
         raise UserError(f"{path} is a folder{inside}: name the file of weights itself")
@@ -161,6 +164,8 @@ def _mistaken(path: Path, start: bytes) -> str:
     for beginning, what in MISTAKEN.items():
         if start.lstrip().lower().startswith(beginning):
             return f"{path} {what}"
+    if zipfile.is_zipfile(path) and not _holds_a_pickle(path):
+        return f"{path} is a zip archive: unpack it first"
     if start.startswith(PYTORCH_STARTS):
         return _convert(path)
     return f"{path} is no safetensors file (it does not begin with a header); download or copy it again"
@@ -170,9 +175,20 @@ def _damaged(path: Path, reason: str) -> str:
     return f"{path} is no intact safetensors file ({reason}); download or copy it again"
 
 
+def _holds_a_pickle(path: Path) -> bool:
+    """Whether a zip archive is one of PyTorch's."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return True
+
+
 def _convert(path: Path) -> str:
     target = path.with_suffix(".safetensors")
+    if target == path:
+        target = path.with_name(f"{path.stem}_converted.safetensors")
     return (
         f"{path} is PyTorch's, and opening such a file can run any program that is in it: convert it once, where torch "
-        f"is installed, with `python tools/convert_weights.py {path} {target}`"
+        f"is installed, with `python tools/convert_weights.py {shlex.quote(str(path))} {shlex.quote(str(target))}`"
     )

@@ -32,7 +32,7 @@ def test_weights_are_fetched_listed_and_looked_into(capsys, tmp_path, monkeypatc
         "--config.views.normalisation=weights"
     )
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # from here on nobody is asked
-    assert main(["weights", "list", "tiny", f"--data_dir={tmp_path}"]) == 0
+    assert main(["weights", "list", "resnet_tiny", f"--data_dir={tmp_path}"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "resnet_tiny",
         f"  {name}: 224 px, bicubic, 1,000 classes, apache-2.0, here",
@@ -62,8 +62,11 @@ def test_a_file_that_fits_nothing_is_told(capsys, tmp_path):
     ("arguments", "told"),
     [
         (["get"], "unknown action of skinjax weights 'get'"),
-        (["fetch"], "skinjax weights fetch needs a name"),
-        (["fetch", "resnet50"], "'resnet50' is no id of the hub; one is like timm/resnet50.a1_in1k"),
+        (["fetch"], "skinjax weights fetch needs a name: timm/NAME\n"),
+        (["inspect"], "skinjax weights inspect needs a name: timm/NAME, or the path of a file"),
+        (["fetch", "alexnet"], "'alexnet' is no id of the hub; one is like timm/resnet50.a1_in1k"),
+        (["fetch", "vgg16"], "'vgg16' is no id of the hub; on the hub there is timm/vgg16.tv_in1k: give that"),
+        (["inspect", "--tensors", "none.safetensors"], f"'none.safetensors' (seen from {os.getcwd()})"),
         (["inspect", "none.safetensors"], "there is no file of weights 'none.safetensors'"),
         (["list", "alexnet"], "no backbone and no weights have 'alexnet' in their names"),
     ],

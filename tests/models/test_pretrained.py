@@ -119,9 +119,11 @@ def test_another_sha256_than_the_configs_is_told(tiny, tmp_path):
 
 
 def test_names_that_are_neither_are_told(tmp_path):
-    with pytest.raises(UserError, match=r"resnet18.a1_in1k is timm/resnet18.a1_in1k on the hub: give that"):
+    with pytest.raises(UserError, match=r"no file; on the hub there is timm/resnet18.a1_in1k: give that"):
         open_pretrained("resnet18.a1_in1k", tmp_path)
-    with pytest.raises(UserError, match=r"there is no file of weights 'weights/none.safetensors'"):
+    with pytest.raises(UserError, match=r"resnet34 is no file; on the hub there is timm/resnet34.a1_in1k or timm/resn"):
+        open_pretrained("resnet34", tmp_path)
+    with pytest.raises(UserError, match=r"there is no file of weights 'weights/none.safetensors' \(seen from /"):
         open_pretrained("weights/none.safetensors", tmp_path)
     with pytest.raises(UserError, match=r"there is no file of weights 'weights/net.pth'"):
         open_pretrained("weights/net.pth", tmp_path)
@@ -161,6 +163,8 @@ def test_the_backbone_of_the_right_padding_is_named(tmp_path):
         UserError, match=r"has padding 'symmetric' and epsilon 1e-05: use model.backbone=mobilenetv2_100_"
     ):
         take(weights, "mobilenetv2_100", pretrained.plan("mobilenetv2_100").variables)
+    with pytest.raises(UserError, match=r"model.backbone is resnet_tiny: use model.backbone=mobilenetv2_100_same$"):
+        take(weights, "resnet_tiny", TINY)
 
 
 def test_what_contradicts_the_images_is_a_remark():

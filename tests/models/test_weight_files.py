@@ -1,8 +1,10 @@
 """Files of weights, good and hostile: each mistake is one sentence, and nothing is read that was not asked for."""
 
+import io
 import json
 import os
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -18,6 +20,14 @@ def file_of(header, data=b"\0\0\0\0", length=None):
     """The bytes of a file with this header (a dict or bytes) and data."""
     raw = header if isinstance(header, bytes) else json.dumps(header).encode()
     return struct.pack("<Q", len(raw) if length is None else length) + raw + data
+
+
+def zipped(name):
+    """The bytes of a zip archive with one file."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(name, "")
+    return archive.getvalue()
 
 
 def test_tensors_are_read_by_name(tmp_path):
@@ -46,6 +56,8 @@ HOSTILE = {
     "an LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "git lfs pull"),
     "a zip": (b"PK\x03\x04\0\0\0\0\0\0\0\0\0\0", "python tools/convert_weights.py"),
     "a pickle": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P", "python tools/convert_weights.py"),
+    "a zip of something else": (zipped("model.txt"), "is a zip archive: unpack it first"),
+    "a checkpoint under this name": (zipped("net/data.pkl"), "/model_converted.safetensors`"),
     "gzip": (b"\x1f\x8b\x08\0\0\0\0\0\0\0", "unpack it first"),
     "a header of 4 exabytes": (file_of({"a": ONE}, length=2**62), "announces a header of"),
     "a header beyond the limit": (file_of({"a": ONE}, length=2**24), "announces a header of 16.8 MB"),
@@ -85,6 +97,12 @@ def test_what_pytorch_writes_is_refused_by_its_name_with_the_command_that_conver
     target = path.with_suffix(".safetensors")
     with pytest.raises(UserError, match=f"`python tools/convert_weights.py {path} {target}`"):
         open_weights(path)
+
+
+def test_the_command_that_converts_takes_a_path_with_blanks(tmp_path):
+    (tmp_path / "my net.pth").touch()
+    with pytest.raises(UserError, match=f" '{tmp_path}/my net.pth' '{tmp_path}/my net.safetensors'`"):
+        open_weights(tmp_path / "my net.pth")
 
 
 def test_what_is_no_file_is_told(tmp_path):
