@@ -13,7 +13,6 @@ import jax.numpy as jnp
 
 from skinjax.models.backbone import Backbone
 from skinjax.models.heads import LinearHead
-from skinjax.models.heads import LinearHead
 from skinjax.models.layers import BatchNorm, Conv, average_pool, batch_statistics, max_pool, relu
 
 Array = jax.Array
@@ -97,10 +96,6 @@ class DenseNet(Backbone):
     depths: tuple[int, int, int, int]
     growth: int = 32
     stages: ClassVar[tuple[str, ...]] = ("stem", "block1", "block2", "block3", "features")
-
-    @nn.nowrap
-    def original_head(self, classes: int) -> nn.Module:
-        return LinearHead(classes, bias_init=nn.initializers.zeros)
 
     def layers(self) -> list[nn.Module]:
         layers: list[nn.Module] = [Stem(2 * self.growth, self.dtype, name="stem")]
