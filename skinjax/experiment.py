@@ -108,7 +108,10 @@ def check(config: ConfigDict) -> None:
         lookup("duration unit", phase.unit, UNITS)
     if len(set(config.phase_order)) < max(1, len(config.phase_order)):
         raise UserError(f"phase_order is {tuple(config.phase_order)}; it must name at least one phase, and none twice")
-    make_method(config, ("any",), Facts(mean=(0.0,) * 3, std=(1.0,) * 3))  # those of the weights are read later
+    method = make_method(config, ("any",), Facts(mean=(0.0,) * 3, std=(1.0,) * 3))  # those of the weights come later
+    for name in config.phase_order:
+        for stage in config.phases[name].frozen:
+            lookup(f"stage to freeze in phase {name!r}:", stage, dict.fromkeys(method.stages()))
 
 
 def make_method(config: ConfigDict, classes: Sequence[str], facts: Facts = NO_FACTS) -> Method:

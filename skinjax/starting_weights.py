@@ -11,7 +11,7 @@ from skinjax.errors import UserError
 from skinjax.files import write_atomically
 from skinjax.models.facts import Facts
 from skinjax.models.fitting import plan
-from skinjax.models.pretrained import Pretrained, facts_of_record, open_pretrained, take
+from skinjax.models.pretrained import Pretrained, check_known, facts_of_record, open_pretrained, take
 
 RECORD_FILE = "weights.json"
 
@@ -33,6 +33,7 @@ class StartingWeights:
         record = self._read_record()
         self.is_new = record is None
         if record is None:
+            check_known(backbone, name)
             self._opened = self._open()
             take(self._opened, backbone, plan(backbone).variables)  # what does not fit is told before anything is made
             record = self._opened.record()

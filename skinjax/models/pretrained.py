@@ -89,19 +89,33 @@ def take(weights: Pretrained, backbone: str, variables: Variables) -> Taken:
 
 def check_backbone(backbone: str, weights: Pretrained) -> None:
     """Refuse a backbone of another architecture, padding or epsilon than the weights were trained with."""
-    lookup("backbone", backbone, BACKBONES)
-    facts, built, needed = weights.facts, plan(backbone).built, _needed(weights.facts)
-    if facts.architecture in BACKBONES and not namesakes(facts.architecture, backbone):
-        right = [name for name in BACKBONES if namesakes(name, facts.architecture) and _agree(needed, plan(name).built)]
-        raise UserError(
-            f"{weights.source} is of a {facts.architecture} and model.backbone is {backbone}: use "
-            f"model.backbone={' or '.join(right or [facts.architecture])}"
-        )
+    _check_architecture(backbone, weights.source, weights.facts)
+    built, needed = plan(backbone).built, _needed(weights.facts)
     if _agree(needed, built):
         return
     right = [name for name in fitting(weights.file.shapes, backbone) if _agree(needed, plan(name).built)]
     instead = f"use model.backbone={' or '.join(right)}" if right else "no registered backbone has that"
     raise UserError(f"{weights.source} needs {needed}, and model.backbone={backbone} has {built}: {instead}")
+
+
+def check_known(backbone: str, name: str) -> None:
+    """Refuse a backbone of another architecture than known weights of the hub have, before they are fetched."""
+    hub_id = None if Path(name).expanduser().exists() else parse_hub_id(name)
+    owner, _, known = hub_id.repository.partition("/") if hub_id else ("", "", "")
+    if owner == OWNER and known in KNOWN:
+        _check_architecture(backbone, name, KNOWN[known].facts(architecture_of(known)))
+
+
+def _check_architecture(backbone: str, source: str, facts: Facts) -> None:
+    lookup("backbone", backbone, BACKBONES)
+    if facts.architecture not in BACKBONES or namesakes(facts.architecture, backbone):
+        return
+    needed = _needed(facts)
+    right = [name for name in BACKBONES if namesakes(name, facts.architecture) and _agree(needed, plan(name).built)]
+    raise UserError(
+        f"{source} is of a {facts.architecture} and model.backbone is {backbone}: use "
+        f"model.backbone={' or '.join(right or [facts.architecture])}"
+    )
 
 
 def remarks(

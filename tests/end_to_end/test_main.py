@@ -157,6 +157,10 @@ MISTAKES = {
     "keep": ([CONFIG, "--config.checkpoints.keep=0"], "config.checkpoints.keep is 0"),
     "rows": ([CONFIG, "--config.phases.train.learning_rate_multipliers=(('.*','x'),)"], "has the row ('.*', 'x')"),
     "milestones": ([CONFIG, "--config.phases.train.milestones=('a',)"], "milestones is 'a'"),
+    "frozen stage": (
+        [CONFIG, "--config.phases.train.frozen=('stge1',)"],
+        "unknown stage to freeze in phase 'train': 'stge1' (did you mean 'stage1'?); known: stem",
+    ),
     "phase names": ([CONFIG, "--config.phase_order=(['train'],)"], "must hold names"),
     "duration": ([CONFIG, "--config.phases.train.duration=1e18"], "duration is 1e+18"),
     "imbalance": ([CONFIG, "--config.dataset.arguments.imbalance=(1,2)"], "imbalance is (1, 2)"),
@@ -194,7 +198,6 @@ TINY_MISTAKES = {
         ["--config.phases.train.frozen=('stem','stage1','stage2','stage3','features','head','decoder')"],
         "freezes every parameter",
     ),
-    "frozen typo": (["--config.phases.train.frozen=('stge1',)"], "known: "),
     "diverged": (["--config.optimizer.learning_rate=1e30"], "training diverged at step"),
 }
 

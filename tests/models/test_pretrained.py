@@ -131,6 +131,14 @@ def test_names_that_are_neither_are_told(tmp_path):
         open_pretrained("timm/legacy_seresnext50_32x4d.in1k", tmp_path)
 
 
+def test_known_weights_of_another_network_are_refused_before_they_are_fetched():
+    with pytest.raises(UserError, match=r"^timm/resnet50.tv_in1k is of a resnet50 and model.backbone is resnet18: use"):
+        pretrained.check_known("resnet18", "timm/resnet50.tv_in1k")
+    pretrained.check_known("resnet50", "timm/resnet50.tv_in1k")
+    pretrained.check_known("resnet18", "somebody/resnet50.tv_in1k")
+    pretrained.check_known("resnet18", "weights/resnet50.safetensors")
+
+
 def opened(path, **facts):
     """Weights of a tiny ResNet that say this of themselves."""
     weights = open_pretrained(str(path), path.parent)
