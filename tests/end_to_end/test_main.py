@@ -159,7 +159,7 @@ MISTAKES = {
     "milestones": ([CONFIG, "--config.phases.train.milestones=('a',)"], "milestones is 'a'"),
     "frozen stage": (
         [CONFIG, "--config.phases.train.frozen=('stge1',)"],
-        "unknown stage to freeze in phase 'train': 'stge1' (did you mean 'stage1'?); known: stem",
+        "unknown stage to freeze in phase 'train': 'stge1' (did you mean 'stage1'?); known: decoder",
     ),
     "phase names": ([CONFIG, "--config.phase_order=(['train'],)"], "must hold names"),
     "duration": ([CONFIG, "--config.phases.train.duration=1e18"], "duration is 1e+18"),
