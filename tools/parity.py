@@ -9,6 +9,7 @@ gradient's norm in every stage. The error is max|a - b| / max|b|, in float32 aga
 """
 
 import argparse
+import functools
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,8 @@ dropped, logits, BatchNorm statistics after one pass and the gradient's norm in 
 max|a - b| / max|b|, in float32.
 
 """
+# Each network is compiled to run once.
+compiled = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 SAMPLED = 8  # channels of every BatchNorm whose statistics are stored
 EVALUATION = {"logits": 1e-4, "pooled": 1e-4}
 TRAINING = {"train_logits": 1e-3, "running_means": 1e-3, "running_variances": 1e-3, "gradient_norms": 1e-3}
@@ -117,7 +120,7 @@ def evaluation_outputs(name: str, size: int, gain: float) -> dict[str, np.ndarra
     """Logits [2, classes] and pooled features [2, features] in evaluation mode."""
     backbone, head, variables = network(name, size, gain, EVALUATION_BIAS)
 
-    @jax.jit
+    @compiled
     def forward(variables, x):
         maps = backbone.apply(_of(variables, "backbone"), x, train=False)
         logits, sown = head.apply(_of(variables, "head"), maps["features"], train=False, mutable=["intermediates"])
@@ -137,7 +140,7 @@ def training_outputs(name: str, size: int, gain: float) -> dict[str, np.ndarray]
         stats = {"backbone": own.get("batch_stats", {}), "head": of_head.get("batch_stats", {})}
         return (logits * coefficients(logits.shape)).sum(), (logits, stats)
 
-    @jax.jit
+    @compiled
     def step(params, stats, x):
         gradient, (logits, stats) = jax.grad(loss, has_aux=True)(params, stats, x)
         by_stage = {name: gradient["backbone"][name] for name in backbone.stages} | {"head": gradient["head"]}
