@@ -13,24 +13,12 @@ import jax.numpy as jnp
 
 from skinjax.models.backbone import Backbone
 from skinjax.models.heads import LinearHead
-from skinjax.models.layers import BatchNorm, Conv, average_pool, batch_statistics, max_pool, relu
+from skinjax.models.layers import BatchNorm, Conv, average_pool, batch_statistics, relu
+from skinjax.models.resnet import Stem
 
 Array = jax.Array
 
 kaiming_normal_fan_in = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
-
-
-class Stem(nn.Module):
-    """7x7 convolution of stride 2 and a max-pool: a quarter of the side."""
-
-    width: int
-    dtype: Any = None
-
-    @nn.compact
-    def __call__(self, x: Array, train: bool) -> Array:
-        x = Conv(self.width, 7, 2, kernel_init=kaiming_normal_fan_in, dtype=self.dtype, name="conv")(x)
-        x = relu(BatchNorm(dtype=self.dtype, name="norm")(x, use_running_average=not train))
-        return max_pool(x, 3, 2, 1)
 
 
 class Layer(nn.Module):
@@ -98,7 +86,9 @@ class DenseNet(Backbone):
     stages: ClassVar[tuple[str, ...]] = ("stem", "block1", "block2", "block3", "features")
 
     def layers(self) -> list[nn.Module]:
-        layers: list[nn.Module] = [Stem(2 * self.growth, self.dtype, name="stem")]
+        layers: list[nn.Module] = [
+            Stem(2 * self.growth, dtype=self.dtype, kernel_init=kaiming_normal_fan_in, name="stem")
+        ]
         for depth, name in zip(self.depths, self.stages[1:], strict=True):
             first, last = name == "block1", name == "features"
             layers.append(DenseBlock(depth, self.growth, first, last, self.dtype, name=name))

@@ -12,7 +12,15 @@ import flax.linen as nn
 import jax
 
 from skinjax.models.backbone import Backbone
-from skinjax.models.layers import BatchNorm, Conv, Initializer, SqueezeExcitation, max_pool, relu
+from skinjax.models.layers import (
+    BatchNorm,
+    Conv,
+    Initializer,
+    SqueezeExcitation,
+    kaiming_normal_fan_out,
+    max_pool,
+    relu,
+)
 
 Array = jax.Array
 
@@ -81,10 +89,11 @@ class Stem(nn.Module):
     width: int
     ceil_pool: bool = False
     dtype: Any = None
+    kernel_init: Initializer = kaiming_normal_fan_out
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
-        x = Conv(self.width, 7, 2, dtype=self.dtype, name="conv")(x)
+        x = Conv(self.width, 7, 2, kernel_init=self.kernel_init, dtype=self.dtype, name="conv")(x)
         x = relu(BatchNorm(dtype=self.dtype, name="norm")(x, use_running_average=not train))
         return max_pool(x, 3, 2, ceil_mode=True) if self.ceil_pool else max_pool(x, 3, 2, 1)
 
