@@ -49,12 +49,17 @@ def figures_of_seeds(runs: list[Predictions], metrics: Sequence[str]) -> list[st
     return cells
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of_seeds(description: str) -> argparse.ArgumentParser:
+    """The arguments of every table of seeds: where its runs lie, how many seeds, where data sets lie."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data_dir")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    options = parser_of_seeds(__doc__).parse_args()
     tables = {
         name: [
             run(

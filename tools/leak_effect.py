@@ -6,10 +6,7 @@ Needs `skinjax prepare ham10000`. Settings are those of the synthetic demo; noth
 finished runs are read back. A minute and a half a run on 2 cores.
 """
 
-import argparse
-from pathlib import Path
-
-from demo_table import figures_of_seeds, run
+from demo_table import figures_of_seeds, parser_of_seeds, run
 
 SETTINGS = {
     "model.backbone": "resnet_narrow",
@@ -37,11 +34,7 @@ METRICS = ("macro_recall", "macro_f1", "accuracy")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--data_dir")
-    options = parser.parse_args()
+    options = parser_of_seeds(__doc__).parse_args()
     print(f"| split | {' | '.join(METRICS)} | macro recall of each seed [95 % interval] | leak |")
     print(f"|---|{'---|' * (len(METRICS) + 2)}")
     for protocol in PROTOCOLS:

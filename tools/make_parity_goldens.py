@@ -176,10 +176,10 @@ def reference_outputs(name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
     golden["train_logits"] = logits.detach().numpy()
     (logits * torch.from_numpy(parity.coefficients(tuple(logits.shape)))).sum().backward()
     golden |= parity.sampled_statistics({key: value.numpy() for key, value in model.state_dict().items()})
-    squares = dict.fromkeys(dict.fromkeys(stages.values()), 0.0)
+    squares = dict.fromkeys(stages.values(), 0.0)
     for key, parameter in model.named_parameters():
         squares[stages[key]] += float(parameter.grad.square().sum())
-    golden["gradient_norms"] = np.sqrt([squares[stage] for stage in squares])
+    golden["gradient_norms"] = np.sqrt(list(squares.values()))
     return {key: value.astype(np.int32 if key == "size" else np.float32) for key, value in golden.items()}, np.array(
         sizes
     )

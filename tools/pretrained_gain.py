@@ -7,10 +7,9 @@ of the same three, that has the higher macro recall on the validation part with 
 looked at. Resumable: finished runs are read back.
 """
 
-import argparse
 from pathlib import Path
 
-from demo_table import figures_of_seeds, run
+from demo_table import figures_of_seeds, parser_of_seeds, run
 
 from skinjax.evaluation.intervals import paired_difference
 from skinjax.evaluation.metrics import evaluate
@@ -46,11 +45,8 @@ METRICS = ("macro_recall", "macro_f1", "accuracy")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of_seeds(__doc__)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--data_dir")
     options = parser.parse_args()
 
     def train(start: str, rate: float, seed: int):

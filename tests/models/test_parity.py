@@ -36,17 +36,19 @@ def test_every_backbone_has_a_golden():
     assert set(GOLDENS) | OUR_OWN == set(BACKBONES)
 
 
+def check(platform, name, measure, limits, monkeypatch):
+    """The outputs of `measure`, by a platform's choice of lowerings, are within their limits of the golden ones."""
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    found = parity.errors(name, measure)
+    assert found.keys() == limits.keys()
+    assert all(found[key] <= limits[key] for key in found), found
+
+
 @pytest.mark.parametrize(("platform", "name"), EVALUATED)
 def test_evaluation_mode_is_the_references(platform, name, monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: platform)
-    found = parity.errors(name, parity.evaluation_outputs)
-    assert found.keys() == parity.EVALUATION.keys()
-    assert all(found[key] <= parity.EVALUATION[key] for key in found), found
+    check(platform, name, parity.evaluation_outputs, parity.EVALUATION, monkeypatch)
 
 
 @pytest.mark.parametrize(("platform", "name"), GRADIENTS)
 def test_training_mode_is_the_references(platform, name, monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: platform)
-    found = parity.errors(name, parity.training_outputs)
-    assert found.keys() == parity.TRAINING.keys()
-    assert all(found[key] <= parity.TRAINING[key] for key in found), found
+    check(platform, name, parity.training_outputs, parity.TRAINING, monkeypatch)
