@@ -1,7 +1,7 @@
 """The usual weights of every backbone, with the facts that timm states (tools/check_known_weights.py compares).
 
-Commit and sha256 of a file are in `PINS` where independent public records of the hub agree; all others are taken on
-trust when they are first fetched, and held to from then on (hub.py).
+Commit and sha256 of a file are in `PINS` where independent public records agree on the sha256 (not all on the
+commit: docs/weights.md); all others are taken on trust when they are first fetched, and held to from then on (hub.py).
 """
 
 import dataclasses

@@ -10,7 +10,7 @@ from skinjax.errors import UserError, lookup
 from skinjax.models import BACKBONES
 from skinjax.models.facts import CONFIG_FILE, Colour, Facts, facts_of_config, facts_of_header
 from skinjax.models.fitting import Built, family, fitting, namesakes, plan
-from skinjax.models.hub import WEIGHTS_FILE, fetch, parse_hub_id
+from skinjax.models.hub import WEIGHTS_FILE, HubId, fetch, parse_hub_id
 from skinjax.models.known_weights import KNOWN, PINS, architecture_of
 from skinjax.models.weight_files import PYTORCH_ENDINGS, WeightFile, check_is_file, check_sha256, open_weights
 from skinjax.models.weights import Taken, Variables, start_from
@@ -56,8 +56,7 @@ def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print)
         found, revision, of_id = check_sha256(path, sha256, "the config or --sha256"), "", ""
         folder_of_file = path.parent
     else:
-        owner, _, of_id = hub_id.repository.partition("/")
-        of_id = of_id if owner == OWNER else ""
+        of_id = _timms(hub_id)
         commit, pinned = PINS.get(of_id, ("", ""))
         if hub_id.revision and hub_id.revision != commit:
             commit, pinned = hub_id.revision, ""
@@ -101,8 +100,8 @@ def check_backbone(backbone: str, weights: Pretrained) -> None:
 def check_known(backbone: str, name: str) -> None:
     """Refuse a backbone of another architecture than known weights of the hub have, before they are fetched."""
     hub_id = None if Path(name).expanduser().exists() else parse_hub_id(name)
-    owner, _, known = hub_id.repository.partition("/") if hub_id else ("", "", "")
-    if owner == OWNER and known in KNOWN:
+    known = _timms(hub_id) if hub_id else ""
+    if known in KNOWN:
         _check_architecture(backbone, name, KNOWN[known].facts(architecture_of(known)))
 
 
@@ -161,6 +160,12 @@ def facts_of_record(record: Mapping[str, Any]) -> Facts:
         name: tuple(value) if isinstance(value, list) else value for name, value in record["facts"].items()
     }
     return Facts(**facts)
+
+
+def _timms(hub_id: HubId) -> str:
+    """timm's name of its own weights; of anybody else's nothing."""
+    owner, _, name = hub_id.repository.partition("/")
+    return name if owner == OWNER else ""
 
 
 def _check_is_there(name: str, path: Path) -> None:
