@@ -41,10 +41,10 @@ from skinjax.losses import ClassificationLoss
 from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Variables
 from skinjax.models import make_backbone
-from skinjax.models.backbone import remat_options
 from skinjax.models.decoder import Decoder
 from skinjax.models.facts import NO_FACTS, Facts
 from skinjax.models.heads import make_head
+from skinjax.models.layers import compiler_options
 from skinjax.models.pretrained import remarks
 from skinjax.optimizers import OPTIMIZERS, make_optimizer
 from skinjax.parallel import check_batch, make_mesh, padded_batch
@@ -316,7 +316,7 @@ def train_and_evaluate(
         batches=functools.partial(phase_batches, config, data, pixels.host),
         pixels=pixels.device,
         given=weights.arrays if weights else None,
-        compiler_options=remat_options(config.model.remat),
+        compiler_options=compiler_options(config.model.remat),
         validate=validate if len(data.records[held_out]) else None,
         held_out=held_out,
         open_log=lambda step: MetricsLog(folder, step, config.logging.tensorboard),

@@ -311,7 +311,7 @@ class Skinjax:
         from parity import without_dropping
 
         from skinjax.models import make_backbone
-        from skinjax.models.backbone import remat_options
+        from skinjax.models.layers import compiler_options
 
         dtype = jnp.bfloat16 if task.dtype == "bfloat16" else None
         backbone = without_dropping(make_backbone(task.network, dtype)).clone(remat=tuple(task.remat.split()))
@@ -351,9 +351,9 @@ class Skinjax:
         start = time.perf_counter()
         if task.measured == "training":
             lowered = jax.jit(training, donate_argnums=0).lower(state, *given)
-            compiled = lowered.compile(remat_options(backbone.remat))
+            compiled = lowered.compile(compiler_options(backbone.remat))
         else:
-            compiled = jax.jit(forward).lower(state, *given).compile()
+            compiled = jax.jit(forward).lower(state, *given).compile(compiler_options())
         seconds = time.perf_counter() - start
 
         def run(steps: int) -> None:

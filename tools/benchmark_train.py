@@ -20,6 +20,7 @@ from skinjax import experiment
 from skinjax.config_files import load_config
 from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import data_root
+from skinjax.models.layers import compiler_options
 from skinjax.parallel import make_mesh, prefetch, replicated
 from skinjax.training.state import begin_phase, make_train_step, partition
 
@@ -44,7 +45,9 @@ def main() -> None:
     )
     state = jax.device_put(state, replicated(mesh))
     step = make_train_step(method, phase, optimizer, accumulate=config.accumulate, ema_decay=config.ema_decay)
-    step = jax.jit(step, donate_argnums=0, out_shardings=replicated(mesh))
+    step = jax.jit(
+        step, donate_argnums=0, out_shardings=replicated(mesh), compiler_options=compiler_options(config.model.remat)
+    )
 
     pixels = open_pixels(config.cache, data.dataset, data.size, root, mesh)
     phase = dataclasses.replace(phase, steps=options.steps + 3)

@@ -9,10 +9,10 @@ gradient's norm in every stage. The error is max|a - b| / max|b|, in float32 aga
 """
 
 import argparse
-import functools
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from flax import linen as nn
 from flax import traverse_util
 
 from skinjax.models import make_backbone
+from skinjax.models.layers import compiler_options
 from skinjax.models.timm_names import NAMES
 from skinjax.models.weights import file_shape, fill, timm_names
 
@@ -35,11 +36,14 @@ dropped, logits, BatchNorm statistics after one pass and the gradient's norm in 
 max|a - b| / max|b|, in float32.
 
 """
-# Each network is compiled to run once.
-compiled = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 SAMPLED = 8  # channels of every BatchNorm whose statistics are stored
 EVALUATION = {"logits": 1e-4, "pooled": 1e-4}
 TRAINING = {"train_logits": 1e-3, "running_means": 1e-3, "running_variances": 1e-3, "gradient_norms": 1e-3}
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Jitted in little time, to run once."""
+    return jax.jit(function, compiler_options=compiler_options() | {"xla_backend_optimization_level": 0})
 
 
 def tensor(name: str, shape: tuple[int, ...], gain: float = 1.0, bias: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:

@@ -17,7 +17,7 @@ class Backbone(nn.Module, kw_only=True):
 
     A family gives `stages`, `layers` and, where the network has more than a linear layer on top, `original_head`.
     `remat` names the stages whose inner maps are computed again in the backward pass instead of being kept; what is
-    compiled with it takes `remat_options`.
+    compiled with it takes `compiler_options(remat)` (layers.py).
     """
 
     dtype: Any = None
@@ -61,14 +61,3 @@ def _run(layer: nn.Module, x: Array, train: bool, recompute: bool) -> Array:
     if recompute:
         return nn.remat(lambda module, x: module(x, train))(layer, x)
     return layer(x, train)
-
-
-def remat_options(remat: Sequence[str]) -> dict[str, str] | None:
-    """Compiler options of a step that computes the stages `remat` again.
-
-    XLA removes on a CPU the barriers behind which they are computed again before it orders the program, and would keep
-    every map after all.
-    """
-    if remat and jax.default_backend() == "cpu":
-        return {"xla_disable_hlo_passes": "cse_barrier_expander"}
-    return None

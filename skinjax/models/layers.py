@@ -1,6 +1,6 @@
 """The primitives through which every network goes, equal to PyTorch's: padding, epsilon and statistics are explicit.
 
-What wins on one platform only is chosen here, by `LOWERINGS`, for all networks.
+What wins on one platform only is chosen here, by `LOWERINGS` and `compiler_options`, for all networks.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.errors import UserError
-from skinjax.models.lowerings import cpu_convolution, cpu_max_pool, xla_convolution
+from skinjax.models.lowerings import CPU_OPTIONS, cpu_convolution, cpu_max_pool, xla_convolution
 
 Array = jax.Array
 Padding = tuple[tuple[int, int], tuple[int, int]]
@@ -166,6 +166,25 @@ def lowering(operation: str) -> Callable[..., Any]:
     """How the platform that computes unless told otherwise performs `operation`."""
     by_platform, elsewhere = LOWERINGS[operation]
     return by_platform.get(jax.default_backend(), elsewhere)
+
+
+def compiler_options(remat: Sequence[str] = ()) -> dict[str, str]:
+    """What `jax.jit` of anything with a network in it takes as its options; `remat` are the stages computed again."""
+    if jax.default_backend() != "cpu":
+        return {}
+    options = {name: value for name, value in CPU_OPTIONS.items() if _is_option(name, value)}
+    # XLA would remove the barriers behind which maps are computed again before it orders the program.
+    return options | {"xla_disable_hlo_passes": "cse_barrier_expander"} if remat else options
+
+
+@functools.cache
+def _is_option(name: str, value: str) -> bool:
+    """Whether this version of XLA knows it."""
+    try:
+        jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """Operations in the form that a CPU computes fastest; layers.py decides where which of them is used.
 
-XLA's CPU convolutions are as fast as PyTorch's forward and for the gradient of the input, but slow for the gradient of
-the kernel, for depthwise and grouped kernels and for maps of one to four pixels. XLA also repeats what produced an
-operand inside every consumer, transposed where the consumer wants it so: the barriers say that it is computed once.
+XLA's CPU convolutions, compiled with `CPU_OPTIONS`, are fast but for depthwise and grouped kernels, for maps of one to
+four pixels and for the gradient of the input of a strided one. XLA also repeats what produced an operand inside every
+consumer, transposed where the consumer wants it so: the barriers say that it is computed once.
 """
 
 import functools
@@ -17,11 +17,10 @@ Array = jax.Array
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
 SMALL_MAP = 2  # up to here a convolution is a product with patches
-# As measured: where a kernel's gradient is summed over patches of a few rows, and the input's is a product first.
-LARGE_MAP, LARGE_STRIDED_MAP = 28, 14
-MIDDLE_MAP, MANY_FEATURES = 14, 256
 GROUPED_CHANNELS = 32  # groups are merged to dense kernels of so many channels, which are zero between groups
-PATCH_ROWS = 14  # rows of output whose patches stay in the cache
+# Products by YNNPACK as is XLA's default; convolutions not, which take up to twice as long there, kernel gradients five
+# times.
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
 
 
 def xla_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
@@ -44,7 +43,7 @@ def cpu_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> A
     if _depthwise(x, kernel):
         return _depthwise_forward(x, kernel, stride, padding)
     if not _dense(x, kernel):
-        return _by_blocks(x, _merged_groups(x.shape[-1], kernel), stride, padding)
+        return _by_blocks(x, kernel, stride, padding)
     if _better_as_product(x, kernel, stride, padding):
         return _patches(x, kernel.shape[:2], stride, padding) @ kernel.reshape(-1, kernel.shape[3])
     return xla_convolution(x, kernel, stride, padding)
@@ -65,23 +64,15 @@ def _cpu_convolution_backward(stride: int, padding: Padding, saved: tuple[Array,
         dx = _depthwise_input_gradient(dy, kernel, x.shape, stride, padding)
         return dx, _depthwise_kernel_gradient(x, dy, size, stride, padding)
     if not _dense(x, kernel):
-        blocks, unmerge = jax.vjp(functools.partial(_merged_groups, x.shape[-1]), kernel)
-        (dx,) = jax.vjp(lambda x: _by_blocks(x, blocks, stride, padding), x)[1](dy)
-        parts = tuple(jnp.stack(jnp.split(a, len(blocks), axis=-1)) for a in (x, dy))
-        by_patches = functools.partial(_kernel_gradient_by_patches, size=size, stride=stride, padding=padding)
-        dblocks = jax.lax.map(lambda part: by_patches(*part), parts)
-        return dx, *unmerge(dblocks)
-    sides = dy.shape[1:3]
+        return jax.vjp(lambda x, kernel: _by_blocks(x, kernel, stride, padding), x, kernel)[1](dy)
     product = _better_as_product(x, kernel, stride, padding)
     patches, unpatch = jax.vjp(lambda x: _patches(x, size, stride, padding), x)
-    if product or (max(sides) <= MIDDLE_MAP and kernel.shape[3] >= MANY_FEATURES):
+    if product or stride > 1:
         (dx,) = unpatch(dy @ kernel.reshape(-1, kernel.shape[3]).T)
     else:
         (dx,) = jax.vjp(lambda x: xla_convolution(x, kernel, stride, padding), x)[1](dy)
     if product:
         dkernel = _sum_of_outer_products(patches, dy).reshape(kernel.shape)
-    elif min(sides) >= (LARGE_MAP if stride == 1 else LARGE_STRIDED_MAP):
-        dkernel = _kernel_gradient_by_patches(x, dy, size, stride, padding)
     else:
         (dkernel,) = jax.vjp(lambda kernel: xla_convolution(x, kernel, stride, padding), kernel)[1](dy)
     return dx, dkernel
@@ -151,26 +142,6 @@ def _accumulator(x: Array) -> jnp.dtype:
     return jnp.promote_types(x.dtype, jnp.float32)
 
 
-def _kernel_gradient_by_patches(x: Array, dy: Array, size: Sequence[int], stride: int, padding: Padding) -> Array:
-    """[height, width, inputs, features], summed over pieces of a few rows whose patches stay in the cache."""
-    batch, height, width, features = dy.shape
-    rows = max(n for n in range(1, PATCH_ROWS + 1) if height % n == 0)
-    pieces, needed = height // rows, (rows - 1) * stride + size[0]
-    padded = _padded(x, padding)
-    by_piece = jax.lax.optimization_barrier(dy.reshape(batch * pieces, rows * width, features).transpose(0, 2, 1))
-
-    def add(number: Array, total: Array) -> Array:
-        image, top = number // pieces, number % pieces * rows * stride
-        piece = jax.lax.dynamic_slice(padded, (image, top, 0, 0), (1, needed, *padded.shape[2:]))[0]
-        patches = jnp.concatenate([_shifted(piece, tap, stride, (rows, width)) for tap in _taps(size)], axis=-1)
-        patches = patches.reshape(rows * width, -1)
-        return total + jnp.matmul(by_piece[number], patches, preferred_element_type=total.dtype)
-
-    zero = jnp.zeros((features, size[0] * size[1] * x.shape[-1]), _accumulator(dy))
-    total = jax.lax.fori_loop(0, batch * pieces, add, zero)
-    return total.T.reshape(*size, x.shape[-1], features).astype(dy.dtype)
-
-
 def _merged_groups(inputs: int, kernel: Array) -> Array:
     """A grouped kernel as dense ones of some groups each [blocks, height, width, inputs, features]."""
     height, width, each, features = kernel.shape
@@ -181,7 +152,8 @@ def _merged_groups(inputs: int, kernel: Array) -> Array:
     return blocks.reshape(groups // merged, height, width, merged * each, merged * features // groups)
 
 
-def _by_blocks(x: Array, blocks: Array, stride: int, padding: Padding) -> Array:
+def _by_blocks(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
+    blocks = _merged_groups(x.shape[-1], kernel)
     parts = zip(jnp.split(x, len(blocks), axis=-1), blocks, strict=True)
     return jnp.concatenate([xla_convolution(part, block, stride, padding) for part, block in parts], axis=-1)
 

@@ -12,6 +12,7 @@ from skinjax.data.dataset import Dataset
 from skinjax.data.pipeline import HostBatch
 from skinjax.evaluation.predictions import Predictions
 from skinjax.methods.base import Batch, Method, Variables
+from skinjax.models.layers import compiler_options
 from skinjax.parallel import prefetch, replicated
 
 # Outputs of `predict` that go into the predictions table; the others are for explanation.
@@ -26,7 +27,7 @@ def make_evaluation_step(method: Method, mesh: jax.sharding.Mesh) -> EvaluationS
         outputs = method.predict(variables, batch["image"])
         return {name: outputs[name] for name in TABLE_OUTPUTS if name in outputs}, method.evaluate(variables, batch)
 
-    return jax.jit(step, out_shardings=replicated(mesh))
+    return jax.jit(step, out_shardings=replicated(mesh), compiler_options=compiler_options())
 
 
 def predict(

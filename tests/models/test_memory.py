@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from skinjax.models import convnext, make_backbone
-from skinjax.models.backbone import Backbone, remat_options
+from skinjax.models.backbone import Backbone
 from skinjax.models.densenet import DenseBlock
 from skinjax.models.inception import Mixed
 from skinjax.models.inverted_residual import ConvNorm, InvertedResidual
-from skinjax.models.layers import Conv, Dropout, DropPath, relu
+from skinjax.models.layers import Conv, Dropout, DropPath, compiler_options, relu
 from skinjax.models.resnet import BasicBlock, Bottleneck
 from tests.models.test_backbones import KEY, PARAMETERS, shapes
 
@@ -102,7 +102,7 @@ def compiled_step(backbone, frozen=()):
         return jnp.square(features).mean(), (features, updated)
 
     step = jax.jit(lambda variables: jax.value_and_grad(loss, has_aux=True)(variables["params"], variables))
-    return step.lower(variables).compile(remat_options(["stem"])), variables
+    return step.lower(variables).compile(compiler_options(["stem"])), variables
 
 
 @functools.cache
