@@ -45,6 +45,19 @@ def test_tensors_keep_their_names_and_numbers(name, capsys, monkeypatch, tmp_pat
     assert (found.architecture, found.mean, found.epsilon, found.padding) == ("resnet18", (0.5,) * 3, 1e-3, "same")
 
 
+def test_the_names_of_torchvisions_first_densenets(capsys, monkeypatch, tmp_path):
+    layer = "features.denseblock1.denselayer10"
+    old = {f"{layer}.norm.1.weight": 1, f"{layer}.conv.2.weight": 2, "features.norm5.weight": 3, "norm.1.weight": 4}
+    source, target = tmp_path / "net.pth", tmp_path / "net.safetensors"
+    torch.save({name: torch.tensor(number) for name, number in old.items()}, source)
+    assert convert(capsys, monkeypatch, source, target)[0] == 0
+    weights = open_weights(target)
+    new = {f"{layer}.norm1.weight": 1, f"{layer}.conv2.weight": 2, "features.norm5.weight": 3, "norm.1.weight": 4}
+    assert {name: weights[name].tolist() for name in new} == new
+    torch.save({f"{layer}.norm.1.weight": torch.ones(1), f"{layer}.norm1.weight": torch.ones(1)}, source)
+    assert convert(capsys, monkeypatch, source, tmp_path / "both.safetensors")[0] == 1
+
+
 class Program:
     """What runs when a pickle is opened by somebody careless."""
 

@@ -4,8 +4,8 @@
         --interpolation=bilinear --mean=0.485,0.456,0.406 --std=0.229,0.224,0.225
 
 Only tensors are unpickled (`weights_only=True`): a checkpoint that needs more than that is refused. The tensors keep
-their names, without the wrappers of training programs (`state_dict`, `model`, `module.`, ...); the facts that the flags
-give go into the file's header.
+their names, without the wrappers of training programs (`state_dict`, `model`, `module.`, ...), and torchvision's first
+DenseNets get those of its later ones; the facts that the flags give go into the file's header.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from skinjax.models.facts import WORDS, facts_of_header
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema", "net", "network")
 PREFIXES = ("module.", "_orig_mod.", "model.")
+OLD_DENSENET = re.compile(r"(.*\bdenselayer\d+\.(?:norm|conv))\.([12]\.\w+)")  # norm.1.weight is norm1.weight now
 
 
 def convert(source: Path, target: Path, facts: Mapping[str, str]) -> int:
@@ -68,6 +69,9 @@ def state_dict(checkpoint: Any, source: Path) -> dict[str, torch.Tensor]:
     for prefix in PREFIXES * 2:
         if all(name.startswith(prefix) for name in names):
             names = [name.removeprefix(prefix) for name in names]
+    names = [OLD_DENSENET.sub(r"\1\2", name) for name in names]
+    if len(set(names)) < len(names):
+        raise UserError(f"{source} has DenseNet's tensors under their old names and under the new ones")
     return dict(zip(names, checkpoint.values(), strict=True))
 
 
