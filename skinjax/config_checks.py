@@ -1,15 +1,21 @@
 """Whether a config has the fields that a run reads, of the right types and in sensible ranges."""
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from skinjax.defaults import decoder_method, defaults, phase
+from skinjax.defaults import decoder_method, defaults, patches_method, phase
 from skinjax.errors import UserError, lookup
+from skinjax.losses import ClassificationLoss
 
-METHOD_FIELDS = {"classifier": lambda: defaults("", "")["method"].to_dict(), "decoder_classifier": decoder_method}
-PHASE_LOSS_FIELDS = ("name", "gamma", "label_smoothing", "reduction")
+METHOD_FIELDS = {
+    "classifier": lambda: defaults("", "")["method"].to_dict(),
+    "decoder_classifier": decoder_method,
+    "patches": patches_method,
+}
+PHASE_LOSS_FIELDS = tuple(field.name for field in dataclasses.fields(ClassificationLoss))
 BELOW_ONE = math.nextafter(1.0, 0.0)
 RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
@@ -30,7 +36,17 @@ RANGES: dict[str, tuple[float, float]] = {
     "method.alpha": (0, 1e9),
     "method.beta": (0, 1e9),
     "method.decoder.channels": (1, 2**16),
+    "method.patch_dropout": (0, BELOW_ONE),
+    "method.gru.features": (1, 2**16),
+    "method.gru.layers": (1, 64),
+    "views.crops": (1, 2**10),
     "loss.gamma": (0, 1e3),
+    "loss.weight_exponent": (0, 10),
+    "loss.effective_beta": (math.nextafter(0.0, 1.0), BELOW_ONE),
+    "loss.tau": (0, 100),
+    "loss.margin": (0, 100),
+    "loss.scale": (0, 1e4),
+    "method.logit_adjustment": (0, 100),
     "loss.label_smoothing": (0, BELOW_ONE),
     "optimizer.learning_rate": (math.nextafter(0.0, 1.0), 1e38),
     "optimizer.momentum": (0, BELOW_ONE),
@@ -50,6 +66,7 @@ PHASE_RANGES: dict[str, tuple[float, float]] = {
 }
 # Pairs of whole numbers, and the least that each may be.
 PAIRS = {"views.size": 1, "method.decoder.kernels": 1, "method.decoder.strides": 1, "method.decoder.paddings": 0}
+PAIRS_OR_NOTHING = ("views.window", "views.grid")
 
 
 def check_config(config: Mapping[str, Any]) -> None:
@@ -73,13 +90,17 @@ def check_config(config: Mapping[str, Any]) -> None:
             check_names(f"config.phases.{name}.{field}", settings[field])
         for field in settings["loss"]:
             lookup(f"field of config.phases.{name}.loss", field, dict.fromkeys(PHASE_LOSS_FIELDS))
+    check_rows("config.loss.diagnosis_factors", config["loss"]["diagnosis_factors"])
     check_rows("config.optimizer.weight_decay_multipliers", config["optimizer"]["weight_decay_multipliers"])
     check_names("config.phase_order", config["phase_order"])
     check_weights(config["model"], config["views"]["normalisation"])
+    check_names("config.method.attention", config["method"].get("attention", ()))
     check_names("config.model.remat", config["model"]["remat"])
     check_names("config.views.corrections", config["views"]["corrections"])
     for field, least in PAIRS.items():
         check_pair(f"config.{field}", _at(config, field), least)
+    for field in PAIRS_OR_NOTHING:
+        check_pair(f"config.{field}", _at(config, field) or None, least=1)
 
 
 def check_fields(found: Mapping[str, Any], expected: Mapping[str, Any], where: str) -> None:

@@ -7,6 +7,11 @@ from ml_collections.config_dict import placeholder
 
 # What says where and how loudly a run works; two configs that differ only here are the same run.
 NOT_IDENTITY = ("cache", "logging")
+EVERY_METHOD = {
+    "mixup_share": 0.0,  # 0 = off; give one of the two
+    "mixup_beta": 0.0,
+    "logit_adjustment": 0.0,  # predictions are of the logits minus this times the log of the training frequencies
+}
 
 
 def defaults(name: str, variant: str) -> ConfigDict:
@@ -33,6 +38,9 @@ def defaults(name: str, variant: str) -> ConfigDict:
                 "size": (224, 224),
                 "train": "plain",
                 "evaluation": "squash",
+                "window": (),  # (height, width) that centre_crop cuts and resizes to `size`; empty, `size` itself
+                "crops": 9,  # of the view ordered_crop: 5 (corners and centre), 9, 16 or another square
+                "grid": (),  # its (rows, columns), instead of `crops`
                 "normalisation": "imagenet",  # or weights: that of model.weights
                 "corrections": (),  # of the photographs, before either view and in this order, like ("remove_hair",)
             },
@@ -42,9 +50,10 @@ def defaults(name: str, variant: str) -> ConfigDict:
             "model": {
                 "backbone": "resnet50",
                 "dtype": "auto",  # bfloat16 on accelerators, float32 on CPUs
-                "head": "original",  # the backbone's own, or linear, mlp (001), concat_pool (002), fc1024 (004)
+                "head": "original",  # the backbone's own, or linear, mlp (001), concat_pool (002), fc1024 (004), cosine
                 "dropout": placeholder(float),  # in the head; unset, the network's own rate
                 "drop_path": placeholder(float),  # stochastic depth in the backbone; unset, the network's own rate
+                "final_relu": True,  # of a DenseNet; off in paper 003's attention and GRU models
                 "remat": (),  # stages whose inner maps are computed again in the backward pass, to save memory
                 "weights": "",  # to start from: a safetensors file of timm, or timm/NAME on the hub (docs/weights.md)
                 "weights_sha256": "",  # what that file must be, to the last byte
@@ -52,11 +61,20 @@ def defaults(name: str, variant: str) -> ConfigDict:
             "loss": {
                 "name": "cross_entropy",
                 "class_weights": "none",
-                "gamma": 2.0,
+                "weight_exponent": 1.0,  # k of paper 003: each class weight to this power
+                "effective_beta": 0.999,  # of the class weights `effective`
+                "gamma": 2.0,  # of focal
                 "label_smoothing": 0.0,
+                "tau": 1.0,  # of logit_adjusted
+                "margin": 0.5,  # of ldam, and
+                "scale": 30.0,  # that of its logits; model.head cosine has the same
                 "reduction": "torch_weighted_mean",
+                # How an image's diagnosis was made (dx_type) and its factor in the loss, like (("histo", 4.0), ...).
+                "diagnosis_factors": (),
+                "diagnosis_scope": "nv",  # where they hold: nv, benign or all
+                "diagnosis_as_released": False,  # with the two defects of paper 003's code, for comparison alone
             },
-            "method": {"name": "classifier", "mixup_share": 0.0, "mixup_beta": 0.0},  # 0 = off; give one of the two
+            "method": {"name": "classifier", **EVERY_METHOD},
             "optimizer": {
                 "name": "sgd",
                 "learning_rate": 1e-3,
@@ -84,8 +102,7 @@ def decoder_method(alpha: float = 10.0, beta: float = 0.2) -> dict[str, Any]:
     """The fields of paper 000's method; beta=0 is CD."""
     return {
         "name": "decoder_classifier",
-        "mixup_share": 0.0,
-        "mixup_beta": 0.0,
+        **EVERY_METHOD,
         "alpha": alpha,
         "beta": beta,
         "norm": "l2",
@@ -93,6 +110,18 @@ def decoder_method(alpha: float = 10.0, beta: float = 0.2) -> dict[str, Any]:
         "twin_batch_norm": "update",
         "stop_reconstruction_gradient": False,
         "decoder": {"channels": 256, "kernels": (4, 8), "strides": (4, 8), "paddings": (0, 0)},
+    }
+
+
+def patches_method() -> dict[str, Any]:
+    """The fields of paper 003's method; with nothing changed, the mean of the patches' logits."""
+    return {
+        "name": "patches",
+        **EVERY_METHOD,
+        "attention": (),  # where patches are scaled: "pixels" (initial), "features" (end), or a stage between
+        "join": "logits",  # how patches become one answer: logits, probabilities (their means), votes or gru
+        "patch_dropout": 0.0,  # the probability that a patch of a training image is all zero
+        "gru": {"features": 1024, "layers": 1, "both_directions": False},
     }
 
 
@@ -109,5 +138,5 @@ def phase(duration: float = 10.0, unit: str = "epochs") -> dict[str, Any]:
         "frozen": (),
         "sampler": "",  # another than the run's
         "classes": (),  # train on the images of these only
-        "loss": {},  # fields of `loss` that differ in this phase (name, gamma, label_smoothing, reduction)
+        "loss": {},  # fields of `loss` that differ in this phase; those of the diagnosis are the run's
     }

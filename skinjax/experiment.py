@@ -22,6 +22,7 @@ from skinjax.data.parts import Data, in_parts, keep_split, training_records
 from skinjax.data.pipeline import HostBatch, LoadPixels, StoredSize, held_out_batches, training_batches
 from skinjax.data.protocols import check_file, split_dataset
 from skinjax.data.sampling import SAMPLERS, Sampler, evaluation_batches, process_slice, weights_by_class
+from skinjax.diagnosis import SCOPES, as_released, diagnosis_factors
 from skinjax.errors import UserError, lookup
 from skinjax.evaluation import metrics
 from skinjax.evaluation.predictions import Predictions
@@ -35,6 +36,7 @@ from skinjax.evaluation.results import (
 from skinjax.files import write_atomically
 from skinjax.images.colour import NORMALISATIONS, Normalisation
 from skinjax.images.correction import corrected
+from skinjax.images.crops import grid_of, ordered_corners
 from skinjax.images.mixing import make_mixing
 from skinjax.images.views import VIEWS, evaluation_view, train_view
 from skinjax.losses import ClassificationLoss
@@ -45,6 +47,7 @@ from skinjax.models.decoder import Decoder
 from skinjax.models.facts import NO_FACTS, Facts
 from skinjax.models.heads import make_head
 from skinjax.models.layers import compiler_options
+from skinjax.models.patches import GRU
 from skinjax.models.pretrained import remarks
 from skinjax.optimizers import OPTIMIZERS, make_optimizer
 from skinjax.parallel import check_batch, make_mesh, padded_batch
@@ -104,6 +107,7 @@ def check(config: ConfigDict) -> None:
         phase = lookup("phase", name, dict(config.phases.items()))
         lookup("sampler", phase_sampler(config, name), SAMPLERS)
         make_loss(config.loss.to_dict() | phase.loss.to_dict())
+        lookup("loss.diagnosis_scope", config.loss.diagnosis_scope, SCOPES)
         lookup("schedule", phase.schedule, SCHEDULES)
         lookup("duration unit", phase.unit, UNITS)
     if len(set(config.phase_order)) < max(1, len(config.phase_order)):
@@ -122,21 +126,30 @@ def make_method(config: ConfigDict, classes: Sequence[str], facts: Facts = NO_FA
     size = tuple(config.views.size)
     constructor = lookup("method", config.method.name, METHODS)
     shown_in_training, shown_in_evaluation = make_views(config, facts)
-    backbone = make_backbone(config.model.backbone, dtype, config.model.drop_path, config.model.remat)
+    model = config.model
+    backbone = make_backbone(model.backbone, dtype, model.drop_path, model.remat, model.final_relu)
     shared: dict[str, Any] = {
         "classes": tuple(classes),
         "backbone": backbone,
-        "head": make_head(config.model.head, backbone, len(classes), config.model.dropout),
+        "head": make_head(model.head, backbone, len(classes), model.dropout),
         "train_view": shown_in_training,
         "evaluation_view": shown_in_evaluation,
         "loss_function": make_loss(config.loss.to_dict()),
-        "weight_formula": config.loss.class_weights,
+        "logit_adjustment": config.method.logit_adjustment,
         "mix": make_mixing(config.method.mixup_share, config.method.mixup_beta),
     }
-    lookup("class weight formula", config.loss.class_weights, CLASS_WEIGHTS)
-    if config.method.name == "classifier":
-        return constructor(**shared)
     settings = config.method
+    check_patches(config)
+    if settings.name == "classifier":
+        return constructor(**shared)
+    if settings.name == "patches":
+        return constructor(
+            **shared,
+            attention=tuple(settings.attention),
+            join=settings.join,
+            gru=GRU(**settings.gru.to_dict()),
+            patch_dropout=settings.patch_dropout,
+        )
     lookup("class weight formula", settings.reconstruction_weights, CLASS_WEIGHTS)
     return constructor(
         **shared,
@@ -157,9 +170,34 @@ def make_views(config: ConfigDict, facts: Facts = NO_FACTS) -> tuple[Callable, C
     """The training view, of keys and stored images, and the evaluation view, of stored images, both corrected alike."""
     size, normalisation = tuple(config.views.size), make_normalisation(config, facts)
     correct = corrected(config.views.corrections)
-    training = train_view(lookup("training view", config.views.train, VIEWS), size, normalisation)
-    evaluation = evaluation_view(config.views.evaluation, size, normalisation)
+    grid, window = grid_of(config.views.crops, config.views.grid), tuple(config.views.window)
+    training = train_view(lookup("training view", config.views.train, VIEWS), size, normalisation, grid=grid)
+    evaluation = evaluation_view(config.views.evaluation, size, normalisation, window or None, grid=grid)
     return lambda keys, images: training(keys, correct(images)), lambda images: evaluation(correct(images))
+
+
+def check_patches(config: ConfigDict) -> None:
+    """Refuse views of several patches for a method that takes one picture, and what joins patches without any."""
+    method, views, stored = config.method, config.views, config.stored_size
+    several = {"train": VIEWS[views.train].ordered, "evaluation": views.evaluation == "ordered_crop"}
+    if any(several.values()):
+        ordered_corners((stored.height, stored.width), tuple(views.size), grid_of(views.crops, views.grid))
+    if method.name != "patches":
+        for name, patches in several.items():
+            if patches:
+                raise UserError(
+                    f"views.{name} is {views[name]!r}, which shows several patches of an image: set method.name "
+                    "to patches, or choose another view"
+                )
+        return
+    joins_by_place = [*method.attention, *["gru"] * (method.join == "gru")]
+    if joins_by_place and not all(several.values()):
+        raise UserError(
+            f"{joins_by_place[0]!r} joins the patches of ordered crops: set views.train and views.evaluation to "
+            "ordered_crop"
+        )
+    if method.patch_dropout and not several["train"]:
+        raise UserError("method.patch_dropout needs several patches: set views.train to ordered_crop, or it to 0")
 
 
 def make_normalisation(config: ConfigDict, facts: Facts = NO_FACTS) -> Normalisation:
@@ -189,8 +227,8 @@ def open_weights(config: ConfigDict, folder: Path, root: Path, say: Say) -> Star
 
 
 def make_loss(loss: Mapping[str, Any]) -> ClassificationLoss:
-    """The classification loss of a config's `loss` section."""
-    return ClassificationLoss(**{name: value for name, value in loss.items() if name != "class_weights"})
+    """The classification loss of a config's `loss` section, but for what weighs single images."""
+    return ClassificationLoss(**{name: value for name, value in loss.items() if not name.startswith("diagnosis_")})
 
 
 def make_data(config: ConfigDict, folder: Path, root: Path, say: Say) -> Data:
@@ -230,6 +268,8 @@ def make_phases(config: ConfigDict, data: Data) -> list[Phase]:
             factor=settings.factor,
         )
         own_loss = make_loss(config.loss.to_dict() | settings.loss.to_dict()) if settings.loss else None
+        if own_loss:
+            own_loss.check_counts(data.training_counts(), data.dataset.classes)
         rates = _rows(settings.learning_rate_multipliers)
         phases.append(Phase(name, steps, sampler, schedule, rates, tuple(settings.frozen), own_loss))
     return phases
@@ -369,8 +409,7 @@ def phase_optimizer(
 def phase_batches(
     config: ConfigDict, data: Data, pixels: LoadPixels | None, phase: Phase, start: int
 ) -> Iterator[HostBatch]:
-    """The host batches of a phase from its step `start` on; what a sampler draws by does not weigh the loss as well."""
-    drawn_by_column = phase_sampler(config, phase.name) == "weighted" and config.sampler_weights == "column"
+    """The host batches of a phase from its step `start` on."""
     return training_batches(
         data.dataset,
         phase.sampler,
@@ -379,8 +418,32 @@ def phase_batches(
         stop=phase.steps,
         rows=_own_rows(config.batch),
         threads=config.logging.threads,
-        weights=not drawn_by_column,
+        weights=example_weights(config, data, phase.name),
     )
+
+
+def example_weights(config: ConfigDict, data: Data, phase: str) -> np.ndarray | None:
+    """What each record weighs in the loss of a phase; None, if all weigh the same.
+
+    The data set's own weight, but where the sampler draws by it, times the diagnosis's factor.
+    """
+    drawn_by_column = phase_sampler(config, phase) == "weighted" and config.sampler_weights == "column"
+    weights = None if drawn_by_column else data.dataset.columns.get("weight")
+    factors = dict(_rows(config.loss.diagnosis_factors))
+    if not factors:
+        return weights
+    columns = data.dataset.columns
+    if "dx_type" not in columns:
+        raise UserError(
+            f"loss.diagnosis_factors needs to know how diagnoses were made, and the data set {data.dataset.name} has "
+            "no column `dx_type`: leave them empty"
+        )
+    if config.loss.diagnosis_as_released:
+        found = as_released(columns["dx_type"], data.records["train"], columns["image_id"], factors)
+    else:
+        scope = config.loss.diagnosis_scope
+        found = diagnosis_factors(columns["dx_type"], columns["label"], data.dataset.classes, factors, scope)
+    return found if weights is None else found * weights
 
 
 def _own_rows(batch: int) -> slice:

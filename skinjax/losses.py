@@ -5,11 +5,14 @@ then contributes to neither sum nor count.
 """
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from skinjax.class_weights import CLASS_WEIGHTS, check_every_class_has_images, class_weights, effective_number
 from skinjax.errors import UserError, lookup
 
 Array = jax.Array
@@ -41,7 +44,14 @@ def bce_with_logits(logits: Array, targets: Array, class_weights: Array, gamma: 
     return jnp.mean(per_class, axis=-1) * jnp.sum(targets * class_weights, axis=-1)
 
 
-LOSSES: dict[str, ExampleLoss] = {"cross_entropy": cross_entropy, "focal": focal, "bce_with_logits": bce_with_logits}
+LOSSES: dict[str, ExampleLoss] = {
+    "cross_entropy": cross_entropy,
+    "focal": focal,
+    "bce_with_logits": bce_with_logits,
+    "balanced_softmax": cross_entropy,
+    "logit_adjusted": cross_entropy,
+    "ldam": cross_entropy,
+}
 REDUCTIONS = {
     "torch_weighted_mean": "sum of weighted losses / sum of the weights in the batch",
     "batch_mean": "sum of weighted losses / number of labelled images",
@@ -56,28 +66,64 @@ class ClassificationLoss:
     `torch_weighted_mean` is PyTorch's 'mean' with class weights. It divides by the weights of the batch at hand, which
     in small batches undoes most of the weighting (papers.md, 1.3); `batch_mean` does not. For soft targets, whose
     weight here is the mixture's, PyTorch's 'mean' is `batch_mean`.
+
+    Class weights are those of the formula, each to the power of `weight_exponent`. Three losses move the logits by what
+    is known of the classes' frequencies before the cross-entropy is taken: see `ADJUSTMENTS`.
     """
 
     name: str = "cross_entropy"
+    class_weights: str = "none"
+    weight_exponent: float = 1.0
+    effective_beta: float = 0.999  # of the formula `effective`
     gamma: float = 2.0
     label_smoothing: float = 0.0
+    tau: float = 1.0  # of logit_adjusted
+    margin: float = 0.5  # of ldam: the rarest class's
+    scale: float = 30.0  # of ldam: that of its logits, as the cosine head has it
     reduction: str = "torch_weighted_mean"
 
     def __post_init__(self):
         lookup("loss", self.name, LOSSES)
         lookup("loss reduction", self.reduction, REDUCTIONS)
+        lookup("class weight formula", self.class_weights, CLASS_WEIGHTS)
+        if not 0 < self.effective_beta < 1:
+            raise UserError(f"loss.effective_beta is {self.effective_beta}; it must lie between 0 and 1")
         if self.gamma < 0:
             raise UserError(f"loss.gamma is {self.gamma}; the focal loss needs gamma >= 0")
         if not 0 <= self.label_smoothing < 1:
             raise UserError(f"loss.label_smoothing is {self.label_smoothing}; it must lie in [0, 1)")
 
-    def __call__(self, logits: Array, targets: Array, class_weights: Array, example_weights: Array):
+    def check_counts(self, counts: Sequence[int] | np.ndarray, classes: Sequence[str]) -> None:
+        """Refuse training counts [classes] of which this loss can make nothing."""
+        class_weights(self.class_weights, counts, classes)
+        if self.name in ADJUSTMENTS:
+            check_every_class_has_images(counts, classes)
+
+    def weights(self, counts: Array) -> Array:
+        """The class weights [classes] for training counts [classes]."""
+        if self.class_weights == "effective":
+            return effective_number(counts, self.effective_beta) ** self.weight_exponent
+        return CLASS_WEIGHTS[self.class_weights](counts) ** self.weight_exponent
+
+    def __call__(
+        self,
+        logits: Array,
+        targets: Array,
+        class_weights: Array,
+        example_weights: Array,
+        counts: Array | None = None,
+    ):
         """(sum, count) of `logits`, `targets` [batch, classes]; `example_weights` [batch] are 0 where masked.
 
-        The count is None where nothing is divided.
+        `counts` [classes] are the training images per class, which the losses of `ADJUSTMENTS` need. The count that is
+        returned is None where nothing is divided.
         """
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         labelled = targets.sum(axis=-1)
+        if self.name in ADJUSTMENTS:
+            if counts is None:
+                raise ValueError(f"the loss {self.name} needs the training images per class")
+            logits = ADJUSTMENTS[self.name](self, logits, targets, counts)
         smooth = self.label_smoothing
         smoothed = (1 - smooth) * targets + smooth * labelled[:, None] / logits.shape[-1]
         values = LOSSES[self.name](logits, smoothed, class_weights, self.gamma)
@@ -90,6 +136,30 @@ class ClassificationLoss:
             example_weights * of_class if self.reduction == "torch_weighted_mean" else (example_weights > 0) * labelled
         )
         return total, jnp.sum(count).astype(total.dtype)
+
+
+def balanced_softmax(loss: ClassificationLoss, logits: Array, targets: Array, counts: Array) -> Array:
+    """logits + log n: the probabilities of a test set in which all classes are equally frequent."""
+    del loss, targets
+    return logits + jnp.log(counts)
+
+
+def logit_adjusted(loss: ClassificationLoss, logits: Array, targets: Array, counts: Array) -> Array:
+    """logits + tau log(n / N); with tau = 1 the balanced softmax."""
+    del targets
+    return logits + loss.tau * jnp.log(counts / counts.sum())
+
+
+def ldam(loss: ClassificationLoss, logits: Array, targets: Array, counts: Array) -> Array:
+    """logits - scale * m_y with m_j = margin (n_min / n_j)^(1/4): label-distribution-aware margins."""
+    return logits - loss.scale * loss.margin * (counts.min() / counts) ** 0.25 * targets
+
+
+ADJUSTMENTS: dict[str, Callable[[ClassificationLoss, Array, Array, Array], Array]] = {
+    "balanced_softmax": balanced_softmax,
+    "logit_adjusted": logit_adjusted,
+    "ldam": ldam,
+}
 
 
 def reconstruction(reconstructed: Array, images: Array, targets: Array, example_weights: Array, norm: str):

@@ -1,10 +1,11 @@
 """Class weights against the digits that papers.md (1.4) prints for HAM10000, and scikit-learn."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
-from skinjax.class_weights import CLASS_WEIGHTS, class_weights, inverse
+from skinjax.class_weights import CLASS_WEIGHTS, class_weights, effective_number
 from skinjax.errors import UserError
 
 CLASSES = ["mel", "nv", "bcc", "akiec", "bkl", "df", "vasc"]
@@ -38,10 +39,19 @@ def test_balanced_is_scikit_learns():
     np.testing.assert_allclose(class_weights("balanced", HAM, CLASSES), expected)
 
 
-def test_inverse_is_one_over_the_mean_label_and_takes_a_power():
+def test_inverse_is_one_over_the_mean_label():
     one_hot = np.eye(7)[np.repeat(np.arange(7), HAM)]
     np.testing.assert_allclose(class_weights("inverse", HAM, CLASSES), 1 / one_hot.mean(axis=0))
-    np.testing.assert_allclose(inverse(np.array([9.0, 16.0]), 0.5), [5 / 3, 5 / 4])
+
+
+@pytest.mark.parametrize("formula", sorted(CLASS_WEIGHTS))
+def test_on_a_device_they_are_the_same(formula):
+    counts = np.array([1.0, *HAM])
+    np.testing.assert_allclose(CLASS_WEIGHTS[formula](jnp.asarray(counts)), CLASS_WEIGHTS[formula](counts), rtol=1e-5)
+    for beta in (0.9, 0.9999):
+        np.testing.assert_allclose(
+            effective_number(jnp.asarray(counts), beta), effective_number(counts, beta), rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize("formula", sorted(CLASS_WEIGHTS))

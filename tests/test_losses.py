@@ -331,11 +331,76 @@ def test_reconstruction_weighted_one_hot_ignores_the_other_classes(norm):
         ({"reduction": "mean"}, "unknown loss reduction 'mean'.*batch_mean, sum, torch_weighted_mean"),
         ({"gamma": -0.5}, "loss.gamma is -0.5"),
         ({"label_smoothing": 1.0}, "loss.label_smoothing is 1.0"),
+        ({"class_weights": "inverted"}, "unknown class weight formula 'inverted'.*did you mean 'inverse'"),
+        ({"effective_beta": 1.0}, "loss.effective_beta is 1.0"),
     ],
 )
 def test_wrong_settings_are_named(arguments, message):
     with pytest.raises(UserError, match=message):
         ClassificationLoss(**arguments)
+
+
+COUNTS = np.array([6.0, 3.0, 1.0], np.float32)
+
+
+def adjusted(loss, logits=LOGITS):
+    """The mean loss with the counts of the classes."""
+    return float(term_value(1.0, *loss(logits, HARD, ONES, ALL, COUNTS)))
+
+
+def by_hand(logits, scores=None):
+    """Cross-entropy in float64, of the logits that a class has when it is the true one."""
+    total = 0.0
+    for row, label in zip(np.asarray(logits, np.float64), LABELS, strict=True):
+        row = row if scores is None else scores(row, label)
+        total += np.log(np.exp(row).sum()) - row[label]
+    return total / len(LABELS)
+
+
+def test_balanced_softmax_is_the_cross_entropy_of_a_posterior_with_the_training_priors():
+    expected = by_hand(LOGITS + np.log(COUNTS))
+    assert adjusted(ClassificationLoss("balanced_softmax")) == pytest.approx(expected, rel=1e-6)
+    posterior = COUNTS * np.exp(LOGITS) / (COUNTS * np.exp(LOGITS)).sum(1, keepdims=True)
+    assert expected == pytest.approx(-np.log(posterior[np.arange(4), LABELS]).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.5, 1.0, 2.0])
+def test_logit_adjustment_moves_the_logits_by_the_log_frequency(tau):
+    loss = ClassificationLoss("logit_adjusted", tau=tau)
+    assert adjusted(loss) == pytest.approx(by_hand(LOGITS + tau * np.log(COUNTS / 10)), rel=1e-6)
+
+
+def test_ldam_takes_a_margin_off_the_true_class_which_is_largest_for_the_rarest():
+    margins = 0.5 * (1 / COUNTS) ** 0.25
+
+    def scores(row, label):
+        return row - 30 * margins[label] * np.eye(3)[label]
+
+    assert margins.max() == margins[2] == 0.5
+    assert adjusted(ClassificationLoss("ldam")) == pytest.approx(by_hand(LOGITS, scores), rel=1e-6)
+    assert adjusted(ClassificationLoss("ldam", margin=0.0)) == pytest.approx(by_hand(LOGITS), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["balanced_softmax", "logit_adjusted", "ldam"])
+def test_frequencies_that_are_needed_must_be_there(name):
+    loss = ClassificationLoss(name)
+    loss.check_counts([1, 2, 3], "abc")
+    with pytest.raises(UserError, match="no training image of class b"):
+        loss.check_counts([1, 0, 3], "abc")
+    with pytest.raises(ValueError, match="needs the training images per class"):
+        loss(LOGITS, HARD, ONES, ALL)
+
+
+@pytest.mark.parametrize("exponent", [0.5, 1.0, 1.5])
+def test_class_weights_take_a_power(exponent):
+    loss = ClassificationLoss(class_weights="inverse", weight_exponent=exponent)
+    np.testing.assert_allclose(loss.weights(jnp.asarray(COUNTS)), (10 / COUNTS) ** exponent, rtol=1e-6)
+
+
+def test_the_effective_number_has_a_beta_of_its_own():
+    loss = ClassificationLoss(class_weights="effective", effective_beta=0.9)
+    expected = 0.1 / (1 - 0.9 ** COUNTS.astype(np.float64))
+    np.testing.assert_allclose(loss.weights(jnp.asarray(COUNTS)), 3 * expected / expected.sum(), rtol=1e-6)
 
 
 def test_wrong_norm_is_named():

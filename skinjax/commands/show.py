@@ -226,8 +226,10 @@ def view_rows(
     from skinjax.experiment import make_normalisation, make_views
     from skinjax.images.copies import fixed_copies
     from skinjax.images.correction import corrected
+    from skinjax.images.crops import grid_of
     from skinjax.images.views import example_keys
     from skinjax.models.facts import NO_FACTS
+    from skinjax.report.figures import tiled
 
     stored = trained = load(data.dataset, shown, data.size)
     rows = {f"as stored\n{data.size.height}x{data.size.width}": stored}
@@ -243,7 +245,10 @@ def view_rows(
         rows[f"training view\n{config.views.train}, {size}\ndraw {draw + 1}"] = training(keys, trained)
     rows[f"evaluation view\n{config.views.evaluation}, {size}"] = evaluation(stored)
     normalisation = make_normalisation(config, facts or NO_FACTS)
-    return {name: to_bytes(np.asarray(row), normalisation) for name, row in rows.items()}
+    grid = grid_of(config.views.crops, config.views.grid)
+    columns = grid[1] if grid else 3
+    pictures = {name: to_bytes(np.asarray(row), normalisation) for name, row in rows.items()}
+    return {name: tiled(row, columns) if row.ndim == 5 else row for name, row in pictures.items()}
 
 
 def to_bytes(images: np.ndarray, normalisation: "str | Normalisation") -> np.ndarray:

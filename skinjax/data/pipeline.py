@@ -57,12 +57,12 @@ def training_batches(
     stop: int,
     rows: slice = slice(None),
     threads: int = 4,
-    weights: bool = True,
+    weights: np.ndarray | None = None,
 ) -> Iterator[HostBatch]:
     """The batches of steps start ... stop-1; `rows` is the part of each global batch that this process loads.
 
     `pixels` gives the images (see `skinjax.data.caches`); None leaves them out, for they are on the devices already.
-    Without `weights`, the data set's own ones are left to a sampler that draws by them.
+    `weights` are what the data set's records [n] weigh in the loss, all the same where they are not given.
     """
 
     def batch(step: int) -> HostBatch:
@@ -70,8 +70,7 @@ def training_batches(
         extra = {"position": np.arange(len(records), dtype=np.int32)}
         if sampler.copies is not None:
             extra["copy"] = sampler.copies(step)
-        batch = _batch(dataset, records[rows], pixels) | {name: column[rows] for name, column in extra.items()}
-        return batch if weights else batch | {"weight": np.ones(batch["label"].shape, np.float32)}
+        return _batch(dataset, records[rows], pixels, weights) | {name: column[rows] for name, column in extra.items()}
 
     return _threaded(batch, start, stop, threads)
 
@@ -89,13 +88,13 @@ def held_out_batches(
 
     def batch(step: int) -> HostBatch:
         positions, mask = batches(step)
-        return _batch(dataset, records[positions][rows], pixels) | {"mask": mask[rows]}
+        batch = _batch(dataset, records[positions][rows], pixels, dataset.columns.get("weight"))
+        return batch | {"mask": mask[rows]}
 
     return _threaded(batch, 0, batches.steps, threads)
 
 
-def _batch(dataset: Dataset, records: np.ndarray, pixels: LoadPixels | None) -> HostBatch:
-    weights = dataset.columns.get("weight")
+def _batch(dataset: Dataset, records: np.ndarray, pixels: LoadPixels | None, weights: np.ndarray | None) -> HostBatch:
     batch = {
         "label": dataset.columns["label"][records].astype(np.int32),
         "index": records.astype(np.int32),

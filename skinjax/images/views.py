@@ -17,6 +17,7 @@ from jax.typing import DTypeLike
 from skinjax.errors import lookup
 from skinjax.images import geometry
 from skinjax.images.colour import Normalisation, as_normalisation, colour_jitter, normalise
+from skinjax.images.crops import Grid, cut, ordered_corners
 from skinjax.images.geometry import Size
 
 
@@ -94,12 +95,14 @@ class ColourJitter:
 class View:
     """A training view: geometry in the order it is applied, the crop that ends it, and colour.
 
-    Without a crop the whole picture is first resized to the input's size, antialiased as in evaluation.
+    Without a crop the whole picture is first resized to the input's size, antialiased as in evaluation; an `ordered`
+    view keeps its size, and is cut into the ordered crops at the very end, so that a crop's place stays its place.
     """
 
     geometry: tuple[Step, ...] = ()
     crop: Step | None = None
     colour: ColourJitter = ColourJitter()
+    ordered: bool = False
 
 
 PATCH_JITTER = ColourJitter(brightness=32 / 255, saturation=0.5)
@@ -116,6 +119,7 @@ VIEWS = {
     "downsampling": View((Flips(),), None, PATCH_JITTER),
     "single_crop": View((Flips(),), ResizedCrop(), PATCH_JITTER),
     "multi_crop": View((Flips(),), RandomCrop(), PATCH_JITTER),
+    "ordered_crop": View((Flips(),), None, PATCH_JITTER, ordered=True),
 }
 
 
@@ -128,52 +132,71 @@ def example_keys(key: Array, positions: Array) -> Array:
 
 
 def train_view(
-    view: View, size: Size, normalisation: str | Normalisation, dtype: DTypeLike = jnp.float32
+    view: View,
+    size: Size,
+    normalisation: str | Normalisation,
+    dtype: DTypeLike = jnp.float32,
+    grid: Grid = (3, 3),
 ) -> Callable[[Array, Array], Array]:
-    """A function (keys [batch], images [batch, H, W, 3] uint8) -> [batch, h, w, 3], augmented and normalised."""
+    """A function (keys [batch], images [batch, H, W, 3] uint8) -> [batch, h, w, 3], augmented and normalised.
+
+    An ordered view gives [batch, crops, h, w, 3]: the crops of `grid`.
+    """
     mean, std = as_normalisation(normalisation)
 
     def show(keys: Array, images: Array) -> Array:
-        if view.crop is None:
+        if view.crop is None and not view.ordered:
             images = geometry.resize(images, size)
         steps = (*view.geometry, view.crop) if view.crop else view.geometry
         stored = (images.shape[1], images.shape[2])
-        drawn = [step.matrices(_stream(keys, 1 + i), stored, size) for i, step in enumerate(steps)]
+        shown = stored if view.ordered else size
+        drawn = [step.matrices(_stream(keys, 1 + i), stored, shown) for i, step in enumerate(steps)]
         if drawn:
-            images = geometry.warp(images, geometry.compose(*drawn), size)
+            images = geometry.warp(images, geometry.compose(*drawn), shown)
         images = colour_jitter(_stream(keys, 0), images, **dataclasses.asdict(view.colour))
-        return normalise(images, mean, std, dtype)
+        images = normalise(images, mean, std, dtype)
+        return cut(images, ordered_corners(stored, size, grid), size) if view.ordered else images
 
     return show
 
 
 def evaluation_view(
-    kind: str, size: Size, normalisation: str | Normalisation, crop: Size | None = None, dtype: DTypeLike = jnp.float32
+    kind: str,
+    size: Size,
+    normalisation: str | Normalisation,
+    crop: Size | None = None,
+    dtype: DTypeLike = jnp.float32,
+    grid: Grid = (3, 3),
 ) -> Callable[[Array], Array]:
     """A function images [batch, H, W, 3] uint8 -> [batch, h, w, 3], the same for every run.
 
     kind: `squash` shows the whole picture, `centre_crop` its middle window of `crop` pixels (default `size`; paper 003
-    cuts 336x336 and shows 224x224); both are resized with antialiasing.
+    cuts 336x336 and shows 224x224); both are resized with antialiasing. `ordered_crop` shows the crops of `grid` as
+    they are: [batch, crops, h, w, 3].
     """
-    cut = lookup("evaluation view", kind, EVALUATION_CUTS)
+    lookup("evaluation view", kind, EVALUATION_VIEWS)
     mean, std = as_normalisation(normalisation)
 
     def show(images: Array) -> Array:
-        return normalise(geometry.resize(cut(images, crop or size), size), mean, std, dtype)
+        if kind == "ordered_crop":
+            stored = (images.shape[1], images.shape[2])
+            return normalise(cut(images, ordered_corners(stored, size, grid), size), mean, std, dtype)
+        window = _centre(images, crop or size) if kind == "centre_crop" else images
+        return normalise(geometry.resize(window, size), mean, std, dtype)
 
     return show
 
 
-def _whole(images: Array, window: Size) -> Array:
-    return images
+EVALUATION_VIEWS = {
+    "squash": "the whole picture",
+    "centre_crop": "its middle",
+    "ordered_crop": "windows at the same places of every picture",
+}
 
 
 def _centre(images: Array, window: Size) -> Array:
     top, left = geometry.centre_corner((images.shape[1], images.shape[2]), window)
     return images[:, top : top + window[0], left : left + window[1]]
-
-
-EVALUATION_CUTS = {"squash": _whole, "centre_crop": _centre}
 
 
 def _stream(keys: Array, purpose: int) -> Array:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skinjax.class_weights import class_weights
+from skinjax.class_weights import check_every_class_has_images
 from skinjax.images.copies import fixed_copies
 from skinjax.images.mixing import Mixed
 from skinjax.images.views import example_keys
@@ -38,6 +38,8 @@ class Draws:
 class Classifier:
     """Images to class probabilities by one backbone and one head.
 
+    `logit_adjustment` is tau of the post-hoc adjustment: predictions are of the logits - tau log(class frequency).
+
     `variables` holds `params` and `batch_stats` of the modules by name, and `constants`: arrays that differ between
     folds or phases, so that changing them compiles nothing anew.
     """
@@ -48,7 +50,7 @@ class Classifier:
     train_view: Callable[[Array, Array], Array]
     evaluation_view: Callable[[Array], Array]
     loss_function: ClassificationLoss
-    weight_formula: str = "none"
+    logit_adjustment: float = 0.0
     mix: Callable[[Array, Array, Array, Array], Mixed] | None = None
 
     def init(self, rng: Array, batch: Batch) -> Variables:
@@ -60,8 +62,11 @@ class Classifier:
         return gather({"backbone": backbone, "head": head})
 
     def constants(self, counts: np.ndarray) -> dict[str, np.ndarray]:
-        """What depends on the training images: class weights from `counts` [classes]."""
-        return {"class_weights": class_weights(self.weight_formula, counts, self.classes).astype(np.float32)}
+        """What depends on the training images: their `counts` [classes], which must do for the loss."""
+        self.loss_function.check_counts(counts, self.classes)
+        if self.logit_adjustment:
+            check_every_class_has_images(counts, self.classes)
+        return {"class_counts": np.asarray(counts, np.float32)}
 
     def loss(
         self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: PhaseOfMethod
@@ -79,11 +84,22 @@ class Classifier:
         self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None
     ) -> dict[str, Array]:
         """Class probabilities [batch, classes] of stored uint8 images, through the evaluation view."""
-        logits = self.logits(variables, images, at)
+        return self.outputs(variables, self.logits(variables, images, at))
+
+    def outputs(self, variables: Variables, logits: Array) -> dict[str, Array]:
+        """What the table of predictions is made of, from logits [batch, classes]."""
+        logits = self.adjusted(variables, logits)
         outputs = {"probabilities": jax.nn.softmax(logits)}
         if self.loss_function.name == "bce_with_logits":
             outputs["scores"] = jax.nn.sigmoid(logits)
         return outputs
+
+    def adjusted(self, variables: Variables, logits: Array) -> Array:
+        """Logits [..., classes] after the post-hoc adjustment."""
+        if not self.logit_adjustment:
+            return logits
+        counts = variables["constants"]["class_counts"]
+        return logits - self.logit_adjustment * jnp.log(counts / counts.sum())
 
     def evaluate(self, variables: Variables, batch: Batch) -> dict[str, tuple[Array, Array | None]]:
         """The (sum, count) of the loss on held-out images, without augmentation."""
@@ -109,10 +125,15 @@ class Classifier:
         return images, targets, weights
 
     def encode(
-        self, variables: Variables, images: Array, draws: Draws, phase: PhaseOfMethod
+        self,
+        variables: Variables,
+        images: Array,
+        draws: Draws,
+        phase: PhaseOfMethod,
+        at: Mapping[str, Callable] | None = None,
     ) -> tuple[dict[str, Array], Variables]:
         """Training-mode maps of `images`, and the variables with the backbone's statistics after this pass."""
-        return train_pass(self.backbone, "backbone", variables, images, draws, train=True, frozen=phase.frozen)
+        return train_pass(self.backbone, "backbone", variables, images, draws, train=True, frozen=phase.frozen, at=at)
 
     def decide(
         self, variables: Variables, features: Array, draws: Draws, phase: PhaseOfMethod
@@ -125,7 +146,8 @@ class Classifier:
     ):
         """(sum, count) of the classification loss, the phase's own where it has one."""
         loss_function = (phase and phase.loss_function) or self.loss_function
-        return loss_function(logits, targets, variables["constants"]["class_weights"], weights)
+        counts = variables["constants"]["class_counts"]
+        return loss_function(logits, targets, loss_function.weights(counts), weights, counts)
 
     def logits(self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None) -> Array:
         """Evaluation-mode logits [batch, classes] of stored uint8 images."""

@@ -59,6 +59,7 @@ class DenseBlock(nn.Module):
     growth: int
     first: bool
     last: bool
+    final_relu: bool = True
     dtype: Any = None
 
     @nn.compact
@@ -74,15 +75,19 @@ class DenseBlock(nn.Module):
                 statistics = jnp.concatenate([mean, new_mean]), jnp.concatenate([var, new_var])
             x = jnp.concatenate([x, new], axis=-1)
         if self.last:
-            x = relu(BatchNorm(dtype=self.dtype, name="norm")(x, use_running_average=not train, statistics=statistics))
-        return x
+            x = BatchNorm(dtype=self.dtype, name="norm")(x, use_running_average=not train, statistics=statistics)
+        return relu(x) if self.last and self.final_relu else x
 
 
 class DenseNet(Backbone):
-    """A stem and four dense blocks; each but the first begins with its transition, the last ends normalised."""
+    """A stem and four dense blocks; each but the first begins with its transition, the last ends normalised.
+
+    `final_relu` is whether a ReLU follows: not in paper 003's attention and GRU models.
+    """
 
     depths: tuple[int, int, int, int]
     growth: int = 32
+    final_relu: bool = True
     stages: ClassVar[tuple[str, ...]] = ("stem", "block1", "block2", "block3", "features")
 
     def layers(self) -> list[nn.Module]:
@@ -91,7 +96,7 @@ class DenseNet(Backbone):
         ]
         for depth, name in zip(self.depths, self.stages[1:], strict=True):
             first, last = name == "block1", name == "features"
-            layers.append(DenseBlock(depth, self.growth, first, last, self.dtype, name=name))
+            layers.append(DenseBlock(depth, self.growth, first, last, self.final_relu, self.dtype, name=name))
         return layers
 
     @nn.nowrap

@@ -94,6 +94,26 @@ class ConcatPoolHead(nn.Module):
         return dense(self.classes, name="classifier")(x)
 
 
+class CosineHead(nn.Module):
+    """Average pooling, and logits that are `scale` times the cosine between it and a direction of each class.
+
+    LDAM's margins are meant for it: they are angles, whatever the length of the features.
+    """
+
+    classes: int
+    dropout: float = 0.0
+    scale: float = 30.0
+
+    @nn.compact
+    def __call__(self, features: Array, *, train: bool = False) -> Array:
+        pooled = features.mean(axis=(1, 2))
+        self.sow("intermediates", "pooled", pooled)
+        pooled = Dropout(self.dropout)(pooled.astype(_precision(pooled)), train)
+        shape = (pooled.shape[-1], self.classes)
+        directions = self.param("directions", uniform_within(1.0), shape, jnp.float32)
+        return self.scale * (_unit(pooled, axis=-1) @ _unit(directions, axis=0).astype(pooled.dtype))
+
+
 # name: the head of a backbone for a number of classes
 HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
     "original": lambda backbone, classes: backbone.original_head(classes),
@@ -101,6 +121,7 @@ HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
     "mlp": lambda backbone, classes: MLPHead(classes),
     "concat_pool": lambda backbone, classes: ConcatPoolHead(classes),
     "fc1024": lambda backbone, classes: FC1024Head(classes),
+    "cosine": lambda backbone, classes: CosineHead(classes),
 }
 
 
@@ -120,6 +141,11 @@ def with_rate(module: Any, rate: str, value: float | None) -> Any:
     if value:
         raise UserError(f"model.{rate} is {value} and {type(module).__name__} has no such rate; leave it unset or at 0")
     return module
+
+
+def _unit(x: Array, axis: int) -> Array:
+    """Vectors of length one; one of no length stays so, and has a gradient."""
+    return x * jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(axis=axis, keepdims=True), 1e-12))
 
 
 _kaiming = nn.initializers.variance_scaling(2.0, "fan_in", "normal")

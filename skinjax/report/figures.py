@@ -125,6 +125,17 @@ def view_panel(
     return figure
 
 
+def tiled(patches: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
+    """The patches [n, patches, h, w, 3] of each photograph as one picture of them, uint8, with white between them."""
+    count, number, height, width = patches.shape[:4]
+    rows = -(-number // columns)
+    sheet = np.full((count, rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for place in range(number):
+        top, left = place // columns * (height + gap), place % columns * (width + gap)
+        sheet[:, top : top + height, left : left + width] = patches[:, place]
+    return sheet
+
+
 class PhaseRates(NamedTuple):
     """The learning rate of one phase.
 

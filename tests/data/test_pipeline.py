@@ -116,14 +116,14 @@ def test_tuples_have_a_column_more_in_everything_but_their_position(photographs,
     np.testing.assert_array_equal(batch["image"][1, 1], load(photographs, np.array([9]), SIZE)[0])
 
 
-def test_weights_are_the_data_set_s_own_unless_they_were_drawn_by(photographs, sampler, pixels):
+def test_weights_are_those_given_and_the_data_sets_own_where_nothing_trains(photographs, sampler, pixels):
     weights = np.linspace(0, 2, 60)
     weighted = dataclasses.replace(photographs, columns={**photographs.columns, "weight": weights})
     for_all = functools.partial(training_batches, weighted, sampler, pixels, start=0, stop=1, threads=0)
-    (batch,) = for_all()
+    (batch,) = for_all(weights=3 * weights)
     assert batch["weight"].dtype == np.float32
-    np.testing.assert_array_equal(batch["weight"], weights[sampler(0)].astype(np.float32))
-    (batch,) = for_all(weights=False)
+    np.testing.assert_array_equal(batch["weight"], (3 * weights[sampler(0)]).astype(np.float32))
+    (batch,) = for_all()
     np.testing.assert_array_equal(batch["weight"], np.ones(8, np.float32))
     (batch,) = held_out_batches(weighted, np.array([59, 0]), evaluation_batches(2, 2), pixels, threads=0)
     np.testing.assert_array_equal(batch["weight"], [2, 0])

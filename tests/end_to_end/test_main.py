@@ -88,6 +88,7 @@ def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path):
 
 
 CONFIG = f"--config={ROOT / 'configs' / 'cdc.py'}"
+PATCHES = f"--config={ROOT / 'configs' / 'patch_attention.py'}"
 CONFIG_FILES = {
     "typo.py": """
 from skinjax.defaults import defaults
@@ -107,14 +108,17 @@ MISTAKES = {
     "config file": (["--config=configs/nothing.py"], "there is no config file 'configs/nothing.py'"),
     "variant": ([CONFIG + ":dmo"], "known: demo, skin198, skin7, skin7_densenet121, skin7_vgg16"),
     "field": ([CONFIG, "--config.seeed=1"], "did you mean 'seed'"),
-    "nested field": ([CONFIG, "--config.model.backbon=x"], "known: backbone, drop_path, dropout, dtype, head"),
+    "nested field": (
+        [CONFIG, "--config.model.backbon=x"],
+        "known: backbone, drop_path, dropout, dtype, final_relu",
+    ),
     "field of a value": ([CONFIG, "--config.seed.x=1"], "has no field 'x'"),
     "section": ([CONFIG, "--config.loss=focal"], "is a section"),
     "value missing": ([CONFIG, "--config.seed"], "--config.seed=VALUE"),
     "type": ([CONFIG, "--config.batch=0.5"], "a whole number"),
     "method": ([CONFIG, "--config.method.name=cdc"], "known: classifier, decoder_classifier"),
     "backbone": ([CONFIG, "--config.model.backbone=resnet5"], "did you mean 'resnet50'?"),
-    "head": ([CONFIG, "--config.model.head=fc"], "known: concat_pool, fc1024, linear, mlp, original"),
+    "head": ([CONFIG, "--config.model.head=fc"], "known: concat_pool, cosine, fc1024, linear, mlp, original"),
     "dropout": (
         [CONFIG, "--config.model.dropout=1.0"],
         "config.model.dropout is 1.0; it must be a number from 0 to less than 1",
@@ -122,7 +126,7 @@ MISTAKES = {
     "drop path": ([CONFIG, "--config.model.drop_path=0.1"], "drop_path is 0.1 and ResNet has no such rate"),
     "remat": ([CONFIG, "--config.model.remat=('stage4',)"], "resnet_narrow are stem, stage1, stage2, stage3, features"),
     "remat of numbers": ([CONFIG, "--config.model.remat=(4,)"], "config.model.remat is (4,); it must hold names"),
-    "loss": ([CONFIG, "--config.loss.name=focl"], "known: bce_with_logits, cross_entropy, focal"),
+    "loss": ([CONFIG, "--config.loss.name=focl"], "known: balanced_softmax, bce_with_logits, cross_entropy, focal"),
     "class weights": ([CONFIG, "--config.loss.class_weights=inv"], "known: balanced"),
     "sampler": ([CONFIG, "--config.sampler=even"], "known: balanced_batches"),
     "data set": ([CONFIG, "--config.dataset.name=ham"], "known: cifar10, derm7pt"),
@@ -165,6 +169,26 @@ MISTAKES = {
     "duration": ([CONFIG, "--config.phases.train.duration=1e18"], "duration is 1e+18"),
     "imbalance": ([CONFIG, "--config.dataset.arguments.imbalance=(1,2)"], "imbalance is (1, 2)"),
     "classes": ([CONFIG, "--config.dataset.arguments.classes=seven"], "classes is 'seven'"),
+    "crops": ([PATCHES, "--config.views.crops=7"], "7 crops make no square: choose 5 (corners and centre), 4, 9, 16"),
+    "grid": ([PATCHES, "--config.views.grid=(3,)"], "config.views.grid is (3,); it must be two positive whole numbers"),
+    "crops of no room": ([PATCHES, "--config.views.size=(200,96)"], "does not fit in images stored at 180x240"),
+    "several patches for one": (
+        [CONFIG, "--config.views.train=ordered_crop"],
+        "views.train is 'ordered_crop', which shows several patches of an image: set method.name to patches",
+    ),
+    "attention on one": ([PATCHES, "--config.views.train=multi_crop"], "'pixels' joins the patches of ordered crops"),
+    "patch dropout on one": (
+        [PATCHES + ":demo_multi_crop", "--config.method.patch_dropout=0.1"],
+        "method.patch_dropout needs several patches",
+    ),
+    "attention": (
+        [PATCHES, "--config.method.attention=('end',)"],
+        "known: features, pixels, stage1, stage2",
+    ),
+    "join": ([PATCHES, "--config.method.join=mean"], "known: gru, logits, probabilities, votes"),
+    "final relu": ([PATCHES, "--config.model.final_relu=False"], "final_relu is off and resnet_narrow is no DenseNet"),
+    "scope": ([CONFIG, "--config.loss.diagnosis_scope=nevi"], "known: all, benign, nv"),
+    "tau": ([CONFIG, "--config.method.logit_adjustment=-1.0"], "config.method.logit_adjustment is -1.0"),
     "skin7": ([CONFIG + ":skin7"], "skinjax prepare ham10000"),
     "skin7_vgg16": ([CONFIG + ":skin7_vgg16"], "skinjax prepare ham10000"),
     "skin7_densenet121": ([CONFIG + ":skin7_densenet121"], "skinjax prepare ham10000"),
@@ -186,6 +210,7 @@ def test_a_mistake_is_one_sentence(mistake, capsys, tmp_path):
 
 
 TINY_MISTAKES = {
+    "diagnosis": (["--config.loss.diagnosis_factors=(('consensus',1.0),)"], "no factor for the diagnoses made by"),
     "fewer images than a batch": (["--config.batch=700"], "fewer than a batch of 700"),
     "best without validation": (
         ["--config.evaluate=best", "--config.split.validation=0.0"],

@@ -21,7 +21,8 @@ SIZE = (28, 36)
 def test_a_picture_is_augmented_the_same_in_any_batch(name):
     show = jax.jit(views.train_view(views.VIEWS[name], SIZE, "imagenet"))
     together = np.asarray(show(KEYS, IMAGES))
-    assert together.shape == (7, *SIZE, 3)
+    patches = (9,) if views.VIEWS[name].ordered else ()
+    assert together.shape == (7, *patches, *SIZE, 3)
     assert together.dtype == np.float32
     assert np.isfinite(together).all()
     np.testing.assert_array_equal(show(KEYS[2:5], IMAGES[2:5]), together[2:5])
@@ -94,7 +95,7 @@ def test_centre_crop_shows_the_middle():
 def test_mistakes_name_what_is_known():
     with pytest.raises(UserError, match="known: half, imagenet, skin7, unit"):
         views.train_view(views.VIEWS["plain"], SIZE, "imagnet")
-    with pytest.raises(UserError, match="known: centre_crop, squash"):
+    with pytest.raises(UserError, match="known: centre_crop, ordered_crop, squash"):
         views.evaluation_view("center", SIZE, "unit")
     with pytest.raises(UserError, match=r"64x64 .* stored at 44x52"):
         views.train_view(views.VIEWS["plain"], (64, 64), "unit")(KEYS, IMAGES)

@@ -86,8 +86,7 @@ def make():
         "head": LinearHead(3),
         "train_view": train_view,
         "evaluation_view": evaluation_view,
-        "loss_function": ClassificationLoss(),
-        "weight_formula": "balanced",
+        "loss_function": ClassificationLoss(class_weights="balanced"),
     }
     return lambda kind, **changed: kind(**{**common, **changed})
 

@@ -52,7 +52,7 @@ def test_parts_and_constants(classifier, variables):
     assert set(variables["params"]) == {"backbone", "head"}
     assert set(variables["params"]["backbone"]) == set(variables["batch_stats"]["backbone"])
     assert classifier.stages() == ("stem", "stage1", "stage2", "stage3", "features", "head")
-    np.testing.assert_allclose(variables["constants"]["class_weights"], CLASS_WEIGHTS, rtol=1e-6)
+    np.testing.assert_array_equal(variables["constants"]["class_counts"], [4, 1, 7])
 
 
 def test_the_loss_is_that_of_the_parts(classifier, variables, batch, loss):
@@ -121,7 +121,7 @@ def test_mixup_leaves_unusable_rows_out(make, variables, batch, counts):
     mixing = make(
         Classifier,
         mix=functools.partial(mixup, share=0.7),
-        loss_function=ClassificationLoss(reduction="batch_mean"),
+        loss_function=ClassificationLoss(class_weights="balanced", reduction="batch_mean"),
     )
     batch = {**batch, "label": batch["label"].at[0].set(-1), "mask": batch["mask"].at[5].set(False)}
     assert counts(mixing, variables, batch)["classification"] == pytest.approx(4, rel=1e-6)
@@ -175,10 +175,10 @@ def test_evaluation_is_the_loss_without_augmentation(classifier, variables, batc
     assert count == pytest.approx(CLASS_WEIGHTS[0] + CLASS_WEIGHTS[1] + 2 * CLASS_WEIGHTS[2], rel=1e-6)
 
 
-def test_class_weights_are_an_argument_of_the_compiled_loss(classifier, variables, batch, loss):
+def test_class_counts_are_an_argument_of_the_compiled_loss(classifier, variables, batch, loss):
     """Another fold's weights change the loss, not the program."""
     loss(classifier, variables, batch)
     compiled = loss._cache_size()
-    other = {**variables, "constants": {"class_weights": jnp.array([0.0, 0.0, 1.0])}}
-    assert loss(classifier, other, batch)[0]["classification"][2] == 2
+    other = {**variables, "constants": {"class_counts": jnp.array([1.0, 1.0, 2.0])}}
+    assert loss(classifier, other, batch)[0]["classification"][2] == pytest.approx(2 * 4 / 3 * 2.5, rel=1e-6)
     assert loss._cache_size() == compiled

@@ -61,7 +61,8 @@ def cross_entropy(method, variables, features, batch):
     """The (sum, count) of the classification loss for this last map."""
     logits = method.head.apply({"params": variables["params"]["head"]}, features)
     targets = jax.nn.one_hot(batch["label"], 3)
-    return method.loss_function(logits, targets, variables["constants"]["class_weights"], jnp.ones(len(targets)))
+    weights = method.loss_function.weights(variables["constants"]["class_counts"])
+    return method.loss_function(logits, targets, weights, jnp.ones(len(targets)))
 
 
 def test_without_both_terms_it_is_the_classifier_bit_for_bit(make, begin, batch, gradient):
@@ -115,7 +116,7 @@ def test_beta_zero_is_cd(cdc, variables, batch, loss):
 
 def test_alpha_zero_has_a_twin_and_no_reconstruction_term(make, batch, counts, variables):
     method = make(DecoderClassifier, decoder=DECODER, alpha=0.0)
-    assert set(method.constants(np.array([4, 1, 7]))) == {"class_weights"}
+    assert set(method.constants(np.array([4, 1, 7]))) == {"class_counts"}
     assert set(counts(method, variables, batch)) == {"classification", "twin"}
 
 
@@ -155,11 +156,17 @@ def test_the_twins_gradient_reaches_the_decoder_unless_stopped(cdc, variables, b
     assert (slope == 0) == stop
 
 
+class Weightless(ClassificationLoss):
+    """A classification loss of nothing."""
+
+    def weights(self, counts):
+        return jnp.zeros_like(counts)
+
+
 def test_the_reconstruction_term_trains_decoder_and_encoder(make, variables, batch, gradient):
-    """With unlabelled classification weights of zero, what is left is alpha * L_r."""
-    method = make(DecoderClassifier, decoder=DECODER, beta=0.0)
-    constants = {**variables["constants"], "class_weights": jnp.zeros(3)}
-    grown, terms, _ = gradient(method, {**variables, "constants": constants}, batch)
+    """Without the classification loss, what is left is alpha * L_r."""
+    method = make(DecoderClassifier, decoder=DECODER, beta=0.0, loss_function=Weightless())
+    grown, terms, _ = gradient(method, variables, batch)
     assert terms["classification"] == 0
     assert terms["reconstruction"] > 0
     reached = {name: max(np.abs(x).max() for x in jax.tree.leaves(part)) > 0 for name, part in grown.items()}

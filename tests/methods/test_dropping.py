@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skinjax.losses import ClassificationLoss
 from skinjax.methods.classifier import Classifier
 from skinjax.methods.decoder_classifier import TWIN_BATCH_NORMS, DecoderClassifier
 from skinjax.models.backbone import Backbone
@@ -51,15 +52,17 @@ class Masks(nn.Module):
         return Dropout(0.5)(jnp.ones((len(features), 3)), train)
 
 
-def logits_themselves(logits, *_):
+class LogitsThemselves(ClassificationLoss):
     """Instead of a loss, so that a term shows the logits that it is of."""
-    return logits, None
+
+    def __call__(self, logits, *_):
+        return logits, None
 
 
 @pytest.fixture(scope="module")
 def masks(make):
     """A function (method class, fields) -> a method whose terms are masks."""
-    return functools.partial(make, backbone=Branches(), head=Masks(), loss_function=logits_themselves)
+    return functools.partial(make, backbone=Branches(), head=Masks(), loss_function=LogitsThemselves())
 
 
 def logits(loss, begin, method, batch, **phase):

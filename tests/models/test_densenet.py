@@ -5,9 +5,11 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from skinjax.errors import UserError
 from skinjax.models import make_backbone
-from skinjax.models.densenet import DenseBlock
+from skinjax.models.densenet import DenseBlock, DenseNet
 from skinjax.models.layers import batch_statistics
 
 KEY = jax.random.key(0)
@@ -38,3 +40,17 @@ def test_every_layer_is_given_the_statistics_of_what_it_reads():
         stats = updated["batch_stats"][f"layer{number}"]["norm1"]
         assert stats["mean"].dtype == jnp.float32
         np.testing.assert_allclose(stats["mean"], 0.1 * mean[:channels], rtol=1e-5, atol=1e-6)
+
+
+def test_the_last_relu_can_be_left_out():
+    """Paper 003's attention models pool the last norm as it is."""
+    backbone = DenseNet((1, 1, 1, 1), growth=4, final_relu=False)
+    images = jnp.asarray(np.random.default_rng(0).normal(size=(1, 32, 32, 3)), jnp.float32)
+    variables = jax.jit(lambda key: backbone.init(key, images, train=False))(KEY)
+    bare = backbone.apply(variables, images, train=False)["features"]
+    rectified = backbone.clone(final_relu=True).apply(variables, images, train=False)["features"]
+    assert not make_backbone("densenet121", final_relu=False).final_relu
+    assert (bare < 0).any()
+    np.testing.assert_allclose(rectified, jnp.maximum(bare, 0), rtol=1e-4, atol=1e-5)
+    with pytest.raises(UserError, match="resnet18 is no DenseNet"):
+        make_backbone("resnet18", final_relu=False)

@@ -13,7 +13,7 @@ import pytest
 
 from skinjax.errors import UserError
 from skinjax.models import heads, make_backbone
-from skinjax.models.heads import HEADS, ConcatPoolHead, FC1024Head, LinearHead, MLPHead, make_head
+from skinjax.models.heads import HEADS, ConcatPoolHead, CosineHead, FC1024Head, LinearHead, MLPHead, make_head
 from skinjax.models.layers import Dropout, DropPath, drawn_by_position
 
 KEY = jax.random.key(0)
@@ -52,6 +52,17 @@ def test_linear_by_hand():
     logits, pooled, _ = run(LinearHead(3), drawn(LinearHead(3)))
     close(pooled, pool(FEATURES))
     close(logits, dense(params, "classifier", pool(FEATURES)))
+
+
+def test_cosine_by_hand():
+    params = drawn(CosineHead(3))["params"]
+    logits, pooled, _ = run(CosineHead(3), drawn(CosineHead(3)))
+    close(pooled, pool(FEATURES))
+    directions = np.asarray(params["directions"], np.float64)
+    unit = pool(FEATURES) / np.linalg.norm(pool(FEATURES), axis=1, keepdims=True)
+    close(logits, 30 * unit @ (directions / np.linalg.norm(directions, axis=0)))
+    nothing, _, _ = run(CosineHead(3), drawn(CosineHead(3)), jnp.zeros_like(FEATURES))
+    assert not nothing.any()
 
 
 def test_fc1024_by_hand():
@@ -150,7 +161,7 @@ def test_original_is_the_networks_own():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("liner",), r"unknown head 'liner' \(did you mean 'linear'\?\); known: concat_pool, fc1024, linear"),
+        (("liner",), r"unknown head 'liner' \(did you mean 'linear'\?\); known: concat_pool, cosine, fc1024, linear"),
         (("linear", 1.0), "model.dropout is 1.0; it must be at least 0 and less than 1"),
     ],
 )

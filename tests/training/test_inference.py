@@ -21,7 +21,7 @@ SIZE, BATCH = StoredSize(32, 40), 8
 @pytest.fixture(scope="module")
 def variables(classifier):
     variables = jax.jit(classifier.init)(jax.random.key(0), {"image": jnp.zeros((1, 32, 40, 3), jnp.uint8)})
-    return {**variables, "constants": {"class_weights": jnp.ones(len(classifier.classes))}}
+    return {**variables, "constants": {"class_counts": jnp.ones(len(classifier.classes))}}
 
 
 @pytest.fixture

@@ -1,0 +1,112 @@
+"""Paper 003's balancing strategies (Tables V and VI), and those that came after it.
+
+| --config=configs/balancing.py | what | cost |
+|---|---|---|
+| `:demo` | loss weighting, multi-crop on the synthetic set as configs/patch_attention.py has it | 1 minute on 2 cores |
+| `:demo_STRATEGY` | another strategy in the same way | 1 to 3 minutes |
+| `:ham10000_densenet121_STRATEGY` | Table V: HAM10000, multi-crop with 9 crops | 50 epochs of 4,993 images |
+| `:ham10000_densenet121_k_0.5` | Table VI: loss weighting by (N / N_i)^k, k from 0.5 to 1.5 | the same |
+
+Strategies: none, oversampling, balanced_batches, loss_weighting, diagnosis_weighting (the paper's five);
+loss_weighting_batch_mean (what diagnosis weighting is without its factors: the comparison that the paper lacks),
+diagnosis_weighting_as_released (with the defects of the paper's code); class_balanced, balanced_softmax,
+logit_adjusted, logit_adjusted_post_hoc, ldam_drw (two phases: margins alone, then with class-balanced weights).
+
+Networks, split and the three folds are as in configs/patch_attention.py. Macro recall in Table V, in the order above:
+Inception 59.0, 60.1, 64.8, 68.4, 70.0; DenseNet 65.0, 65.7, 68.4, 71.1, 72.9; SE-ResNeXt 63.7, 61.3, 68.9, 70.2, 72.4.
+Table VI, for k = 0.5, 0.75, 1, 1.25, 1.5: 65.0, 68.4, 68.4, 69.3, 68.9; 68.7, 70.1, 71.1, 72.2, 71.8; 68.0, 69.7, 70.2,
+70.4, 70.8.
+"""
+
+import patch_attention
+from patch_attention import WEIGHTS
+
+from skinjax.diagnosis import PAPERS_FACTORS
+from skinjax.errors import lookup
+
+BALANCED_BATCH = 42  # a multiple of the seven classes, so that their counts are equal
+EXPONENTS = (0.5, 0.75, 1.0, 1.25, 1.5)
+# strategy: fields of `loss`
+LOSSES = {
+    "none": {},
+    "oversampling": {},
+    "balanced_batches": {},
+    "loss_weighting": {"class_weights": "inverse"},
+    "diagnosis_weighting": {
+        "class_weights": "inverse",
+        "reduction": "batch_mean",
+        "diagnosis_factors": tuple(PAPERS_FACTORS.items()),
+    },
+    "loss_weighting_batch_mean": {"class_weights": "inverse", "reduction": "batch_mean"},
+    "diagnosis_weighting_as_released": {
+        "class_weights": "inverse",
+        "reduction": "batch_mean",
+        "diagnosis_factors": tuple(PAPERS_FACTORS.items()),
+        "diagnosis_as_released": True,
+    },
+    "class_balanced": {"class_weights": "effective"},
+    "balanced_softmax": {"name": "balanced_softmax"},
+    "logit_adjusted": {"name": "logit_adjusted"},
+    "logit_adjusted_post_hoc": {},
+    "ldam_drw": {"name": "ldam"},
+}
+SAMPLERS = {"oversampling": "oversampled", "balanced_batches": "balanced_batches"}
+
+
+def get_config(variant="demo"):
+    settings = dict(lookup("variant of configs/balancing.py", variant, VARIANTS))
+    make, strategy = settings.pop("make"), settings.pop("balancing")
+    exponent = settings.pop("exponent", 1.0)
+    config = make("balancing", variant, strategy="multi_crop", **settings)
+    balance(config, strategy)
+    config.loss.weight_exponent = exponent
+    return config
+
+
+def balance(config, strategy):
+    """One of the strategies for a config that has none."""
+    config.loss.class_weights = "none"
+    config.loss.update(LOSSES[strategy])
+    config.sampler = SAMPLERS.get(strategy, "natural")
+    if strategy == "balanced_batches":
+        config.batch = max(1, round(config.batch / BALANCED_BATCH)) * BALANCED_BATCH
+    if strategy == "logit_adjusted_post_hoc":
+        config.method.logit_adjustment = 1.0
+    if strategy == "ldam_drw":
+        config.model.head = "cosine"
+        defer_reweighting(config)
+
+
+def defer_reweighting(config, share=0.8):
+    """The last fifth of training with class-balanced weights, as a phase of its own, at a hundredth of the rate."""
+    first = config.phases.train.to_dict()
+    length = first["duration"]
+    milestones = tuple(m for m in first["milestones"] if m < share * length)
+    last = first | {
+        "duration": (1 - share) * length,
+        "schedule": "constant",
+        "milestones": (),
+        "warmup": 0.0,
+        "learning_rate_multipliers": ((".*", 0.01),),
+        "loss": {"class_weights": "effective", "effective_beta": 0.9999},
+    }
+    config.phases = {"train": first | {"duration": share * length, "milestones": milestones}, "reweighted": last}
+    config.phase_order = ("train", "reweighted")
+
+
+def variants():
+    """{variant: how it is made} for every row of Tables V and VI."""
+    found = {"demo": {"make": patch_attention.demo, "balancing": "loss_weighting"}}
+    for strategy in LOSSES:
+        found[f"demo_{strategy}"] = {"make": patch_attention.demo, "balancing": strategy}
+        for network in WEIGHTS:
+            row = {"make": patch_attention.paper, "network": network, "balancing": strategy}
+            found[f"ham10000_{network}_{strategy}"] = row
+    for network in WEIGHTS:
+        for exponent in EXPONENTS:
+            row = {"make": patch_attention.paper, "network": network, "balancing": "loss_weighting"}
+            found[f"ham10000_{network}_k_{exponent}"] = row | {"exponent": exponent}
+    return found
+
+
+VARIANTS = variants()
