@@ -94,6 +94,8 @@ def demo(name, variant, strategy="initial", crops=5):
     config.dataset.arguments = ConfigDict({"images": 1500, "height": 180, "width": 240})
     config.stored_size.update(height=180, width=240)
     config.views.window = (144, 144)
+    config.sampler = "natural"
+    config.loss.class_weights = "inverse"
     config.batch = 16
     config.phases.train = phase(6.0) | {"schedule": "cosine", "warmup": 0.5}
     for section in (config.evaluations, config.checkpoints):

@@ -1,0 +1,61 @@
+"""Paper 003's comparisons on the synthetic set: input strategies, then balancing strategies (docs/patch_attention.md).
+
+    python tools/patch_table.py --folder=runs/patch_table [--seeds=3] [--data_dir=DIR]
+
+Every run sees as many images, whatever it sees of them, and is trained by the settings of
+`configs/patch_attention.py:demo` with nine crops. Resumable: finished runs are read back. 50 minutes on two idle cores,
+of which runs with attention take most.
+"""
+
+from demo_table import figures_of_seeds, parser_of_seeds, run
+
+from skinjax.evaluation.intervals import paired_difference
+
+IMAGES = 12000
+SETTINGS = [
+    "--config.views.crops=9",
+    f"--config.phases.train.duration={IMAGES}",
+    "--config.phases.train.unit=examples",
+    "--config.phases.train.warmup=1000.0",
+    "--config.evaluations.every=0.0",
+    "--config.cache=host",
+]
+STRATEGIES = ("downsampling", "single_crop", "multi_crop", "initial", "end", "dual")
+BALANCING = ("none", "oversampling", "balanced_batches", "loss_weighting", "diagnosis_weighting")
+METRICS = ("macro_recall", "macro_f1", "accuracy")
+
+
+def main() -> None:
+    options = parser_of_seeds(__doc__).parse_args()
+
+    def tables(file: str, names: tuple[str, ...]):
+        return {
+            name: [
+                run(
+                    [f"--config=configs/{file}.py:demo_{name}", *SETTINGS],
+                    options.folder / f"{file}-{name}-{seed}",
+                    seed,
+                    options.data_dir,
+                )
+                for seed in range(options.seeds)
+            ]
+            for name in names
+        }
+
+    for file, names, base in (
+        ("patch_attention", STRATEGIES, "downsampling"),
+        ("balancing", BALANCING, "none"),
+    ):
+        runs = tables(file, names)
+        print(f"\n| strategy | {' | '.join(METRICS)} | macro recall of each seed [95 % interval] | against {base} |")
+        print(f"|---|{'---|' * (len(METRICS) + 2)}")
+        for name, own in runs.items():
+            gains = [paired_difference(a, b, "macro_recall") for a, b in zip(runs[base], own, strict=True)]
+            shown = "; ".join(f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]" for d in gains)
+            print(
+                f"| {' | '.join([name, *figures_of_seeds(own, METRICS), '' if name == base else shown])} |", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()
