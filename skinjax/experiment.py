@@ -4,7 +4,7 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +59,7 @@ from skinjax.training.logs import MetricsLog
 from skinjax.training.loop import LoopSettings, Trainer
 from skinjax.training.phases import UNITS, Phase, duration_in_steps
 from skinjax.training.signals import stopped_by_signals
-from skinjax.workdir import claim, default_workdir, environment, identity
+from skinjax.workdir import claim, default_workdir, environment, identity, read_config
 
 Say = Callable[[str], None]
 EVALUATED = {"last": "the checkpoint at the end", "best": "the checkpoint with the best validation metric"}
@@ -347,19 +347,19 @@ def train_and_evaluate(
         return {**validation_figures(predictions, data.training_counts().tolist()), **terms}
 
     checkpoints = Checkpoints(folder / "checkpoints", config.checkpoints.keep, writer, say)
-    trainer = Trainer(
-        method=method,
-        mesh=mesh,
-        settings=loop_settings(config, phases[0].sampler.epoch_length),
-        checkpoints=checkpoints,
-        make_optimizer=functools.partial(phase_optimizer, config, method),
+    trainer = make_trainer(
+        config,
+        folder,
+        data,
+        method,
+        phases,
+        mesh,
+        checkpoints,
         batches=functools.partial(phase_batches, config, data, pixels.host),
         pixels=pixels.device,
         given=weights.arrays if weights else None,
-        compiler_options=compiler_options(config.model.remat),
         validate=validate if len(data.records[held_out]) else None,
         held_out=held_out,
-        open_log=lambda step: MetricsLog(folder, step, config.logging.tensorboard),
         should_stop=should_stop,
         say=say,
     )
@@ -378,6 +378,66 @@ def train_and_evaluate(
         say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
     mark_finished(folder, list(figures))
     return figures
+
+
+def make_trainer(
+    config: ConfigDict,
+    folder: Path,
+    data: Data,
+    method: Method,
+    phases: Sequence[Phase],
+    mesh: jax.sharding.Mesh,
+    checkpoints: Checkpoints,
+    **parts: Any,
+) -> Trainer:
+    """The trainer of a run in `folder`; `parts` are what depends on how it is used."""
+    return Trainer(
+        method=method,
+        mesh=mesh,
+        settings=loop_settings(config, phases[0].sampler.epoch_length),
+        checkpoints=checkpoints,
+        make_optimizer=functools.partial(phase_optimizer, config, method),
+        open_log=lambda step: MetricsLog(folder, step, config.logging.tensorboard),
+        compiler_options=compiler_options(config.model.remat),
+        **parts,
+    )
+
+
+class Trained(NamedTuple):
+    """A finished run, opened: what its figures are of."""
+
+    config: ConfigDict
+    data: Data
+    method: Method
+    variables: Variables
+    facts: Facts  # of the weights that it started from
+
+
+def open_run(folder: Path, root: Path, say: Say = print) -> Trained:
+    """The finished run in `folder`; its data set lies under `root`."""
+    plain = read_config(folder)
+    if finished_figures(folder) is None:
+        raise UserError(f"the run in {folder} has not finished: start its command again")
+    config = ConfigDict(plain)
+    check(config)
+    weights = open_weights(config, folder, root, say)
+    data = make_data(config, folder, root, say)
+    facts = weights.facts if weights else NO_FACTS
+    method = make_method(config, data.dataset.classes, facts)
+    phases, mesh = make_phases(config, data), make_mesh()
+    checkpoints = Checkpoints(folder / "checkpoints", config.checkpoints.keep, write=False, say=say)
+    seal = checkpoints.latest()
+    if seal is None:
+        raise UserError(f"the run in {folder} has no whole checkpoint: bring its checkpoints back from a copy")
+    if config.evaluate == "best" and seal.history["best_step"] is not None:
+        seal = checkpoints.sealed(seal.history["best_step"])
+    batches = functools.partial(phase_batches, config, data, None)
+    trainer = make_trainer(
+        config, folder, data, method, phases, mesh, checkpoints, batches=batches, validate=None, should_stop=bool
+    )
+    state = trainer.restore(phases, functools.partial(initial_variables, method, data), seal)
+    checkpoints.close()
+    return Trained(config, data, method, state.evaluated(), facts)
 
 
 def initial_variables(method: Method, data: Data, seed: jax.Array) -> Variables:

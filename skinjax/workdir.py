@@ -31,6 +31,26 @@ def default_workdir(config: Mapping[str, Any]) -> Path:
     return Path("runs") / f"{config['name']}-{config['variant']}-{short_hash(identity(config))}"
 
 
+def read_config(workdir: Path) -> dict[str, Any]:
+    """The config of the run in `workdir` as plain data, its lists the tuples that they were."""
+    try:
+        config = json.loads((workdir / CONFIG_FILE).read_text())
+    except FileNotFoundError:
+        raise UserError(f"{workdir} holds no run of skinjax: there is no {CONFIG_FILE} in it") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{workdir / CONFIG_FILE} cannot be read ({error}): bring it back from a copy") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{workdir / CONFIG_FILE} holds no config: bring it back from a copy")
+    return with_tuples(config)
+
+
+def with_tuples(value: Any) -> Any:
+    """Plain data with a tuple for every list, as configs have them."""
+    if isinstance(value, dict):
+        return {name: with_tuples(inner) for name, inner in value.items()}
+    return tuple(map(with_tuples, value)) if isinstance(value, list) else value
+
+
 @contextlib.contextmanager
 def claim(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
     """Make `workdir` this config's, or refuse; hold it against other processes for as long as the context lasts."""

@@ -4,6 +4,8 @@
 
 The loop is the trainer's: prefetched batches of the pipeline and a donated, jitted step. "resident" repeats one batch
 that is already on the device; "waiting for input" is the share of the time in which the loop waited for a batch.
+Memory is what XLA sets aside for the step: its state and batch, and what it computes with. Where a view shows several
+patches, crops per second are printed too.
 """
 
 import argparse
@@ -59,15 +61,24 @@ def main() -> None:
         f"{config.name}:{config.variant} on {jax.device_count()} {jax.devices()[0].device_kind}, batch {config.batch}"
     )
     print(f"compile          {time.perf_counter() - start:8.2f} s")
+    memory = compiled.memory_analysis()
+    print(
+        f"memory           {(memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 1e6:8.0f} MB, of which "
+        f"{memory.temp_size_in_bytes / 1e6:.0f} to compute with"
+    )
+    shape = (config.batch, data.size.height, data.size.width, 3)
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), config.batch))
+    shown = jax.eval_shape(method.train_view, keys, jax.ShapeDtypeStruct(shape, jax.numpy.uint8)).shape
+    patches = shown[1] if len(shown) > len(shape) else 1
     state, resident = timed(compiled, state, itertools.repeat(first, options.steps))
     state, fed = timed(compiled, state, itertools.islice(stream, options.steps))
     total = sum(step for _, step in fed)
     waiting = sum(wait for wait, _ in fed)
     for name, seconds in (("resident", resident), ("with input", fed)):
         median = statistics.median(step for _, step in seconds)
-        print(
-            f"{name:<12} step {1000 * median:8.1f} ms (median of {len(seconds)}), {config.batch / median:8.1f} images/s"
-        )
+        rate = config.batch / median
+        crops = f", {rate * patches:.1f} crops/s of {patches} an image" if patches > 1 else ""
+        print(f"{name:<12} step {1000 * median:8.1f} ms (median of {len(seconds)}), {rate:8.1f} images/s{crops}")
     print(f"waiting for input {100 * waiting / total:7.1f} % of the time")
 
 

@@ -246,9 +246,8 @@ def view_rows(
     rows[f"evaluation view\n{config.views.evaluation}, {size}"] = evaluation(stored)
     normalisation = make_normalisation(config, facts or NO_FACTS)
     grid = grid_of(config.views.crops, config.views.grid)
-    columns = grid[1] if grid else 3
     pictures = {name: to_bytes(np.asarray(row), normalisation) for name, row in rows.items()}
-    return {name: tiled(row, columns) if row.ndim == 5 else row for name, row in pictures.items()}
+    return {name: tiled(row, grid) if row.ndim == 5 else row for name, row in pictures.items()}
 
 
 def to_bytes(images: np.ndarray, normalisation: "str | Normalisation") -> np.ndarray:

@@ -125,14 +125,18 @@ def view_panel(
     return figure
 
 
-def tiled(patches: np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
-    """The patches [n, patches, h, w, 3] of each photograph as one picture of them, uint8, with white between them."""
-    count, number, height, width = patches.shape[:4]
-    rows = -(-number // columns)
-    sheet = np.full((count, rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
-    for place in range(number):
+def tiled(patches: np.ndarray, grid: tuple[int, int] | None, gap: int = 2) -> np.ndarray:
+    """The patches [n, patches, h, w, 3] of each photograph as one picture of them, uint8, with white between them.
+
+    grid: their rows and columns; None is the four corners and then the centre
+    """
+    rows, columns = grid or (3, 3)
+    places = range(rows * columns) if grid else (0, 2, 6, 8, 4)
+    height, width = patches.shape[2:4]
+    sheet = np.full((len(patches), rows * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
+    for number, place in enumerate(places):
         top, left = place // columns * (height + gap), place % columns * (width + gap)
-        sheet[:, top : top + height, left : left + width] = patches[:, place]
+        sheet[:, top : top + height, left : left + width] = patches[:, number]
     return sheet
 
 

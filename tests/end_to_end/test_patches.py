@@ -4,7 +4,9 @@ import importlib
 import json
 
 import pytest
+from PIL import Image
 
+from skinjax import cli
 from skinjax.config_files import load_config
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.experiment import check
@@ -32,10 +34,38 @@ def run(config, tmp_path, data_dir, *changes):
     return json.loads((tmp_path / "metrics_test.json").read_text())
 
 
-@pytest.mark.parametrize("strategy", ["single_crop", "multi_crop", "gru", "dual"])
+@pytest.mark.parametrize("strategy", ["single_crop", "multi_crop", "gru"])
 def test_a_strategy_trains_and_is_judged(strategy, tmp_path, data_dir):
     figures = run(f"patch_attention.py:demo_{strategy}", tmp_path, data_dir, "--config.views.crops=4")
     assert figures["protocol"]["view"] == ("centre_crop" if strategy == "single_crop" else "ordered_crop")
+
+
+def test_attention_is_drawn(tmp_path, data_dir, capsys):
+    workdir = tmp_path / "run"
+    figures = run("patch_attention.py:demo_dual", workdir, data_dir)
+    assert figures["protocol"]["view"] == "ordered_crop"
+    capsys.readouterr()
+
+    def attention(*arguments):
+        return cli.main(["attention", str(workdir), f"--data_dir={data_dir}", *arguments]), *capsys.readouterr()
+
+    status, output, errors = attention("--images=3", f"--out={tmp_path / 'pictures'}")
+    assert (status, errors) == (0, "")
+    assert [line.split(":")[0] for line in output.splitlines()[:2]] == ["attention on pixels", "attention on features"]
+    with Image.open(tmp_path / "pictures" / "attention.png") as picture:
+        assert picture.width > 300
+    name = read_predictions(workdir / "predictions_test.csv").image_ids[0]
+    assert attention(str(name))[0] == 0
+    assert (workdir / "attention.png").exists()
+    for arguments, message in (
+        (["nobody"], "has no photograph 'nobody'"),
+        (["--images=0"], "0 photographs are asked for; choose 1 to 50"),
+    ):
+        status, _, errors = attention(*arguments)
+        assert (status, errors.count("\n")) == (1, 1)
+        assert message in errors
+    (workdir / "config.json").unlink()
+    assert "holds no run of skinjax" in attention()[2]
 
 
 @pytest.mark.parametrize("balancing", ["oversampling", "diagnosis_weighting", "diagnosis_weighting_as_released"])

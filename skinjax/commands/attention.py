@@ -1,0 +1,91 @@
+"""Draw the patches of photographs in borders as bright as the attention that a trained run gives them.
+
+    skinjax attention runs/patch_attention-demo-0123abcd
+    skinjax attention runs/patch_attention-demo-0123abcd ISIC_0024306 ISIC_0024310 --out=pictures
+
+RUN is the folder of a finished run of the method `patches` with attention. attention.png has a column for each
+photograph: as it is stored, then its patches for every place of attention. The border of the patch that weighs most is
+bright, that of the one that weighs least is black, and the weights between which they lie are printed.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skinjax.arguments import Parser
+from skinjax.errors import UserError
+
+if TYPE_CHECKING:  # it is imported when needed, which --help does not wait for
+    from skinjax.data.parts import Data
+
+PICTURE = "attention.png"
+MOST_IMAGES = 50
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
+    parser.add_argument("image_ids", metavar="IMAGE_ID", nargs="*", help="photographs of its data set")
+    parser.add_argument("--images", type=int, default=6, metavar="N", help="without ids, so many of the test part")
+    parser.add_argument("--out", metavar="DIR", help="where the picture goes (default: the run's folder)")
+    parser.add_data_dir()
+
+
+def run(options: argparse.Namespace) -> int:
+    if not 1 <= options.images <= MOST_IMAGES or len(options.image_ids) > MOST_IMAGES:
+        asked = len(options.image_ids) or options.images
+        raise UserError(f"{asked} photographs are asked for; choose 1 to {MOST_IMAGES}")
+    import jax
+
+    from skinjax.commands.show import to_bytes, write
+    from skinjax.data.dataset import data_root
+    from skinjax.data.pipeline import load
+    from skinjax.experiment import make_normalisation, open_run
+    from skinjax.explain.attention import framed
+    from skinjax.images.crops import grid_of
+    from skinjax.methods.patches import Patches, attention_at
+    from skinjax.report.figures import tiled, view_panel
+
+    folder = Path(options.run)
+    trained = open_run(folder, data_root(options.data_dir))
+    config, data, method = trained.config, trained.data, trained.method
+    if not isinstance(method, Patches) or not method.attention:
+        raise UserError(f"the run in {folder} has no attention between patches: its method.attention names no place")
+    records = chosen(trained.data, options.image_ids, options.images)
+    stored = load(data.dataset, records, data.size)
+    outputs = jax.jit(method.predict)(trained.variables, stored)
+    shown = to_bytes(
+        np.asarray(method.evaluation_view(jax.numpy.asarray(stored))), make_normalisation(config, trained.facts)
+    )
+    grid = grid_of(config.views.crops, config.views.grid)
+    rows = {"as stored": stored}
+    for place in method.attention:
+        weights = np.asarray(outputs[attention_at(place)])
+        print(f"attention on {place}: weights from {weights.min():.3f} to {weights.max():.3f}")
+        rows[f"attention on\n{place}"] = tiled(framed(shown, weights), grid)
+    names = data.dataset.label_names()[records]
+    likeliest = np.array(data.dataset.classes)[np.asarray(outputs["probabilities"]).argmax(-1)]
+    captions = [f"{name} ({answer})" for name, answer in zip(names, likeliest, strict=True)]
+    title = f"{config.name}:{config.variant}: attention, and true class (answer)"
+    figure = view_panel(rows, captions, title=title, synthetic=data.dataset.synthetic)
+    out = Path(options.out) if options.out else folder
+    out.mkdir(parents=True, exist_ok=True)
+    write(figure, out / PICTURE)
+    return 0
+
+
+def chosen(data: "Data", image_ids: list[str], images: int) -> np.ndarray:
+    """The records of these ids; without any, the first photographs of the test part, class by class in turn."""
+    if image_ids:
+        record_of = {name: record for record, name in enumerate(data.dataset.columns["image_id"].tolist())}
+        missing = [name for name in image_ids if name not in record_of]
+        if missing:
+            raise UserError(f"the data set {data.dataset.name} has no photograph {missing[0]!r}")
+        return np.array([record_of[name] for name in image_ids])
+    part = "test" if len(data.records["test"]) else "validation" if len(data.records["validation"]) else "train"
+    records, labels = data.records[part], data.labels(part)
+    turn = np.empty(len(records), int)  # the how-manieth of its class
+    for label in np.unique(labels):
+        turn[labels == label] = np.arange(np.sum(labels == label))
+    return records[np.lexsort((labels, turn))][:images]
