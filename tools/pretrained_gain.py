@@ -7,7 +7,10 @@ of the same three, that has the higher macro recall on the validation part with 
 looked at. Resumable: finished runs are read back.
 """
 
+import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from demo_table import figures_of_seeds, parser_of_seeds, run
 
@@ -39,7 +42,6 @@ SETTINGS = {
     "cache": "host",
     "logging.every": 200,
 }
-STARTS = ("scratch", "ImageNet")
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 METRICS = ("macro_recall", "macro_f1", "accuracy")
 
@@ -48,35 +50,36 @@ def main() -> None:
     parser = parser_of_seeds(__doc__)
     parser.add_argument("--weights", type=Path, required=True)
     options = parser.parse_args()
+    compare(options, "start", {"scratch": {"model.weights": ""}, "ImageNet": {"model.weights": options.weights}})
 
-    def train(start: str, rate: float, seed: int):
-        changes = SETTINGS | {
-            "optimizer.learning_rate": rate,
-            "model.weights": options.weights if start == "ImageNet" else "",
-        }
-        arguments = [f"--config.{name}={value}" for name, value in changes.items()]
-        folder = options.folder / f"{start}-{rate:g}-{seed}"
+
+def compare(options: argparse.Namespace, kind: str, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Train with each of the `changes` to the settings and print both tables; the first is what others gain on."""
+
+    def train(name: str, rate: float, seed: int):
+        settings = SETTINGS | changes[name] | {"optimizer.learning_rate": rate}
+        arguments = [f"--config.{field}={value}" for field, value in settings.items()]
+        folder = options.folder / f"{name.replace(' ', '_')}-{rate:g}-{seed}"
         return folder, run(["--config=configs/baselines.py:skin7", *arguments], folder, seed, options.data_dir)
 
     chosen = {}
-    print(f"| start | {' | '.join(f'{rate:g}' for rate in LEARNING_RATES)} |")
+    print(f"| {kind} | {' | '.join(f'{rate:g}' for rate in LEARNING_RATES)} |")
     print(f"|---|{'---|' * len(LEARNING_RATES)}")
-    for start in STARTS:
+    for name in changes:
         recalls = {}
         for rate in LEARNING_RATES:
-            folder, _ = train(start, rate, seed=0)
+            folder, _ = train(name, rate, seed=0)
             recalls[rate] = evaluate(read_predictions(folder / "predictions_validation.csv"), "macro_recall")
-        chosen[start] = max(recalls, key=recalls.__getitem__)
-        print(f"| {start} | {' | '.join(f'{100 * recalls[rate]:.1f}' for rate in LEARNING_RATES)} |", flush=True)
-    tables = {start: [train(start, rate, seed)[1] for seed in range(options.seeds)] for start, rate in chosen.items()}
-    print(f"\n| start | learning rate | {' | '.join(METRICS)} | macro recall of each seed [95 % interval] | gain |")
+        chosen[name] = max(recalls, key=recalls.__getitem__)
+        print(f"| {name} | {' | '.join(f'{100 * recalls[rate]:.1f}' for rate in LEARNING_RATES)} |", flush=True)
+    tables = {name: [train(name, rate, seed)[1] for seed in range(options.seeds)] for name, rate in chosen.items()}
+    base = next(iter(tables))
+    print(f"\n| {kind} | learning rate | {' | '.join(METRICS)} | macro recall of each seed [95 % interval] | gain |")
     print(f"|---|{'---|' * (len(METRICS) + 3)}")
-    for start, runs in tables.items():
-        gains = [
-            paired_difference(base, table, "macro_recall") for base, table in zip(tables["scratch"], runs, strict=True)
-        ]
+    for name, runs in tables.items():
+        gains = [paired_difference(a, b, "macro_recall") for a, b in zip(tables[base], runs, strict=True)]
         shown = "; ".join(f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]" for d in gains)
-        cells = [start, f"{chosen[start]:g}", *figures_of_seeds(runs, METRICS), "" if start == "scratch" else shown]
+        cells = [name, f"{chosen[name]:g}", *figures_of_seeds(runs, METRICS), "" if name == base else shown]
         print(f"| {' | '.join(cells)} |")
 
 
