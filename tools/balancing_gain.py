@@ -3,7 +3,7 @@
     python tools/balancing_gain.py --weights=FILE --split=FILE --folder=runs/balancing_gain [--seeds=3] [--data_dir=DIR]
 
 Needs `skinjax prepare ham10000`, a safetensors file for `mobilenetv2_100_same` and paper 003's published split. Trained
-and compared as tools/pretrained_gain.py has it: the learning rate, of the same three, is chosen for each strategy on the
+and compared as tools/pretrained_gain.py has it: the learning rate, of the same three, is each chosen on the
 validation part with seed 0; only then the test part is looked at. Resumable: finished runs are read back.
 """
 
