@@ -92,7 +92,7 @@ def test_what_the_file_has_is_drawn_by_nobody_and_the_rest_as_without_it(tmp_pat
         else:
             np.testing.assert_array_equal(array, plain[path])
     drawn = {path[1] for path in loaded if path not in names}
-    assert drawn == {"head", "decoder", "class_weights", "reconstruction_weights"}
+    assert drawn == {"head", "decoder", "class_counts", "reconstruction_weights"}
 
 
 def test_another_file_under_the_same_name_is_refused(tmp_path, weights):
