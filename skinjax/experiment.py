@@ -544,6 +544,7 @@ def describe(
         "checkpoint": config.evaluate,
         "steps": int(step),
         "view": config.views.evaluation,
+        "crops": crops_shown(config),
         "corrections": list(config.views.corrections),
         "size": list(config.views.size),
         "seed": config.seed,
@@ -552,6 +553,14 @@ def describe(
         "images": len(data.records[part]),
         "groups": len(np.unique(data.dataset.columns["group"][data.records[part]])),
     }
+
+
+def crops_shown(config: ConfigDict) -> int | None:
+    """How many ordered crops an answer is of; None, if it is of one picture."""
+    if config.views.evaluation != "ordered_crop":
+        return None
+    grid = grid_of(config.views.crops, config.views.grid)
+    return grid[0] * grid[1] if grid else config.views.crops
 
 
 def _rows(rows: Sequence[Sequence[Any]]) -> tuple[tuple[str, float], ...]:

@@ -43,9 +43,10 @@ def format_figures(part: str, figures: Mapping[str, Any]) -> str:
     """The headline metrics with their intervals and their protocol, for people."""
     protocol = figures["protocol"]
     percent = round(100 * figures["intervals"]["level"])
+    crops = f" of {protocol['crops']} crops" if protocol.get("crops") else ""
     lines = [
         f"{part}: {figures['images']} images of {figures['groups']} lesions, {protocol['split']['name']} split, "
-        f"{protocol['checkpoint']} checkpoint ({protocol['steps']} steps), {protocol['view']} view, "
+        f"{protocol['checkpoint']} checkpoint ({protocol['steps']} steps), {protocol['view']} view{crops}, "
         f"seed {protocol['seed']}"
         + (", synthetic" if protocol["synthetic"] else "")
         + (f", started from {protocol['weights']['source']}" if protocol.get("weights") else "")

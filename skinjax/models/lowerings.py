@@ -18,8 +18,8 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 
 SMALL_MAP = 2  # up to here a convolution is a product with patches
 GROUPED_CHANNELS = 32  # groups are merged to dense kernels of so many channels, which are zero between groups
-# Products by YNNPACK as is XLA's default; convolutions not, which take up to twice as long there, kernel gradients five
-# times.
+# Products and sums by YNNPACK as is XLA's default; convolutions not, which take up to twice as long there, kernel
+# gradients five times.
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
 
 

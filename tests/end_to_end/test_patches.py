@@ -37,7 +37,8 @@ def run(config, tmp_path, data_dir, *changes):
 @pytest.mark.parametrize("strategy", ["single_crop", "gru"])
 def test_a_strategy_trains_and_is_judged(strategy, tmp_path, data_dir):
     figures = run(f"patch_attention.py:demo_{strategy}", tmp_path, data_dir, "--config.views.crops=4")
-    assert figures["protocol"]["view"] == ("centre_crop" if strategy == "single_crop" else "ordered_crop")
+    shown = figures["protocol"]["view"], figures["protocol"]["crops"]
+    assert shown == (("centre_crop", None) if strategy == "single_crop" else ("ordered_crop", 4))
 
 
 def test_attention_is_drawn(tmp_path, data_dir, capsys):
