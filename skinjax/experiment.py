@@ -101,13 +101,13 @@ def check(config: ConfigDict) -> None:
     lookup("cache", config.cache, CACHES)
     lookup("value of evaluate", config.evaluate, EVALUATED)
     lookup("metric", config.evaluations.metric, {**metrics.METRICS, **metrics.SCORE_METRICS})
+    lookup("loss.diagnosis_scope", config.loss.diagnosis_scope, SCOPES)
     for section in (config.evaluations, config.checkpoints):
         lookup("duration unit", section.unit, UNITS)
     for name in config.phase_order:
         phase = lookup("phase", name, dict(config.phases.items()))
         lookup("sampler", phase_sampler(config, name), SAMPLERS)
         make_loss(config.loss.to_dict() | phase.loss.to_dict())
-        lookup("loss.diagnosis_scope", config.loss.diagnosis_scope, SCOPES)
         lookup("schedule", phase.schedule, SCHEDULES)
         lookup("duration unit", phase.unit, UNITS)
     if len(set(config.phase_order)) < max(1, len(config.phase_order)):

@@ -38,23 +38,25 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"{asked} photographs are asked for; choose 1 to {MOST_IMAGES}")
     import jax
 
-    from skinjax.commands.show import to_bytes, write
+    from skinjax.commands.show import make_folder, to_bytes, write
     from skinjax.data.dataset import data_root
     from skinjax.data.pipeline import load
     from skinjax.experiment import make_normalisation, open_run
     from skinjax.explain.attention import framed
     from skinjax.images.crops import grid_of
     from skinjax.methods.patches import Patches, attention_at
+    from skinjax.models.layers import compiler_options
     from skinjax.report.figures import tiled, view_panel
 
     folder = Path(options.run)
     trained = open_run(folder, data_root(options.data_dir))
+    out = make_folder(options.out or str(folder), "")
     config, data, method = trained.config, trained.data, trained.method
     if not isinstance(method, Patches) or not method.attention:
         raise UserError(f"the run in {folder} has no attention between patches: its method.attention names no place")
     records = chosen(trained.data, options.image_ids, options.images)
     stored = load(data.dataset, records, data.size)
-    outputs = jax.jit(method.predict)(trained.variables, stored)
+    outputs = jax.jit(method.predict, compiler_options=compiler_options())(trained.variables, stored)
     shown = to_bytes(
         np.asarray(method.evaluation_view(jax.numpy.asarray(stored))), make_normalisation(config, trained.facts)
     )
@@ -69,8 +71,6 @@ def run(options: argparse.Namespace) -> int:
     captions = [f"{name} ({answer})" for name, answer in zip(names, likeliest, strict=True)]
     title = f"{config.name}:{config.variant}: attention, and true class (answer)"
     figure = view_panel(rows, captions, title=title, synthetic=data.dataset.synthetic)
-    out = Path(options.out) if options.out else folder
-    out.mkdir(parents=True, exist_ok=True)
     write(figure, out / PICTURE)
     return 0
 

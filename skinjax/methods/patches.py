@@ -59,9 +59,8 @@ class Patches(Classifier):
         modules = {"backbone": self.backbone.init(module_key(rng, "backbone"), images, train=False)}
         features = self.backbone.apply(modules["backbone"], images, train=False)["features"]
         if self.join == "gru":
-            vectors = pooled(features, patches)
-            modules["gru"] = self.gru.init(module_key(rng, "gru"), vectors)
-            features = as_map(self.gru.apply(modules["gru"], vectors)[:, -1])
+            modules["gru"] = self.gru.init(module_key(rng, "gru"), pooled(features, patches))
+            features = self.recall(gather(modules), features, patches)
         modules["head"] = self.head.init(module_key(rng, "head"), features, train=False)
         for name in map(attention_at, self.attention):
             modules[name] = PatchAttention().init(module_key(rng, name), jnp.zeros((1, patches, 1)))

@@ -61,6 +61,7 @@ def test_attention_is_drawn(tmp_path, data_dir, capsys):
     for arguments, message in (
         (["nobody"], "has no photograph 'nobody'"),
         (["--images=0"], "0 photographs are asked for; choose 1 to 50"),
+        ([f"--out={workdir / 'config.json'}"], "is a file, not a folder for figures"),
     ):
         status, _, errors = attention(*arguments)
         assert (status, errors.count("\n")) == (1, 1)
