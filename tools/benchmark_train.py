@@ -18,7 +18,7 @@ from pathlib import Path
 
 import jax
 
-from skinjax import experiment
+from skinjax import assembly
 from skinjax.config_files import load_config
 from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import data_root
@@ -36,12 +36,12 @@ def main() -> None:
     config = load_config(options.config, [change.removeprefix("--config.") for change in rest])
     mesh, root = make_mesh(), data_root(options.data_dir)
     with tempfile.TemporaryDirectory() as folder:
-        data = experiment.make_data(config, Path(folder), root, print)
-    method = experiment.make_method(config, data.dataset.classes)
-    phase = experiment.make_phases(config, data)[0]
-    variables = jax.jit(lambda seed: experiment.initial_variables(method, data, seed))(config.seed)
+        data = assembly.make_data(config, Path(folder), root, print)
+    method = assembly.make_method(config, data.dataset.classes)
+    phase = assembly.make_phases(config, data)[0]
+    variables = jax.jit(lambda seed: assembly.initial_variables(method, data, seed))(config.seed)
     trainable, _ = partition(variables["params"], phase.frozen)
-    optimizer = experiment.phase_optimizer(config, method, phase, list(trainable))
+    optimizer = assembly.phase_optimizer(config, method, phase, list(trainable))
     state = begin_phase(
         jax.numpy.int32(0), jax.numpy.uint32(0), variables, optimizer, phase.frozen, config.ema_decay > 0
     )
@@ -53,7 +53,7 @@ def main() -> None:
 
     pixels = open_pixels(config.cache, data.dataset, data.size, root, mesh)
     phase = dataclasses.replace(phase, steps=options.steps + 3)
-    stream = prefetch(experiment.phase_batches(config, data, pixels.host, phase, start=0), mesh, pixels=pixels.device)
+    stream = prefetch(assembly.phase_batches(config, data, pixels.host, phase, start=0), mesh, pixels=pixels.device)
     first = next(stream)
     start = time.perf_counter()
     compiled = step.lower(state, first).compile()

@@ -38,10 +38,11 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"{asked} photographs are asked for; choose 1 to {MOST_IMAGES}")
     import jax
 
+    from skinjax.assembly import make_normalisation
     from skinjax.commands.show import make_folder, to_bytes, write
     from skinjax.data.dataset import data_root
     from skinjax.data.pipeline import load
-    from skinjax.experiment import make_normalisation, open_run
+    from skinjax.experiment import open_run
     from skinjax.explain.attention import framed
     from skinjax.images.crops import grid_of
     from skinjax.methods.patches import Patches, attention_at

@@ -78,19 +78,19 @@ def show_config(options: argparse.Namespace) -> None:
     from skinjax.config_files import load_config
 
     config = load_config(options.target, options.changes)
-    from skinjax import experiment
+    from skinjax import assembly
     from skinjax.data.dataset import check_dataset, data_root
 
-    experiment.check(config)
+    assembly.check(config)
     root = data_root(options.data_dir)
     check_dataset(config.dataset.name, root)
     folder = make_folder(options.out, f"{config.name}-{config.variant}")
     with tempfile.TemporaryDirectory() as workdir:
         weights = None
         if config.views.normalisation == "weights":
-            weights = experiment.open_weights(config, Path(workdir), root, print)
-        data = experiment.make_data(config, Path(workdir), root, print)
-    phases = experiment.make_phases(config, data)
+            weights = assembly.open_weights(config, Path(workdir), root, print)
+        data = assembly.make_data(config, Path(workdir), root, print)
+    phases = assembly.make_phases(config, data)
     draw_classes(data.dataset, data.records, f", {data.split.protocol['name']} split", folder, options)
     draw_views(config, data, phases[0], folder, weights.facts if weights else None)
     draw_schedule(config, data, phases, folder)
@@ -222,8 +222,8 @@ def view_rows(
     import jax
     import jax.numpy as jnp
 
+    from skinjax.assembly import make_normalisation, make_views
     from skinjax.data.pipeline import load
-    from skinjax.experiment import make_normalisation, make_views
     from skinjax.images.copies import fixed_copies
     from skinjax.images.correction import corrected
     from skinjax.images.crops import grid_of

@@ -5,7 +5,7 @@ import pytest
 from ml_collections import ConfigDict
 from PIL import Image
 
-from skinjax import experiment
+from skinjax import assembly
 from skinjax.cli import main
 from skinjax.commands.show import choose_examples, count_lines, make_folder, thumbnail, to_bytes, view_rows
 from skinjax.config_files import load_config
@@ -129,8 +129,8 @@ def test_copies_are_trained_on_and_originals_evaluated(tmp_path, data_dir):
     ]
     config = load_config(CONFIG, changes)
     config.dataset.arguments = ConfigDict()
-    data = experiment.make_data(config, tmp_path, data_dir, print)
-    (phase,) = experiment.make_phases(config, data)
+    data = assembly.make_data(config, tmp_path, data_dir, print)
+    (phase,) = assembly.make_phases(config, data)
     stored, copies, *draws, evaluated = view_rows(config, data, phase.sampler, phase.sampler(0)).values()
     np.testing.assert_array_equal(evaluated, stored)
     np.testing.assert_array_equal(draws, [copies] * 3)
@@ -144,8 +144,8 @@ def test_corrections_have_a_row_and_are_in_the_views(tmp_path, data_dir):
     changes = [*CHANGES, "--config.views.size=(40,40)", "--config.views.corrections=('gamma',)"]
     config = load_config(CONFIG, [change.removeprefix("--config.") for change in changes])
     config.dataset.arguments.images = 42
-    data = experiment.make_data(config, tmp_path, data_dir, print)
-    rows = view_rows(config, data, experiment.make_phases(config, data)[0].sampler, np.arange(2))
+    data = assembly.make_data(config, tmp_path, data_dir, print)
+    rows = view_rows(config, data, assembly.make_phases(config, data)[0].sampler, np.arange(2))
     stored, corrected = rows["as stored\n40x40"], rows["corrected\ngamma"]
     np.testing.assert_allclose(corrected, 255 * (stored / 255.0) ** (1 / 1.35), atol=0.5)
     np.testing.assert_array_equal(rows["evaluation view\nsquash, 40x40"], corrected)

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from skinjax import cli
+from skinjax.assembly import check
 from skinjax.config_files import load_config
 from skinjax.evaluation.predictions import read_predictions
-from skinjax.experiment import check
 from skinjax.main import main
 from tests.end_to_end.conftest import ROOT, TINY
 

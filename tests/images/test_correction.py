@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from skinjax import experiment
+from skinjax import assembly
 from skinjax.data import synthetic
 from skinjax.defaults import defaults
 from skinjax.errors import UserError
@@ -99,9 +99,9 @@ def test_both_views_see_the_corrected_photographs():
     config.views.train = "none"
     pictures = RNG.integers(0, 256, (2, 20, 24, 3), dtype=np.uint8)
     keys = jax.random.split(jax.random.key(0), 2)
-    plain_train, plain_evaluation = experiment.make_views(config)
+    plain_train, plain_evaluation = assembly.make_views(config)
     config.views.corrections = ("shades_of_grey", "gamma")
-    train, evaluation = experiment.make_views(config)
+    train, evaluation = assembly.make_views(config)
     seen = correction.gamma(correction.shades_of_grey(pictures))
     np.testing.assert_array_equal(train(keys, pictures), plain_train(keys, seen))
     np.testing.assert_array_equal(evaluation(pictures), plain_evaluation(seen))
@@ -112,10 +112,10 @@ def test_a_config_with_a_mistaken_correction_is_refused():
     config = defaults("any", "any")
     config.views.corrections = ("remove_hairs",)
     with pytest.raises(UserError, match="unknown correction 'remove_hairs'"):
-        experiment.check(config)
+        assembly.check(config)
     config.views.corrections = (3,)
     with pytest.raises(UserError, match=r"config.views.corrections is \(3,\); it must hold names"):
-        experiment.check(config)
+        assembly.check(config)
 
 
 ON_FOUR_DEVICES = """

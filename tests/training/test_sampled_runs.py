@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from skinjax import experiment
+from skinjax import assembly
 from skinjax.defaults import defaults, phase
 from skinjax.errors import UserError
 
@@ -39,7 +39,7 @@ def data(photographs) -> SimpleNamespace:
 
 def drawn(config: ConfigDict, data: SimpleNamespace) -> np.ndarray:
     """8,000 records of the phase `weighted`."""
-    sampler = experiment.make_phases(config, data)[0].sampler
+    sampler = assembly.make_phases(config, data)[0].sampler
     return np.concatenate([sampler(step) for step in range(1000)])
 
 
@@ -55,13 +55,13 @@ def test_weights_of_the_data_sets_own_column(config, data):
     assert set(drawn(config, data).tolist()) == set(range(50, 60))
     del data.dataset.columns["weight"]
     with pytest.raises(UserError, match="the data set synthetic has no column `weight`: choose one of none, inverse"):
-        experiment.make_phases(config, data)
+        assembly.make_phases(config, data)
 
 
 def test_unknown_sampler_weights_are_refused(config):
     config.sampler_weights = "size"
     with pytest.raises(UserError, match=r"sampler_weights 'size'.*column"):
-        experiment.check(config)
+        assembly.check(config)
 
 
 def test_phases_show_the_same_copies_in_another_order(config, data):
@@ -69,7 +69,7 @@ def test_phases_show_the_same_copies_in_another_order(config, data):
     config.phases = ConfigDict({"head": phase(), "all": phase()})
     config.phase_order = ("head", "all")
     shown = []
-    for sampler in (made.sampler for made in experiment.make_phases(config, data)):
+    for sampler in (made.sampler for made in assembly.make_phases(config, data)):
         steps = range(70)  # 7 classes of 20, 4 times
         rows = [np.stack([sampler(step), sampler.copies(step)], axis=1) for step in steps]
         shown.append([tuple(row) for row in np.concatenate(rows).tolist()])
@@ -79,8 +79,8 @@ def test_phases_show_the_same_copies_in_another_order(config, data):
 
 def test_weights_that_images_are_drawn_by_do_not_weigh_their_loss_as_well(config, data):
     def loss_weights() -> list[float]:
-        made = experiment.make_phases(config, data)[0]
-        return next(experiment.phase_batches(config, data, None, made, start=0))["weight"].tolist()
+        made = assembly.make_phases(config, data)[0]
+        return next(assembly.phase_batches(config, data, None, made, start=0))["weight"].tolist()
 
     config.sampler_weights = "column"
     assert loss_weights() == [1] * 8
@@ -89,7 +89,7 @@ def test_weights_that_images_are_drawn_by_do_not_weigh_their_loss_as_well(config
 
 
 def test_weighted_draws_and_copies_are_trained_on_with_one_compiled_step_for_each(config, data, run, caplog):
-    started = run(experiment.make_phases(config, data), log_every=1)
+    started = run(assembly.make_phases(config, data), log_every=1)
     with jax.log_compiles():
         started.fit()
     compiled = [record.message for record in caplog.records if re.match(r"Compiling .*train_step", record.message)]
