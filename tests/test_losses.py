@@ -1,7 +1,6 @@
 """Losses against PyTorch's numbers and a naive focal loss; what masks, shards and saturation must not change."""
 
 import functools
-import itertools
 import json
 import os
 import subprocess
@@ -167,32 +166,6 @@ def test_loss_of_a_mixture_is_the_mixture_of_losses(name):
     partner = HARD[::-1]
     mixed = mean(loss, targets=0.7 * HARD + 0.3 * partner)
     assert mixed == pytest.approx(0.7 * mean(loss) + 0.3 * mean(loss, targets=partner), rel=1e-6)
-
-
-def test_weighted_mean_undoes_the_weights_in_small_batches():
-    """Effective class weights relative to NV for paper 003's fold 0 in batches of five (papers.md, 1.3)."""
-    weights = np.array([9.01, 1.49, 19.50, 31.01, 9.09, 90.78, 73.43], np.float32)  # MEL NV BCC AKIEC BKL DF VASC
-    frequency = 1 / weights
-    frequency /= frequency.sum()
-    others = np.array(list(itertools.product(range(7), repeat=4)))
-    chance = frequency[others].prod(-1)
-    loss = ClassificationLoss()
-
-    @jax.jit
-    @functools.partial(jax.vmap, in_axes=(0, None))
-    def pull(others, own):
-        """The gradient at the logit of `own`, the class of the last image, from equal logits."""
-        targets = jax.nn.one_hot(jnp.append(others, own), 7)
-
-        def value(logits):
-            total, count = loss(logits, targets, weights, jnp.ones(5))
-            return total / count
-
-        return jax.grad(value)(jnp.zeros((5, 7)))[-1, own]
-
-    effective = np.array([float(chance @ pull(others, own)) for own in range(7)])
-    relative = effective / effective[1]
-    assert relative[[0, 2, 3, 4, 5, 6]].round(1).tolist() == [3.8, 5.6, 6.7, 3.8, 8.8, 8.5]
 
 
 def test_weighted_mean_equals_batch_mean_up_to_the_weight_when_all_labels_are_equal():
