@@ -26,6 +26,19 @@ def test_printed_weights_of_ham10000(formula, digits, expected):
     assert class_weights(formula, HAM, CLASSES).round(digits).tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ([554, 3350, 256, 161, 549, 55, 68], [9.01, 1.49, 19.50, 31.01, 9.09, 90.78, 73.43]),
+        ([553, 3351, 256, 161, 549, 56, 70], [9.03, 1.49, 19.52, 31.03, 9.10, 89.21, 71.37]),
+        ([559, 3355, 258, 164, 550, 59, 74], [8.98, 1.50, 19.45, 30.60, 9.13, 85.07, 67.82]),
+    ],
+)
+def test_printed_weights_of_paper_003s_folds(counts, expected):
+    """The training images of its published split."""
+    assert class_weights("inverse", counts, CLASSES).round(2).tolist() == expected
+
+
 def test_effective_number_by_hand():
     """beta = .999: (1 - .999) / (1 - .999^n) is 1 for one image and 1 / 1.999 for two; the two sum to the classes."""
     weights = class_weights("effective", [1, 2], ["df", "nv"])
