@@ -5,11 +5,13 @@
 The loop is the trainer's: prefetched batches of the pipeline and a donated, jitted step. "resident" repeats one batch
 that is already on the device; "waiting for input" is the share of the time in which the loop waited for a batch.
 Memory is what XLA sets aside for the step: its state and batch, and what it computes with. Where a view shows several
-patches, crops per second are printed too.
+patches, crops per second are printed too, and what attention between them takes: each block and its gradient on their
+own, as a share of the step.
 """
 
 import argparse
 import dataclasses
+import functools
 import itertools
 import statistics
 import tempfile
@@ -22,9 +24,12 @@ from skinjax import assembly
 from skinjax.config_files import load_config
 from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import data_root
+from skinjax.methods.classifier import own
+from skinjax.methods.patches import PIXELS, Patches, attention_at
 from skinjax.models.layers import compiler_options
+from skinjax.models.patches import PatchAttention
 from skinjax.parallel import make_mesh, prefetch, replicated
-from skinjax.training.state import begin_phase, make_train_step, partition
+from skinjax.training.state import TrainState, begin_phase, make_train_step, partition
 
 
 def main() -> None:
@@ -80,6 +85,31 @@ def main() -> None:
         crops = f", {rate * patches:.1f} crops/s of {patches} an image" if patches > 1 else ""
         print(f"{name:<12} step {1000 * median:8.1f} ms (median of {len(seconds)}), {rate:8.1f} images/s{crops}")
     print(f"waiting for input {100 * waiting / total:7.1f} % of the time")
+    places = getattr(method, "attention", ())
+    if places:
+        step_seconds = statistics.median(step for _, step in resident)
+        seconds = sum(attention_seconds(method, state, place, shown) for place in places)
+        print(f"attention        {1000 * seconds:8.2f} ms at {', '.join(places)}: {100 * seconds / step_seconds:.2f} %")
+
+
+def attention_seconds(method: Patches, state: TrainState, place: str, shown: tuple[int, ...]) -> float:
+    """The median time of one attention block and its gradient on patches of the shape `shown` [batch, patches, ...]."""
+    batch, patches, *size = shown
+    variables = state.evaluated()
+    if place != PIXELS:
+        maps = functools.partial(method.backbone.apply, train=False)
+        images = jax.ShapeDtypeStruct((batch * patches, *size), jax.numpy.float32)
+        size = jax.eval_shape(maps, own(variables, "backbone"), images)[place].shape[1:]
+    x = jax.random.normal(jax.random.key(0), (batch, patches, *size), method.backbone.dtype or jax.numpy.float32)
+    params = own(variables, attention_at(place))
+
+    def loss(params, x):
+        return PatchAttention().apply(params, x)[0].astype(jax.numpy.float32).sum()
+
+    # Pixels have no gradient.
+    block = jax.jit(jax.value_and_grad(loss, argnums=0 if place == PIXELS else (0, 1)))
+    _, seconds = timed(lambda state, x: (state, block(params, x)), None, itertools.repeat(x, 23))
+    return statistics.median(total for _, total in seconds[3:])
 
 
 def timed(step, state, batches):
