@@ -24,7 +24,7 @@ from patch_attention import WEIGHTS
 from skinjax.diagnosis import PAPERS_FACTORS
 from skinjax.errors import lookup
 
-BALANCED_BATCH = 42  # a multiple of the seven classes, so that their counts are equal
+CLASSES = 7  # balanced batches are a multiple of them, so that their counts are equal
 EXPONENTS = (0.5, 0.75, 1.0, 1.25, 1.5)
 # strategy: fields of `loss`
 LOSSES = {
@@ -69,7 +69,7 @@ def balance(config, strategy):
     config.loss.update(LOSSES[strategy])
     config.sampler = SAMPLERS.get(strategy, "natural")
     if strategy == "balanced_batches":
-        config.batch = max(1, round(config.batch / BALANCED_BATCH)) * BALANCED_BATCH
+        config.batch = max(1, round(config.batch / CLASSES)) * CLASSES
     if strategy == "logit_adjusted_post_hoc":
         config.method.logit_adjustment = 1.0
     if strategy == "ldam_drw":

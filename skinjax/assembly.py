@@ -27,7 +27,7 @@ from skinjax.images.colour import NORMALISATIONS, Normalisation
 from skinjax.images.correction import corrected
 from skinjax.images.crops import grid_of, ordered_corners
 from skinjax.images.mixing import make_mixing
-from skinjax.images.views import VIEWS, evaluation_view, train_view
+from skinjax.images.views import EVALUATION_VIEWS, VIEWS, evaluation_view, train_view
 from skinjax.losses import ClassificationLoss
 from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Variables
@@ -59,12 +59,18 @@ def check(config: ConfigDict) -> None:
     lookup("value of evaluate", config.evaluate, EVALUATED)
     lookup("metric", config.evaluations.metric, {**metrics.METRICS, **metrics.SCORE_METRICS})
     lookup("loss.diagnosis_scope", config.loss.diagnosis_scope, SCOPES)
+    diagnoses = [name for name, _ in _rows(config.loss.diagnosis_factors)]
+    for name in diagnoses:
+        if diagnoses.count(name) > 1:
+            raise UserError(f"loss.diagnosis_factors has {diagnoses.count(name)} rows for {name!r}: keep one of them")
+    if config.loss.diagnosis_as_released and not diagnoses:
+        raise UserError("loss.diagnosis_as_released repeats defects of diagnosis factors: set loss.diagnosis_factors")
     for section in (config.evaluations, config.checkpoints):
         lookup("duration unit", section.unit, UNITS)
     for name in config.phase_order:
         phase = lookup("phase", name, dict(config.phases.items()))
         lookup("sampler", phase_sampler(config, name), SAMPLERS)
-        make_loss(config.loss.to_dict() | phase.loss.to_dict())
+        check_loss(config, make_loss(config.loss.to_dict() | phase.loss.to_dict()))
         lookup("schedule", phase.schedule, SCHEDULES)
         lookup("duration unit", phase.unit, UNITS)
     if len(set(config.phase_order)) < max(1, len(config.phase_order)):
@@ -73,6 +79,22 @@ def check(config: ConfigDict) -> None:
     for name in config.phase_order:
         for stage in config.phases[name].frozen:
             lookup(f"stage to freeze in phase {name!r}:", stage, dict.fromkeys(method.stages()))
+
+
+def check_loss(config: ConfigDict, loss: ClassificationLoss) -> None:
+    """Refuse a loss that the head's logits, or the way in which patches are joined, give no meaning to."""
+    if loss.name == "ldam" and config.model.head != "cosine":
+        raise UserError("loss.name 'ldam' takes margins off cosines: set model.head to cosine, or choose another loss")
+    if loss.scale != config.loss.scale:
+        raise UserError(
+            f"a phase's loss.scale is {loss.scale} and the head's {config.loss.scale}: set loss.scale alone"
+        )
+    join = config.method.get("join", "logits")
+    if loss.name == "bce_with_logits" and join in ("probabilities", "votes"):
+        raise UserError(
+            f"method.join {join!r} averages the patches' probabilities, of which loss.name 'bce_with_logits' has none: "
+            "set method.join to logits, or choose another loss"
+        )
 
 
 def make_method(config: ConfigDict, classes: Sequence[str], facts: Facts = NO_FACTS) -> Method:
@@ -87,7 +109,7 @@ def make_method(config: ConfigDict, classes: Sequence[str], facts: Facts = NO_FA
     return lookup("method", settings.name, METHODS)(
         classes=tuple(classes),
         backbone=backbone,
-        head=make_head(model.head, backbone, len(classes), model.dropout),
+        head=make_head(model.head, backbone, len(classes), model.dropout, config.loss.scale),
         train_view=shown_in_training,
         evaluation_view=shown_in_evaluation,
         loss_function=make_loss(config.loss.to_dict()),
@@ -137,7 +159,11 @@ def make_views(config: ConfigDict, facts: Facts = NO_FACTS) -> tuple[Callable, C
 def check_patches(config: ConfigDict) -> None:
     """Refuse views of several patches for a method that takes one picture, and what joins patches without any."""
     method, views, stored = config.method, config.views, config.stored_size
-    several = {"train": VIEWS[views.train].ordered, "evaluation": views.evaluation == "ordered_crop"}
+    lookup("evaluation view", views.evaluation, EVALUATION_VIEWS)
+    several = {
+        "train": lookup("training view", views.train, VIEWS).ordered,
+        "evaluation": views.evaluation == "ordered_crop",
+    }
     if any(several.values()):
         ordered_corners((stored.height, stored.width), tuple(views.size), grid_of(views.crops, views.grid))
     if method.name != "patches":
@@ -148,10 +174,11 @@ def check_patches(config: ConfigDict) -> None:
                     "to patches, or choose another view"
                 )
         return
-    joins_by_place = [*method.attention, *["gru"] * (method.join == "gru")]
+    joins_by_place = [*(f"method.attention at {place!r}" for place in method.attention)]
+    joins_by_place += ["method.join 'gru'"] * (method.join == "gru")
     if joins_by_place and not all(several.values()):
         raise UserError(
-            f"{joins_by_place[0]!r} joins the patches of ordered crops: set views.train and views.evaluation to "
+            f"{joins_by_place[0]} joins the patches of ordered crops: set views.train and views.evaluation to "
             "ordered_crop"
         )
     if method.patch_dropout and not several["train"]:
@@ -310,17 +337,23 @@ def example_weights(config: ConfigDict, data: Data, phase: str) -> np.ndarray | 
     factors = dict(_rows(config.loss.diagnosis_factors))
     if not factors:
         return weights
-    columns = data.dataset.columns
+    columns, training = data.dataset.columns, data.records["train"]
     if "dx_type" not in columns:
         raise UserError(
             f"loss.diagnosis_factors needs to know how diagnoses were made, and the data set {data.dataset.name} has "
             "no column `dx_type`: leave them empty"
         )
     if config.loss.diagnosis_as_released:
-        found = as_released(columns["dx_type"], data.records["train"], columns["image_id"], factors)
+        found = as_released(columns["dx_type"], training, columns["image_id"], factors)
     else:
-        scope = config.loss.diagnosis_scope
-        found = diagnosis_factors(columns["dx_type"], columns["label"], data.dataset.classes, factors, scope)
+        found = np.ones(len(columns["label"]))
+        found[training] = diagnosis_factors(
+            columns["dx_type"][training],
+            columns["label"][training],
+            data.dataset.classes,
+            factors,
+            config.loss.diagnosis_scope,
+        )
     return found if weights is None else found * weights
 
 

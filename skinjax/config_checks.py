@@ -88,9 +88,15 @@ def check_config(config: Mapping[str, Any]) -> None:
         check_rows(f"config.phases.{name}.learning_rate_multipliers", settings["learning_rate_multipliers"])
         for field in ("frozen", "classes"):
             check_names(f"config.phases.{name}.{field}", settings[field])
+        own_loss = {field: expected["loss"][field] for field in PHASE_LOSS_FIELDS}
         for field in settings["loss"]:
-            lookup(f"field of config.phases.{name}.loss", field, dict.fromkeys(PHASE_LOSS_FIELDS))
-    check_rows("config.loss.diagnosis_factors", config["loss"]["diagnosis_factors"])
+            lookup(f"field of config.phases.{name}.loss", field, own_loss)
+        own_loss = {field: own_loss[field] for field in settings["loss"]}
+        check_fields(settings["loss"], own_loss, f"config.phases.{name}.loss")
+        for field, limits in RANGES.items():
+            if field.startswith("loss."):
+                check_range(f"config.phases.{name}.{field}", _at(settings, field), limits)
+    check_rows("config.loss.diagnosis_factors", config["loss"]["diagnosis_factors"], example="follow_up")
     check_rows("config.optimizer.weight_decay_multipliers", config["optimizer"]["weight_decay_multipliers"])
     check_names("config.phase_order", config["phase_order"])
     check_weights(config["model"], config["views"]["normalisation"])
@@ -145,12 +151,14 @@ def check_pair(field: str, value: Any, least: int) -> None:
         raise UserError(f"{field} is {value!r}; it must be two {'positive ' * least}whole numbers like (8, 8)")
 
 
-def check_rows(field: str, rows: Any) -> None:
-    """Rows of (stage, module or pattern, factor)."""
+def check_rows(field: str, rows: Any, example: str = "stem") -> None:
+    """Rows of (name, factor), where names are like `example`."""
     for row in rows:
         named = isinstance(row, tuple | list) and len(row) == 2 and isinstance(row[0], str)
         if not named or isinstance(row[1], bool) or not isinstance(row[1], int | float) or not 0 <= row[1] < math.inf:
-            raise UserError(f"{field} has the row {row!r}; a row is a name and a factor from 0 on, like ('stem', 0.1)")
+            raise UserError(
+                f"{field} has the row {row!r}; a row is a name and a factor from 0 on, like {(example, 0.5)}"
+            )
 
 
 def check_weights(model: Mapping[str, Any], normalisation: str) -> None:

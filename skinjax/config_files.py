@@ -12,12 +12,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from skinjax.config_checks import kind
+from skinjax.config_checks import PHASE_LOSS_FIELDS, kind
 from skinjax.defaults import defaults
 from skinjax.errors import UserError, lookup
 
 # Sections whose fields belong to whoever reads them; a command line may add some.
 OPEN_SECTIONS = ("dataset.arguments",)
+# What it may add to a phase's loss are fields of `loss`.
+PHASE_LOSS = re.compile(r"phases\.\w+\.loss")
 
 
 def load_config(name: str, changes: Sequence[str] = ()) -> ConfigDict:
@@ -57,17 +59,20 @@ def load_config(name: str, changes: Sequence[str] = ()) -> ConfigDict:
 def change_field(config: ConfigDict, field: str, text: str) -> None:
     """Set a dotted field from text, which must read as a value of the field's own type."""
     *sections, last = field.split(".")
-    section, walked = config, ""
+    section, walked, old = config, "", None
     for name in [*sections, last]:
         if not isinstance(section, ConfigDict):
             raise UserError(f"the config's field {walked} is a value and has no field {name!r}")
+        known = dict(section.items())
+        if PHASE_LOSS.fullmatch(walked):
+            known = {**{name: config.loss[name] for name in PHASE_LOSS_FIELDS}, **known}
         if name == last and walked in OPEN_SECTIONS:
+            old = known.get(name)
             break
-        value = lookup(f"field of config{'.' * bool(walked)}{walked}", name, dict(section.items()))
+        old = lookup(f"field of config{'.' * bool(walked)}{walked}", name, known)
         walked = f"{walked}.{name}".lstrip(".")
         if walked != field:
-            section = value
-    old = section.get(last)
+            section = old
     if isinstance(old, ConfigDict):
         raise UserError(f"the config's {field} is a section; set one of its fields: {', '.join(sorted(old))}")
     with section.unlocked(), section.ignore_type():
@@ -98,7 +103,10 @@ def _read(field: str, text: str, old: Any) -> Any:
     if isinstance(old, tuple) and isinstance(value, list):
         return tuple(value)
     if old is not None and type(value) is not type(old):
-        fix = f': write "{(value,)}"' if isinstance(old, tuple) else ""
+        fix = ""
+        if isinstance(old, tuple):
+            example = (value,) if isinstance(value, str) else old or (3, 3)
+            fix = f': write a tuple, like "{example}"'
         raise UserError(f"the config's {field} is {kind(old)} (now {old!r}) and cannot be {text!r}{fix}")
     return value
 

@@ -30,6 +30,7 @@ def defaults(name: str, variant: str) -> ConfigDict:
                 "fold": 0,
                 "seed": 0,
                 "file": "",  # a published split, for the protocol file; docs/split.md has the layouts
+                "train_on_validation": False,  # the validation part of official parts or a file becomes training
                 "allow_leak": False,  # use official parts or a file though they leak, and print by how much
             },
             "stored_size": {"height": 224, "width": 224, "fit": "squash", "filter": "bilinear"},
@@ -67,12 +68,12 @@ def defaults(name: str, variant: str) -> ConfigDict:
                 "label_smoothing": 0.0,
                 "tau": 1.0,  # of logit_adjusted
                 "margin": 0.5,  # of ldam, and
-                "scale": 30.0,  # that of its logits; model.head cosine has the same
+                "scale": 30.0,  # that of the logits of model.head cosine, which ldam needs
                 "reduction": "torch_weighted_mean",
                 # How an image's diagnosis was made (dx_type) and its factor in the loss, like (("histo", 4.0), ...).
                 "diagnosis_factors": (),
                 "diagnosis_scope": "nv",  # where they hold: nv, benign or all
-                "diagnosis_as_released": False,  # with the two defects of paper 003's code, for comparison alone
+                "diagnosis_as_released": False,  # with the two defects of paper 003's code, which knows no scope
             },
             "method": {"name": "classifier", **EVERY_METHOD},
             "optimizer": {

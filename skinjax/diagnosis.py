@@ -21,28 +21,27 @@ SCOPES = {
 def diagnosis_factors(
     dx_types: np.ndarray, labels: np.ndarray, classes: Sequence[str], factors: Mapping[str, float], scope: str
 ) -> np.ndarray:
-    """A factor for each image [n], from how its diagnosis was made; 1 outside of the scope.
+    """A factor for each image [n], from how its diagnosis was made; 1 outside of the scope, however it was made.
 
     dx_types: [n] str; labels: [n], of `classes`
     """
     lookup("loss.diagnosis_scope", scope, SCOPES)
-    kinds, number = np.unique(dx_types, return_inverse=True)
+    chosen = [name for name in classes if scope == "all" or name in (BENIGN if scope == "benign" else ("nv",))]
+    if not chosen:
+        raise UserError(
+            f"loss.diagnosis_scope is {scope!r} and the data set has none of its classes; it has {', '.join(classes)}"
+        )
+    inside = np.isin(labels, [classes.index(name) for name in chosen])
+    kinds, number = np.unique(dx_types[inside], return_inverse=True)
     unknown = [str(kind) for kind in kinds if kind not in factors]
     if unknown:
         raise UserError(
             f"loss.diagnosis_factors has no factor for the diagnoses made by {', '.join(map(repr, unknown))}; it has "
             f"those of {', '.join(factors)}"
         )
-    own = np.array([factors[str(kind)] for kind in kinds], np.float64)[number]
-    if scope == "all":
-        return own
-    chosen = [name for name in classes if name in (BENIGN if scope == "benign" else ("nv",))]
-    if not chosen:
-        raise UserError(
-            f"loss.diagnosis_scope is {scope!r} and the data set has none of its classes; it has {', '.join(classes)}"
-        )
-    inside = np.isin(labels, [classes.index(name) for name in chosen])
-    return np.where(inside, own, 1.0)
+    found = np.ones(len(labels))
+    found[inside] = np.array([factors[str(kind)] for kind in kinds])[number]
+    return found
 
 
 def as_released(
@@ -55,7 +54,7 @@ def as_released(
 
     dx_types, image_ids: [n] str, of all images; training: the record numbers of the training part, in its order
     """
-    every = diagnosis_factors(dx_types, np.zeros(len(dx_types), int), ("nv",), factors, "all")
+    looked_up = np.argsort(image_ids, kind="stable")[: len(training)]
     found = np.ones(len(dx_types))
-    found[training] = every[np.argsort(image_ids, kind="stable")][: len(training)]
+    found[training] = diagnosis_factors(dx_types[looked_up], np.zeros(len(training), int), ("any",), factors, "all")
     return found

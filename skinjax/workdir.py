@@ -35,7 +35,7 @@ def read_config(workdir: Path) -> dict[str, Any]:
     """The config of the run in `workdir` as plain data, its lists the tuples that they were."""
     try:
         config = json.loads((workdir / CONFIG_FILE).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{workdir} holds no run of skinjax: there is no {CONFIG_FILE} in it") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{workdir / CONFIG_FILE} cannot be read ({error}): bring it back from a copy") from error

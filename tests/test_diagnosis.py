@@ -19,6 +19,13 @@ def test_factors_hold_in_their_scope(scope, expected):
     assert diagnosis_factors(KINDS, LABELS, CLASSES, PAPERS_FACTORS, scope).tolist() == expected
 
 
+def test_outside_of_the_scope_nobody_asks_how_a_diagnosis_was_made():
+    kinds = np.where(LABELS == 5, KINDS, "")
+    assert diagnosis_factors(kinds, LABELS, CLASSES, PAPERS_FACTORS, "nv").tolist() == [1, 1, 2, 4, 1, 1, 1]
+    with pytest.raises(UserError, match="no factor for the diagnoses made by ''"):
+        diagnosis_factors(kinds, LABELS, CLASSES, PAPERS_FACTORS, "benign")
+
+
 def test_on_ham10000s_counts_they_triple_the_weight_of_nevi():
     """503 by consensus, 3,704 by follow-up and 2,498 by histopathology: a mean factor of 2.67."""
     kinds = np.repeat(["consensus", "follow_up", "histo"], [503, 3704, 2498])

@@ -15,7 +15,7 @@ from pretrained_gain import compare
 STRATEGIES = {
     "no balancing": {"sampler": "natural"},
     "loss weighting": {"sampler": "natural", "loss.class_weights": "inverse"},
-    "balanced batches": {"sampler": "balanced_batches", "batch": 35},  # a multiple of the classes
+    "balanced batches": {"sampler": "balanced_batches"},
 }
 
 
@@ -24,7 +24,12 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--split", type=Path, required=True)
     options = parser.parse_args()
-    same = {"split.protocol": "file", "split.file": options.split, "model.weights": options.weights}
+    same = {
+        "split.protocol": "file",
+        "split.file": options.split,
+        "model.weights": options.weights,
+        "batch": 35,
+    }  # 5 x 7
     compare(options, "strategy", {name: same | changes for name, changes in STRATEGIES.items()})
 
 

@@ -22,11 +22,12 @@ if TYPE_CHECKING:  # it is imported when needed, which --help does not wait for
 
 PICTURE = "attention.png"
 MOST_IMAGES = 50
+AT_ONCE = 8  # photographs whose patches the network sees in one call
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
-    parser.add_argument("image_ids", metavar="IMAGE_ID", nargs="*", help="photographs of its data set")
+    parser.add_argument("image_ids", metavar="IMAGE_ID", nargs="*", default=[], help="photographs of its data set")
     parser.add_argument("--images", type=int, default=6, metavar="N", help="without ids, so many of the test part")
     parser.add_argument("--out", metavar="DIR", help="where the picture goes (default: the run's folder)")
     parser.add_data_dir()
@@ -48,27 +49,32 @@ def run(options: argparse.Namespace) -> int:
     from skinjax.methods.patches import Patches, attention_at
     from skinjax.models.layers import compiler_options
     from skinjax.report.figures import tiled, view_panel
+    from skinjax.workdir import read_config
 
     folder = Path(options.run)
-    trained = open_run(folder, data_root(options.data_dir))
+    read_config(folder)  # a folder that holds no run is not made one for pictures
     out = make_folder(options.out or str(folder), "")
+    trained = open_run(folder, data_root(options.data_dir))
     config, data, method = trained.config, trained.data, trained.method
     if not isinstance(method, Patches) or not method.attention:
         raise UserError(f"the run in {folder} has no attention between patches: its method.attention names no place")
     records = chosen(trained.data, options.image_ids, options.images)
     stored = load(data.dataset, records, data.size)
-    outputs = jax.jit(method.predict, compiler_options=compiler_options())(trained.variables, stored)
+    predict = jax.jit(method.predict, compiler_options=compiler_options())
+    parts = [stored[start : start + AT_ONCE] for start in range(0, len(stored), AT_ONCE)]
+    answers = [jax.device_get(predict(trained.variables, part)) for part in parts]
+    outputs = {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
     shown = to_bytes(
         np.asarray(method.evaluation_view(jax.numpy.asarray(stored))), make_normalisation(config, trained.facts)
     )
     grid = grid_of(config.views.crops, config.views.grid)
     rows = {"as stored": stored}
     for place in method.attention:
-        weights = np.asarray(outputs[attention_at(place)])
+        weights = outputs[attention_at(place)]
         print(f"attention on {place}: weights from {weights.min():.3f} to {weights.max():.3f}")
         rows[f"attention on\n{place}"] = tiled(framed(shown, weights), grid)
     names = data.dataset.label_names()[records]
-    likeliest = np.array(data.dataset.classes)[np.asarray(outputs["probabilities"]).argmax(-1)]
+    likeliest = np.array(data.dataset.classes)[outputs["probabilities"].argmax(-1)]
     captions = [f"{name} ({answer})" for name, answer in zip(names, likeliest, strict=True)]
     title = f"{config.name}:{config.variant}: attention, and true class (answer)"
     figure = view_panel(rows, captions, title=title, synthetic=data.dataset.synthetic)

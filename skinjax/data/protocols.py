@@ -32,6 +32,7 @@ def split_dataset(
     folds: int = 1,
     fold: int = 0,
     file: str = "",
+    train_on_validation: bool = False,
     allow_leak: bool = False,
 ) -> Split:
     """The labelled images of `dataset` in parts. Leaks are not looked for here: `splits.check` does that.
@@ -47,6 +48,7 @@ def split_dataset(
       validation: of the drawn protocols; where a published split has no validation part, this share of its training
         images becomes one, whole groups by class, drawn from `seed`.
       fold: of the drawn protocols and of `file`.
+      train_on_validation: a published split's validation part becomes training.
       allow_leak: use a published split though groups are on two sides, and record the percentage.
     """
     lookup("split protocol", protocol, LEAK_IS_AN_ERROR)
@@ -54,6 +56,11 @@ def split_dataset(
     columns = (dataset.columns["image_id"], dataset.columns["group"], dataset.label_names())
     labelled = columns[2] != ""
     if protocol in DRAWN:
+        if train_on_validation:
+            raise UserError(
+                f"split.train_on_validation is for published parts, and {protocol} draws its own: set "
+                "split.validation to 0 instead"
+            )
         ids, groups, labels = (column[labelled].tolist() for column in columns)
         split = DRAWN[protocol](
             ids, groups, labels, seed=seed, test=test, validation=validation, folds=folds, fold=fold
@@ -63,6 +70,8 @@ def split_dataset(
             split = official(dataset, fold)
         else:
             split = fold_split(read_published(Path(file), columns[0].tolist()), fold, columns)
+        if train_on_validation:
+            split = trained_on_validation(split)
         if validation and not len(split.rows("validation")):
             split = with_validation(split, validation, seed)
         if allow_leak:
@@ -92,6 +101,13 @@ def official(dataset: Dataset, fold: int = 0) -> Split:
         )
     folds = np.where(parts == "validation", 0, -1)
     return Split(ids, groups, labels[rows], folds, parts, {"name": "official", "fold": 0})
+
+
+def trained_on_validation(split: Split) -> Split:
+    """The split with its validation part in training."""
+    parts = np.where(split.parts == "validation", "train", split.parts)
+    protocol = split.protocol | {"train_on_validation": True}
+    return replace(split, parts=parts, folds=np.full_like(split.folds, -1), protocol=protocol)
 
 
 def check_file(protocol: str, file: str) -> None:

@@ -10,6 +10,7 @@ from skinjax.errors import UserError
 from skinjax.images.geometry import Size, check_crop_fits
 
 CORNERS_AND_CENTRE = 5
+MOST_CROPS = 1024
 Grid = tuple[int, int] | None  # rows and columns; None is the four corners and the centre
 
 
@@ -20,6 +21,8 @@ def grid_of(crops: int, grid: Sequence[int] = ()) -> Grid:
     (3, 3)
     """
     if grid:
+        if grid[0] * grid[1] > MOST_CROPS:
+            raise UserError(f"views.grid is {tuple(grid)}, more than {MOST_CROPS} crops: give fewer rows or columns")
         return grid[0], grid[1]
     if crops == CORNERS_AND_CENTRE:
         return None

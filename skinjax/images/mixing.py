@@ -51,6 +51,16 @@ def mixup(key: Array, images: Array, targets: Array, mask: Array, share: Array |
     return Mixed(mix(images, partner, share), mix(targets, partner, share), partner, share)
 
 
+def mix_weights(mixed: Mixed, targets: Array, weights: Array) -> tuple[Array, Array]:
+    """(targets, weights) of a mixed batch in whose loss every label keeps the weight of the picture that it came with.
+
+    targets: [batch, classes] and weights: [batch], of the pictures before they were mixed
+    """
+    total = mix(weights, mixed.partner, mixed.share)
+    weighed = mix(weights[:, None] * targets, mixed.partner, mixed.share)
+    return jnp.where(total[:, None] > 0, weighed / jnp.where(total > 0, total, 1)[:, None], mixed.targets), total
+
+
 def beta_shares(key: Array, a: float, batch: int) -> Array:
     """A share for each row, max(s, 1 - s) of s ~ Beta(a, a) as in fastai: [batch] float32 in [0.5, 1]."""
     share = jax.random.beta(key, a, a, (batch,), jnp.float32)

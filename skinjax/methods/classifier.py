@@ -11,7 +11,7 @@ import numpy as np
 
 from skinjax.class_weights import check_every_class_has_images
 from skinjax.images.copies import fixed_copies
-from skinjax.images.mixing import Mixed
+from skinjax.images.mixing import Mixed, mix_weights
 from skinjax.images.views import example_keys
 from skinjax.losses import ClassificationLoss
 from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
@@ -121,7 +121,8 @@ class Classifier:
         targets = jax.nn.one_hot(batch["label"], len(self.classes))
         weights = batch["weight"] * batch["mask"]
         if self.mix is not None:
-            images, targets, *_ = self.mix(mixing_key, images, targets, weights > 0)
+            mixed = self.mix(mixing_key, images, targets, weights > 0)
+            images, (targets, weights) = mixed.images, mix_weights(mixed, targets, weights)
         return images, targets, weights
 
     def encode(

@@ -21,7 +21,7 @@ PIXELS = "pixels"
 JOINS = {
     "logits": "the mean of the patches' logits",
     "probabilities": "the mean of the patches' probabilities",
-    "votes": "the share of the patches whose likeliest class it is; trained by the mean of probabilities",
+    "votes": "one vote a patch for its likeliest class, and one shared as the mean of probabilities, which breaks ties",
     "gru": "a recurrent network over the patches, whose last output the head reads",
 }
 
@@ -44,6 +44,8 @@ class Patches(Classifier):
         places = dict.fromkeys((PIXELS, *self.backbone.stages))
         for place in self.attention:
             lookup("place of attention", place, places)
+        if len(set(self.attention)) < len(self.attention):
+            raise UserError(f"method.attention is {self.attention}; a place is named twice")
         if not 0 <= self.patch_dropout < 1:
             raise UserError(f"method.patch_dropout is {self.patch_dropout}; it must be at least 0 and less than 1")
 
@@ -94,8 +96,8 @@ class Patches(Classifier):
         logits, each, weights = self.answer(variables, images, at)
         outputs = self.outputs(variables, logits)
         if self.join == "votes":
-            votes = self.adjusted(variables, each).argmax(axis=-1)
-            outputs["probabilities"] = jax.nn.one_hot(votes, each.shape[-1]).mean(axis=1)
+            votes = jax.nn.one_hot(self.adjusted(variables, each).argmax(axis=-1), each.shape[-1]).sum(axis=1)
+            outputs["probabilities"] = (votes + outputs["probabilities"]) / (each.shape[1] + 1)
         return outputs | {attention_at(place): value for place, value in weights.items()}
 
     def logits(self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None) -> Array:

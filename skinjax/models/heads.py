@@ -125,9 +125,17 @@ HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
 }
 
 
-def make_head(name: str, backbone: nn.Module, classes: int, dropout: float | None = None) -> nn.Module:
-    """The head `name` for the maps of `backbone`, with its own rate of dropout unless another is given."""
-    return with_rate(lookup("head", name, HEADS)(backbone, classes), "dropout", dropout)
+def make_head(
+    name: str, backbone: nn.Module, classes: int, dropout: float | None = None, scale: float = 30.0
+) -> nn.Module:
+    """The head `name` for the maps of `backbone`, with its own rate of dropout unless another is given.
+
+    scale: of the logits of the cosine head
+    """
+    head = lookup("head", name, HEADS)(backbone, classes)
+    if isinstance(head, CosineHead):
+        head = head.clone(scale=scale)
+    return with_rate(head, "dropout", dropout)
 
 
 def with_rate(module: Any, rate: str, value: float | None) -> Any:

@@ -69,6 +69,17 @@ def test_official_parts_without_validation_give_some_of_training_by_group_and_se
     np.testing.assert_array_equal(again.parts, splits[3].parts)
 
 
+def test_a_published_validation_part_can_be_trained_on():
+    """derm7pt in paper 003: trained on the official training and validation parts."""
+    parts = ["train"] * 12 + ["validation"] * 6 + ["test"] * 6
+    split = split_dataset(small_set(parts), "official", seed=0, train_on_validation=True)
+    assert split.parts.tolist() == ["train"] * 18 + ["test"] * 4  # the last two have no label
+    assert (split.folds == -1).all()
+    assert split.protocol["train_on_validation"]
+    with pytest.raises(UserError, match=r"lesion_grouped draws its own: set split\.validation to 0"):
+        split_dataset(small_set(parts), "lesion_grouped", seed=0, test=0.2, train_on_validation=True)
+
+
 def test_official_validation_parts_stay_as_they_are():
     parts = ["validation" if part == "" else part for part in OFFICIAL]
     split = split_dataset(small_set(parts), "official", seed=0, validation=0.4)

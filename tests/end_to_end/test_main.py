@@ -88,6 +88,7 @@ def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path):
 
 
 CONFIG = f"--config={ROOT / 'configs' / 'cdc.py'}"
+BALANCING = f"--config={ROOT / 'configs' / 'balancing.py'}"
 PATCHES = f"--config={ROOT / 'configs' / 'patch_attention.py'}"
 CONFIG_FILES = {
     "typo.py": """
@@ -151,7 +152,10 @@ MISTAKES = {
     ),
     "no ConfigDict": (["--config={folder}/nothing.py"], "gives NoneType, not the ConfigDict"),
     "size": ([CONFIG, "--config.views.size=(0,0)"], "two positive whole numbers"),
-    "word for a tuple": ([CONFIG, "--config.views.corrections=gamma"], """cannot be 'gamma': write "('gamma',)\""""),
+    "word for a tuple": (
+        [CONFIG, "--config.views.corrections=gamma"],
+        """cannot be 'gamma': write a tuple, like "('gamma',)\"""",
+    ),
     "kernels": ([CONFIG, "--config.method.decoder.kernels=(4,)"], "two positive whole numbers"),
     "paddings": ([CONFIG, "--config.method.decoder.paddings=(0,)"], "two whole numbers"),
     "ema": ([CONFIG, "--config.ema_decay=2.0"], "config.ema_decay is 2.0; it must be a number from 0 to less than 1"),
@@ -187,6 +191,34 @@ MISTAKES = {
     ),
     "join": ([PATCHES, "--config.method.join=mean"], "known: gru, logits, probabilities, votes"),
     "final relu": ([PATCHES, "--config.model.final_relu=False"], "final_relu is off and resnet_narrow is no DenseNet"),
+    "evaluation view": ([PATCHES, "--config.views.evaluation=crops"], "known: centre_crop, ordered_crop, squash"),
+    "too large a grid": ([PATCHES, "--config.views.grid=(64,64)"], "views.grid is (64, 64), more than 1024 crops"),
+    "a number for a grid": ([PATCHES, "--config.views.grid=3"], "cannot be '3': write a tuple, like \"(3, 3)\""),
+    "attention twice": ([PATCHES, "--config.method.attention=('pixels','pixels')"], "a place is named twice"),
+    "averages without probabilities": (
+        [BALANCING, "--config.loss.name=bce_with_logits"],
+        "averages the patches' probabilities, of which loss.name 'bce_with_logits' has none: set method.join to logits",
+    ),
+    "margins of no angles": ([BALANCING, "--config.loss.name=ldam"], "set model.head to cosine"),
+    "field of a phase's loss": (
+        [BALANCING, "--config.phases.train.loss.classweights=inverse"],
+        "unknown field of config.phases.train.loss 'classweights' (did you mean 'class_weights'?)",
+    ),
+    "type in a phase's loss": (
+        [BALANCING, "--config.phases.train.loss.gamma=x"],
+        "phases.train.loss.gamma is a number",
+    ),
+    "range in a phase's loss": ([BALANCING, "--config.phases.train.loss.tau=-1.0"], "phases.train.loss.tau is -1.0"),
+    "scale in a phase's loss": ([BALANCING, "--config.phases.train.loss.scale=1.0"], "set loss.scale alone"),
+    "a diagnosis twice": (
+        [CONFIG, "--config.loss.diagnosis_factors=(('histo',4.0),('histo',1.0))"],
+        "loss.diagnosis_factors has 2 rows for 'histo': keep one of them",
+    ),
+    "row of a diagnosis": (
+        [CONFIG, "--config.loss.diagnosis_factors=(('histo',),)"],
+        "a row is a name and a factor from 0 on, like ('follow_up', 0.5)",
+    ),
+    "defects without factors": ([CONFIG, "--config.loss.diagnosis_as_released=true"], "set loss.diagnosis_factors"),
     "scope": ([CONFIG, "--config.loss.diagnosis_scope=nevi"], "known: all, benign, nv"),
     "tau": ([CONFIG, "--config.method.logit_adjustment=-1.0"], "config.method.logit_adjustment is -1.0"),
     "skin7": ([CONFIG + ":skin7"], "skinjax prepare ham10000"),
@@ -210,6 +242,10 @@ def test_a_mistake_is_one_sentence(mistake, capsys, tmp_path):
 
 
 TINY_MISTAKES = {
+    "drawn validation": (
+        ["--config.split.train_on_validation=true"],
+        "and lesion_grouped draws its own: set split.val",
+    ),
     "diagnosis": (["--config.loss.diagnosis_factors=(('consensus',1.0),)"], "no factor for the diagnoses made by"),
     "fewer images than a batch": (["--config.batch=700"], "fewer than a batch of 700"),
     "best without validation": (

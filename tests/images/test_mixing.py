@@ -44,6 +44,17 @@ def test_padding_and_unlabelled_rows_stay_apart():
         np.testing.assert_allclose(mixed.targets[usable].sum(-1), 1, rtol=1e-6)
 
 
+def test_every_label_keeps_the_weight_of_its_picture():
+    """A nevus that counts four times and a melanoma that counts once, blended with each other; then one masked out."""
+    targets = jnp.eye(2)[jnp.array([0, 1, 0])]
+    partner, share = jnp.array([1, 0, 2]), jnp.array([0.7, 0.7, 1.0])
+    mixed = mixing.Mixed(jnp.zeros((3, 1)), mixing.mix(targets, partner, share), partner, share)
+    found, weights = mixing.mix_weights(mixed, targets, jnp.array([4.0, 1.0, 0.0]))
+    np.testing.assert_allclose(weights, [3.1, 1.9, 0], rtol=1e-6)
+    np.testing.assert_allclose(weights[:, None] * found, [[2.8, 0.3], [1.2, 0.7], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-6)
+
+
 def test_every_partner_is_equally_likely():
     usable = jnp.array([True, False, True, True])
     partners = jax.vmap(mixing.usable_partners, (0, None))(jax.random.split(KEY, 3000), usable)

@@ -61,6 +61,8 @@ def test_cosine_by_hand():
     directions = np.asarray(params["directions"], np.float64)
     unit = pool(FEATURES) / np.linalg.norm(pool(FEATURES), axis=1, keepdims=True)
     close(logits, 30 * unit @ (directions / np.linalg.norm(directions, axis=0)))
+    warmer, _, _ = run(make_head("cosine", make_backbone("resnet_tiny"), 3, scale=15.0), drawn(CosineHead(3)))
+    close(warmer, logits / 2)
     nothing, _, _ = run(CosineHead(3), drawn(CosineHead(3)), jnp.zeros_like(FEATURES))
     assert not nothing.any()
 
