@@ -121,7 +121,7 @@ def patches_method() -> dict[str, Any]:
         **EVERY_METHOD,
         "attention": (),  # where patches are scaled: "pixels" (initial), "features" (end), or a stage between
         "join": "logits",  # how patches become one answer: logits, probabilities (their means), votes or gru
-        "patch_dropout": 0.0,  # the probability that a patch of a training image is all zero
+        "patch_dropout": 0.0,  # the probability that a patch of a training image is all zero, for any number of them
         "gru": {"features": 1024, "layers": 1, "both_directions": False},
     }
 

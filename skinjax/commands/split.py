@@ -43,6 +43,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--fold", type=int, default=0, help="whose parts to write, from 0 (default: 0)")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws another split (default: 0)")
     parser.add_argument("--file", default="", help="the published split, with --protocol=file")
+    parser.add_argument(
+        "--train_on_validation", action="store_true", help="make a validation part of official parts or a file training"
+    )
     parser.add_argument("--allow_leak", action="store_true", help="take official parts or a file though they leak")
     parser.add_argument("--out", metavar="FILE.csv", help="where to write (default: NAME-PROTOCOL-seedN.csv)")
     parser.add_argument("--check", metavar="FILE", help="look for leaks in a split file, and write nothing")
@@ -83,6 +86,7 @@ def make(options: argparse.Namespace) -> int:
         folds=options.folds,
         fold=options.fold,
         file=options.file,
+        train_on_validation=options.train_on_validation,
         allow_leak=options.allow_leak,
     )
     check(split)

@@ -122,6 +122,19 @@ def test_a_published_split_by_image_is_refused_until_its_leak_is_allowed(split, 
     assert written["leak_percent"] == {"test": 100.0}
 
 
+def test_a_published_validation_part_can_train(split, tmp_path):
+    parts = ["train", "validation", "test", "train"]
+    rows = [f"i{number:02d},{parts[number // 2 % 4]}" for number in range(24)]
+    Path("theirs.csv").write_text("\n".join(["image_id,fold1", *rows]))
+    request = ("clinic", "--protocol=file", "--file=theirs.csv", "--validation=0")
+    assert split(*request, "--out=theirs_parts.csv")[0] == 0
+    assert split(*request, "--train_on_validation", "--out=joined.csv")[0] == 0
+    before, after = read_split(tmp_path / "theirs_parts.csv"), read_split(tmp_path / "joined.csv")
+    assert len(before.rows("validation")) == 6
+    assert set(after.parts) == {"train", "test"}
+    assert after.rows("test").tolist() == before.rows("test").tolist()
+
+
 def test_a_check_by_groups_names_images_share_and_an_example_for_each_fold(split, tmp_path):
     status, output, _ = split("clinic", "--check", published(tmp_path / "theirs.csv", BY_IMAGE), "--no_pictures")
     assert status == 1
