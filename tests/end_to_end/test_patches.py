@@ -34,11 +34,9 @@ def run(config, tmp_path, data_dir, *changes):
     return json.loads((tmp_path / "metrics_test.json").read_text())
 
 
-@pytest.mark.parametrize("strategy", ["single_crop", "gru"])
-def test_a_strategy_trains_and_is_judged(strategy, tmp_path, data_dir):
-    figures = run(f"patch_attention.py:demo_{strategy}", tmp_path, data_dir, "--config.views.crops=4")
-    shown = figures["protocol"]["view"], figures["protocol"]["crops"]
-    assert shown == (("centre_crop", None) if strategy == "single_crop" else ("ordered_crop", 4))
+def test_a_recurrent_network_trains_and_is_judged(tmp_path, data_dir):
+    figures = run("patch_attention.py:demo_gru", tmp_path, data_dir, "--config.views.crops=4")
+    assert (figures["protocol"]["view"], figures["protocol"]["crops"]) == ("ordered_crop", 4)
 
 
 def test_attention_is_drawn(tmp_path, data_dir, capsys):
@@ -70,9 +68,8 @@ def test_attention_is_drawn(tmp_path, data_dir, capsys):
     assert "holds no run of skinjax" in attention()[2]
 
 
-@pytest.mark.parametrize("balancing", ["diagnosis_weighting", "diagnosis_weighting_as_released"])
-def test_a_balancing_strategy_trains(balancing, tmp_path, data_dir):
-    run(f"balancing.py:demo_{balancing}", tmp_path, data_dir)
+def test_diagnoses_guide_the_weights(tmp_path, data_dir):
+    run("balancing.py:demo_diagnosis_weighting", tmp_path, data_dir)
 
 
 def test_deferred_reweighting_is_a_phase(tmp_path, data_dir, capsys):

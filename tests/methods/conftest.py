@@ -12,6 +12,7 @@ from skinjax.losses import ClassificationLoss
 from skinjax.models import make_backbone
 from skinjax.models.heads import LinearHead
 from skinjax.training.state import batch_gradient
+from tests.jitted import jitted
 
 STEP_KEY = jax.random.key(1)
 
@@ -32,23 +33,23 @@ def evaluation_view(images):
     return images / 127.5 - 1
 
 
-@functools.partial(jax.jit, static_argnums=0, static_argnames="phase")
+@functools.partial(jitted, static_argnums=0, static_argnames="phase")
 def _loss(method, variables, batch, phase=Phase()):
     return method.loss(variables, batch, STEP_KEY, step=jnp.int32(0), phase=phase)
 
 
-@functools.partial(jax.jit, static_argnums=0, static_argnames="phase")
+@functools.partial(jitted, static_argnums=0, static_argnames="phase")
 def _counts(method, variables, batch, phase=Phase()):
     terms, _ = method.loss(variables, batch, STEP_KEY, step=jnp.int32(0), phase=phase)
     return {name: count for name, (_, _, count) in terms.items()}
 
 
-@functools.partial(jax.jit, static_argnums=0, static_argnames="phase")
+@functools.partial(jitted, static_argnums=0, static_argnames="phase")
 def _stats(method, variables, batch, phase=Phase()):
     return method.loss(variables, batch, STEP_KEY, step=jnp.int32(0), phase=phase)[1]
 
 
-@functools.partial(jax.jit, static_argnums=0, static_argnames="phase")
+@functools.partial(jitted, static_argnums=0, static_argnames="phase")
 def _gradient(method, variables, batch, phase=Phase()):
     def terms_of(params, stats, part):
         changed = {**variables, "params": params, "batch_stats": stats}
@@ -96,7 +97,7 @@ def begin(batch):
     """A function (method) -> its initial variables, for 4, 1 and 7 training images of the three classes."""
 
     def begin(method):
-        initial = jax.jit(method.init)(jax.random.key(0, impl="rbg"), batch)
+        initial = jitted(method.init)(jax.random.key(0, impl="rbg"), batch)
         constants = method.constants(np.array([4, 1, 7]))
         return {**initial, "constants": {name: jnp.asarray(x) for name, x in constants.items()}}
 

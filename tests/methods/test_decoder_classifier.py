@@ -13,6 +13,7 @@ from skinjax.losses import ClassificationLoss
 from skinjax.methods.classifier import Classifier
 from skinjax.methods.decoder_classifier import DecoderClassifier
 from skinjax.models.decoder import Decoder
+from tests.jitted import jitted
 
 DECODER = Decoder((32, 32), channels=8)
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
@@ -37,7 +38,7 @@ def values(terms):
     return jax.tree.map(np.asarray, terms)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jitted, static_argnums=0)
 def encode(method, variables, stats, images):
     """The last map and the statistics of one training pass, by hand."""
     own = {"params": variables["params"]["backbone"], "batch_stats": stats}
@@ -45,14 +46,14 @@ def encode(method, variables, stats, images):
     return maps["features"], updated["batch_stats"]
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jitted, static_argnums=0)
 def decode(method, variables, features):
     own = {name: variables[name]["decoder"] for name in ("params", "batch_stats")}
     image, updated = method.decoder.apply(own, features, train=True, mutable=["batch_stats"])
     return image, updated["batch_stats"]
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jitted, static_argnums=0)
 def shown(method, batch):
     return method.training_inputs(batch, jax.random.key(1))[0]
 
@@ -73,7 +74,7 @@ def test_without_both_terms_it_is_the_classifier_bit_for_bit(make, begin, batch,
     assert_same(begin(nothing), variables)
     assert_same(gradient(nothing, variables, batch), gradient(plain, variables, batch))
     images = batch["image"]
-    assert_same(jax.jit(nothing.predict)(variables, images), jax.jit(plain.predict)(variables, images))
+    assert_same(jitted(nothing.predict)(variables, images), jitted(plain.predict)(variables, images))
 
 
 def test_the_decoder_leaves_the_other_initial_parameters_as_they_are(make, begin, variables):
@@ -140,16 +141,17 @@ def test_concat_is_one_batch_of_images_and_reconstructions(cdc, variables, batch
 
 
 @pytest.mark.parametrize("stop", [False, True])
-def test_the_twins_gradient_reaches_the_decoder_unless_stopped(cdc, variables, batch, loss, stop):
+def test_the_twins_gradient_reaches_the_decoder_unless_stopped(cdc, variables, batch, phase, stop):
     """A small change of the decoder changes the twin term; stopped, it has no derivative."""
     method = dataclasses.replace(cdc, stop_reconstruction_gradient=stop)
 
     def twin(decoder):
         changed = {**variables, "params": {**variables["params"], "decoder": decoder}}
-        return loss(method, changed, batch)[0]["twin"][1]
+        terms, _ = method.loss(changed, batch, jax.random.key(1), step=jnp.int32(0), phase=phase())
+        return terms["twin"][1]
 
     decoder = variables["params"]["decoder"]
-    value, change = jax.jit(jax.value_and_grad(twin))(decoder)
+    value, change = jitted(jax.value_and_grad(twin))(decoder)
     slope = sum(np.vdot(*pair) for pair in zip(jax.tree.leaves(change), jax.tree.leaves(decoder), strict=True))
     assert value > 0
     assert np.isfinite(slope)
@@ -234,11 +236,11 @@ def test_the_twin_takes_the_phases_loss(cdc, variables, batch, counts, phase):
 
 
 def test_prediction_shows_the_reconstruction_of_the_evaluation_view(cdc, make, variables, batch):
-    outputs = jax.jit(cdc.predict)(variables, batch["image"])
-    close(outputs["probabilities"], jax.jit(make(Classifier).predict)(variables, batch["image"])["probabilities"])
+    outputs = jitted(cdc.predict)(variables, batch["image"])
+    close(outputs["probabilities"], jitted(make(Classifier).predict)(variables, batch["image"])["probabilities"])
     assert outputs["reconstruction"].shape == (6, 32, 32, 3)
 
-    @jax.jit
+    @jitted
     def by_hand(images):
         own = {
             name: {part: variables[name][part] for part in ("backbone", "decoder")}

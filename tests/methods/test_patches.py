@@ -12,6 +12,7 @@ from skinjax.errors import UserError
 from skinjax.methods.classifier import Classifier
 from skinjax.methods.patches import Patches, both, dropped, in_patches
 from skinjax.models.patches import GRU
+from tests.jitted import jitted
 
 SLOTS = 4
 
@@ -42,7 +43,7 @@ def variables(begin, plain):
     return begin(plain)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jitted, static_argnums=0)
 def predicted(method, variables, images):
     return method.predict(variables, images)
 
