@@ -3,8 +3,8 @@
     python tools/patch_table.py --folder=runs/patch_table [--seeds=3] [--data_dir=DIR]
 
 Every run sees as many images, whatever it sees of them, and is trained by the settings of
-`configs/patch_attention.py:demo` with nine crops. "ordered" is attention's control: the same crops, averaged. Resumable:
-finished runs are read back. 55 minutes on two idle cores, of which runs that train on nine crops take most.
+`configs/patch_attention.py:demo` with nine crops. "ordered" is attention's control: the same crops, averaged.
+Resumable: finished runs are read back. 55 minutes on two idle cores, most of them for training on nine crops.
 """
 
 import argparse
