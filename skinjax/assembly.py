@@ -59,12 +59,7 @@ def check(config: ConfigDict) -> None:
     lookup("value of evaluate", config.evaluate, EVALUATED)
     lookup("metric", config.evaluations.metric, {**metrics.METRICS, **metrics.SCORE_METRICS})
     lookup("loss.diagnosis_scope", config.loss.diagnosis_scope, SCOPES)
-    diagnoses = [name for name, _ in _rows(config.loss.diagnosis_factors)]
-    for name in diagnoses:
-        if diagnoses.count(name) > 1:
-            raise UserError(f"loss.diagnosis_factors has {diagnoses.count(name)} rows for {name!r}: keep one of them")
-    if config.loss.diagnosis_as_released and not diagnoses:
-        raise UserError("loss.diagnosis_as_released repeats defects of diagnosis factors: set loss.diagnosis_factors")
+    check_diagnoses([name for name, _ in _rows(config.loss.diagnosis_factors)], config.loss.diagnosis_as_released)
     for section in (config.evaluations, config.checkpoints):
         lookup("duration unit", section.unit, UNITS)
     for name in config.phase_order:
@@ -79,6 +74,15 @@ def check(config: ConfigDict) -> None:
     for name in config.phase_order:
         for stage in config.phases[name].frozen:
             lookup(f"stage to freeze in phase {name!r}:", stage, dict.fromkeys(method.stages()))
+
+
+def check_diagnoses(names: Sequence[str], as_released: bool) -> None:
+    """Refuse two factors of one diagnosis, and defects of factors without any."""
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"loss.diagnosis_factors has {names.count(name)} rows for {name!r}: keep one of them")
+    if as_released and not names:
+        raise UserError("loss.diagnosis_as_released repeats defects of diagnosis factors: set loss.diagnosis_factors")
 
 
 def check_loss(config: ConfigDict, loss: ClassificationLoss) -> None:
@@ -174,12 +178,11 @@ def check_patches(config: ConfigDict) -> None:
                     "to patches, or choose another view"
                 )
         return
-    joins_by_place = [*(f"method.attention at {place!r}" for place in method.attention)]
-    joins_by_place += ["method.join 'gru'"] * (method.join == "gru")
-    if joins_by_place and not all(several.values()):
+    by_place = [f"method.attention at {place!r}" for place in method.attention]
+    by_place += ["method.join 'gru'"] * (method.join == "gru")
+    if by_place and not all(several.values()):
         raise UserError(
-            f"{joins_by_place[0]} joins the patches of ordered crops: set views.train and views.evaluation to "
-            "ordered_crop"
+            f"{by_place[0]} joins the patches of ordered crops: set views.train and views.evaluation to ordered_crop"
         )
     if method.patch_dropout and not several["train"]:
         raise UserError("method.patch_dropout needs several patches: set views.train to ordered_crop, or it to 0")
