@@ -16,7 +16,8 @@ def trained(tmp_path_factory):
     results = {}
     for devices in (1, 4):
         flags = (
-            f"--xla_force_host_platform_device_count={devices} --xla_cpu_collective_call_terminate_timeout_seconds=600"
+            f"--xla_force_host_platform_device_count={devices} --xla_cpu_collective_call_terminate_timeout_seconds=600 "
+            "--xla_backend_optimization_level=0"  # compiled sooner
         )
         program = Path(__file__).with_name("train_on_devices.py")
         command = [sys.executable, str(program), str(folder / "data"), str(folder / f"{devices}.npz")]

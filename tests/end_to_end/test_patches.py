@@ -72,12 +72,6 @@ def test_diagnoses_guide_the_weights(tmp_path, data_dir):
     run("balancing.py:demo_diagnosis_weighting", tmp_path, data_dir)
 
 
-def test_deferred_reweighting_is_a_phase(tmp_path, data_dir, capsys):
-    changes = ("--config.phases.reweighted.duration=2.0", "--config.phases.reweighted.unit=steps")
-    figures = run("balancing.py:demo_ldam_drw", tmp_path, data_dir, *changes)
-    assert figures["protocol"]["steps"] == 4
-
-
 @pytest.mark.parametrize("file", ["patch_attention", "balancing"])
 def test_every_variant_is_a_config_that_could_run(file, monkeypatch):
     path = ROOT / "configs" / f"{file}.py"

@@ -17,6 +17,7 @@ from skinjax.defaults import defaults
 from skinjax.errors import UserError
 from skinjax.images import correction
 from skinjax.images.correction import CORRECTIONS, corrected
+from tests.jitted import jitted
 
 RNG = np.random.default_rng(0)
 SKIN = np.array([200, 150, 130])
@@ -43,38 +44,38 @@ def disc(height, width, centre, radius):
 
 
 @functools.cache
-def jitted(name):
-    return jax.jit(CORRECTIONS[name])
+def compiled(name):
+    return jitted(CORRECTIONS[name])
 
 
 @pytest.mark.parametrize("name", CORRECTIONS)
 def test_a_picture_is_corrected_the_same_in_any_batch(name):
     pictures = np.stack([with_lines(shaded_skin(60, 71), (50, 30, 20), widths=(1, 1)) for _ in range(5)])
     pictures[:, :, :6] //= 16  # a frame
-    together = jitted(name)(pictures)
+    together = compiled(name)(pictures)
     assert together.shape == (5, 60, 71, 3)
     assert together.dtype == jnp.uint8
     assert np.all(np.any(together != pictures, (1, 2, 3)))
-    np.testing.assert_array_equal(jitted(name)(pictures[2:4]), together[2:4])
+    np.testing.assert_array_equal(compiled(name)(pictures[2:4]), together[2:4])
 
 
 @pytest.mark.parametrize("name", CORRECTIONS)
 @pytest.mark.parametrize("size", [(8, 8), (1, 7)])
 def test_tiny_pictures_keep_their_size(name, size):
     pictures = RNG.integers(0, 256, (2, *size, 3), dtype=np.uint8)
-    assert jitted(name)(pictures).shape == (2, *size, 3)
+    assert compiled(name)(pictures).shape == (2, *size, 3)
 
 
 @pytest.mark.parametrize("name", CORRECTIONS)
 def test_black_stays_black(name):
     black = np.zeros((2, 40, 51, 3), np.uint8)
-    np.testing.assert_array_equal(jitted(name)(black), black)
+    np.testing.assert_array_equal(compiled(name)(black), black)
 
 
 @pytest.mark.parametrize("name", sorted(set(CORRECTIONS) - {"gamma"}))
 def test_an_even_grey_picture_needs_no_correction(name):
     grey = np.full((2, 40, 51, 3), 130, np.uint8)
-    np.testing.assert_array_equal(jitted(name)(grey), grey)
+    np.testing.assert_array_equal(compiled(name)(grey), grey)
 
 
 def test_corrections_are_applied_in_order():
@@ -237,7 +238,7 @@ FRAMES = {
 def test_a_dark_frame_is_cropped_away(frame):
     lesion = disc(90, 120, (45, 60), 12)
     framed = photographs(np.where(frame, np.where(lesion, [90, 60, 50], SKIN), [8, 6, 7]))
-    crop = np.asarray(jitted("field_of_view_crop")(framed))
+    crop = np.asarray(compiled("field_of_view_crop")(framed))
     assert crop[..., 0].min() >= 80
     enlarged = (crop[..., 0] < 145).sum() / lesion.sum()
     largest = 120 * 90 / (4 / 3 * frame.sum())  # no window of this picture's shape holds more than the field
@@ -256,12 +257,12 @@ def test_a_dark_frame_is_cropped_away(frame):
     ids=["skin", "lesion", "keyhole", "noise"],
 )
 def test_without_a_frame_no_bit_changes(picture):
-    np.testing.assert_array_equal(jitted("field_of_view_crop")(photographs(picture)), photographs(picture))
+    np.testing.assert_array_equal(compiled("field_of_view_crop")(photographs(picture)), photographs(picture))
 
 
 def test_each_picture_has_its_own_window():
     framed = photographs(*[np.where(frame, SKIN, 5) for frame in FRAMES.values()], skin(90, 120))
-    crops = np.asarray(jitted("field_of_view_crop")(framed))
+    crops = np.asarray(compiled("field_of_view_crop")(framed))
     np.testing.assert_array_equal(crops[-1], framed[-1])
     assert crops[..., 0].min() > 190
 
@@ -301,7 +302,7 @@ def shaded_skin(height=160, width=200):
 def test_dark_hairs_are_replaced_by_the_skin_around_them():
     bald = shaded_skin()
     hairy = with_lines(bald, (50, 35, 30))
-    cleaned = np.asarray(jitted("remove_hair")(hairy[None]))[0].astype(float)
+    cleaned = np.asarray(compiled("remove_hair")(hairy[None]))[0].astype(float)
     hairs = np.any(hairy != bald, -1)
     assert np.abs(hairy[hairs] - bald.astype(float)[hairs]).mean() > 70
     assert np.abs(cleaned - bald)[hairs].mean() < 5
@@ -316,7 +317,7 @@ def test_what_is_no_dark_hair_stays():
     network = bald * (1 - 0.25 * (np.maximum(np.cos(y), np.cos(x + y / 2)) > 0.6)[..., None])  # a mesh, period 6
     dots = bald * (1 - 0.6 * ((y % 16 < 4) & (x % 16 < 4))[..., None])
     pictures = photographs(bald, with_lines(bald, (250, 240, 235)), dots, network)
-    changed = np.any(np.asarray(jitted("remove_hair")(pictures)) != pictures, -1).mean((1, 2))
+    changed = np.any(np.asarray(compiled("remove_hair")(pictures)) != pictures, -1).mean((1, 2))
     assert changed[:3].tolist() == [0, 0, 0]
     assert changed[3] < 0.02
 
@@ -344,7 +345,7 @@ DRAW_HAIRS = synthetic._draw_hairs
 
 def test_hairs_of_synthetic_photographs(drawn):
     hairy, bald, dark = drawn
-    cleaned = np.asarray(jitted("remove_hair")(hairy)).astype(float)
+    cleaned = np.asarray(compiled("remove_hair")(hairy)).astype(float)
     change = np.abs(hairy.astype(float) - bald).max(-1)
     hairs = (change >= 15) & dark[:, None, None]
     assert hairs.mean(where=dark[:, None, None]) > 0.005
@@ -353,4 +354,4 @@ def test_hairs_of_synthetic_photographs(drawn):
     untouched = change == 0
     assert np.abs(cleaned - bald)[untouched].mean() < 0.4
     # And the lesions keep their networks, ridges and dots.
-    assert np.any(jitted("remove_hair")(bald) != bald, -1).mean() < 0.01
+    assert np.any(compiled("remove_hair")(bald) != bald, -1).mean() < 0.01

@@ -11,6 +11,7 @@ from PIL import Image
 from skinjax.errors import UserError
 from skinjax.images import views
 from skinjax.images.colour import NORMALISATIONS
+from tests.jitted import jitted
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 44, 52, 3), dtype=np.uint8)
 KEYS = views.example_keys(jax.random.key(3), jnp.arange(7))
@@ -19,7 +20,7 @@ SIZE = (28, 36)
 
 @pytest.mark.parametrize("name", sorted(views.VIEWS))
 def test_a_picture_is_augmented_the_same_in_any_batch(name):
-    show = jax.jit(views.train_view(views.VIEWS[name], SIZE, "imagenet"))
+    show = jitted(views.train_view(views.VIEWS[name], SIZE, "imagenet"))
     together = np.asarray(show(KEYS, IMAGES))
     patches = (9,) if views.VIEWS[name].ordered else ()
     assert together.shape == (7, *patches, *SIZE, 3)
@@ -31,7 +32,7 @@ def test_a_picture_is_augmented_the_same_in_any_batch(name):
 def test_compilation_changes_no_pixel():
     """Compilers recompute numbers with other roundings; no pixel may then fall to another neighbour or hue."""
     show = views.train_view(views.VIEWS["skin7_group"], SIZE, "unit")
-    np.testing.assert_allclose(jax.jit(show)(KEYS[:4], IMAGES[:4]), show(KEYS[:4], IMAGES[:4]), atol=1e-3)
+    np.testing.assert_allclose(jitted(show)(KEYS[:4], IMAGES[:4]), show(KEYS[:4], IMAGES[:4]), atol=1e-3)
 
 
 def test_keys_belong_to_positions():
