@@ -2,7 +2,7 @@
 
 | --config=configs/patch_attention.py | what | cost |
 |---|---|---|
-| `:demo` | initial attention over 5 crops of 96 px, narrow ResNet, synthetic set of 240x180 | 3 minutes on 2 cores |
+| `:demo` | initial attention over 5 crops of 96 px, narrow ResNet, synthetic set of 240x180 | 2 minutes on 2 cores |
 | `:demo_downsampling`, `:demo_multi_crop`, ... | another strategy in the same way | less |
 | `:ham10000_densenet121_initial` | Table II: HAM10000 at 600x450, 9 crops of 224 px | 50 epochs, 4,993 images x 9 |
 | `:ham10000_densenet121_initial_16` | Table III: 5 or 16 crops, of multi_crop and initial | more |
