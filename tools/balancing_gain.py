@@ -28,8 +28,8 @@ def main() -> None:
         "split.protocol": "file",
         "split.file": options.split,
         "model.weights": options.weights,
-        "batch": 35,
-    }  # 5 x 7
+        "batch": 35,  # a multiple of the seven classes
+    }
     compare(options, "strategy", {name: same | changes for name, changes in STRATEGIES.items()})
 
 
