@@ -22,8 +22,8 @@ Table VI, for k = 0.5, 0.75, 1, 1.25, 1.5: 65.0, 68.4, 68.4, 69.3, 68.9; 68.7, 7
 import patch_attention
 from patch_attention import WEIGHTS
 
-from skinjax.diagnosis import PAPERS_FACTORS
-from skinjax.errors import lookup
+from skinjax.core.errors import lookup
+from skinjax.objectives.diagnosis import PAPERS_FACTORS
 
 CLASSES = 7  # balanced batches are a multiple of them, so that their counts are equal
 EXPONENTS = (0.5, 0.75, 1.0, 1.25, 1.5)

@@ -13,7 +13,7 @@
 
 from cdc import RECIPES
 
-from skinjax.errors import lookup
+from skinjax.core.errors import lookup
 
 LOSSES = {
     "": {},

@@ -14,8 +14,8 @@ folds of an image-level split, at the last epoch: `--config.split.fold=0` ... `4
 
 from ml_collections import ConfigDict
 
+from skinjax.core.errors import lookup
 from skinjax.defaults import decoder_method, defaults, phase
-from skinjax.errors import lookup
 
 
 def get_config(variant="demo"):

@@ -23,8 +23,8 @@ code has it, and what that leaves open is marked "ours".
 import cdc
 from ml_collections import ConfigDict
 
+from skinjax.core.errors import lookup
 from skinjax.defaults import defaults, patches_method, phase
-from skinjax.errors import lookup
 
 WEIGHTS = {
     "inception_v3": "timm/inception_v3.tv_in1k",

@@ -9,15 +9,15 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "UserError": "errors",
-    "load_config": "config_files",
-    "run": "experiment",
+    "UserError": "core.errors",
+    "load_config": "recipe.config_files",
+    "run": "runs.experiment",
     "data_root": "data.dataset",
-    "prepare": "data.prepare",
+    "prepare": "data.acquire.prepare",
     "open_dataset": "data.dataset",
-    "split_dataset": "data.protocols",
+    "split_dataset": "data.splits.protocols",
     "make_backbone": "models",
-    "ClassificationLoss": "losses",
+    "ClassificationLoss": "objectives.losses",
     "Predictions": "evaluation.predictions",
     "read_predictions": "evaluation.predictions",
     "write_predictions": "evaluation.predictions",

@@ -11,37 +11,37 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from skinjax.class_weights import CLASS_WEIGHTS
 from skinjax.config_checks import check_config
-from skinjax.data import splits
+from skinjax.core.errors import UserError, lookup
 from skinjax.data.caches import CACHES
 from skinjax.data.dataset import Dataset, open_dataset
-from skinjax.data.parts import Data, in_parts, keep_split, training_records
 from skinjax.data.pipeline import HostBatch, LoadPixels, StoredSize, training_batches
-from skinjax.data.protocols import check_file, split_dataset
-from skinjax.data.sampling import SAMPLERS, Sampler, process_slice, weights_by_class
-from skinjax.diagnosis import SCOPES, as_released, diagnosis_factors
-from skinjax.errors import UserError, lookup
+from skinjax.data.sampling.samplers import SAMPLERS, Sampler, process_slice, weights_by_class
+from skinjax.data.splits import split as splits
+from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records
+from skinjax.data.splits.protocols import check_file, split_dataset
 from skinjax.evaluation import metrics
 from skinjax.images.colour import NORMALISATIONS, Normalisation
 from skinjax.images.correction import corrected
 from skinjax.images.crops import grid_of, ordered_corners
 from skinjax.images.mixing import make_mixing
 from skinjax.images.views import EVALUATION_VIEWS, VIEWS, evaluation_view, train_view
-from skinjax.losses import ClassificationLoss
 from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Variables
 from skinjax.models import make_backbone
-from skinjax.models.decoder import Decoder
-from skinjax.models.facts import NO_FACTS, Facts
-from skinjax.models.heads import make_head
-from skinjax.models.patches import GRU
-from skinjax.models.pretrained import remarks
-from skinjax.optimizers import OPTIMIZERS, make_optimizer
-from skinjax.schedules import SCHEDULES, make_schedule
-from skinjax.starting_weights import StartingWeights
+from skinjax.models.heads.classifiers import make_head
+from skinjax.models.heads.decoder import Decoder
+from skinjax.models.heads.patches import GRU
+from skinjax.models.pretrained.facts import NO_FACTS, Facts
+from skinjax.models.pretrained.opening import remarks
+from skinjax.objectives.class_weights import CLASS_WEIGHTS
+from skinjax.objectives.diagnosis import SCOPES, as_released, diagnosis_factors
+from skinjax.objectives.losses import ClassificationLoss
+from skinjax.runs.starting_weights import StartingWeights
 from skinjax.training.loop import LoopSettings
+from skinjax.training.optimizers import OPTIMIZERS, make_optimizer
 from skinjax.training.phases import UNITS, Phase, duration_in_steps
+from skinjax.training.schedules import SCHEDULES, make_schedule
 
 Say = Callable[[str], None]
 EVALUATED = {"last": "the checkpoint at the end", "best": "the checkpoint with the best validation metric"}

@@ -4,8 +4,8 @@ import argparse
 import importlib
 import sys
 
-from skinjax.arguments import Parser, exit_status
-from skinjax.errors import UserError, lookup
+from skinjax.core.arguments import Parser, exit_status
+from skinjax.core.errors import UserError, lookup
 
 VERBS = {
     "prepare": "bring a data set from what was downloaded, or from a folder of your own, into skinjax's form",

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from skinjax.core.errors import UserError, lookup
 from skinjax.defaults import decoder_method, defaults, patches_method, phase
-from skinjax.errors import UserError, lookup
-from skinjax.losses import ClassificationLoss
+from skinjax.objectives.losses import ClassificationLoss
 
 METHOD_FIELDS = {
     "classifier": lambda: defaults("", "")["method"].to_dict(),

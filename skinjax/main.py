@@ -3,8 +3,8 @@
 import os
 import sys
 
-from skinjax.arguments import Parser, exit_status
-from skinjax.errors import UserError, lookup
+from skinjax.core.arguments import Parser, exit_status
+from skinjax.core.errors import UserError, lookup
 
 KNOWN_FLAGS = dict.fromkeys(("--config", "--config.FIELD", "--workdir", "--data_dir", "--help"))
 
@@ -32,11 +32,11 @@ def main(arguments: list[str]) -> int:
 def start(arguments: list[str]) -> int:
     """The status of the run that `arguments` ask for."""
     flags = parse(arguments)
-    from skinjax.config_files import load_config
+    from skinjax.recipe.config_files import load_config
 
     config = load_config(flags.config, flags.changes)
     # These import jax: what is wrong with the command is told before.
-    from skinjax.experiment import run
+    from skinjax.runs.experiment import run
     from skinjax.training.signals import Interrupted
 
     try:

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from skinjax.errors import UserError
-from skinjax.files import human_bytes
+from skinjax.core.errors import UserError
+from skinjax.core.files import human_bytes
 
 
 def make_mesh() -> Mesh:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.parallel import (
     check_batch,
     check_fits,

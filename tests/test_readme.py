@@ -9,9 +9,9 @@ from pathlib import Path
 import jax
 
 from skinjax.models import BACKBONES
-from skinjax.models.fitting import plan
-from skinjax.models.known_weights import HALF, KNOWN, architecture_of
-from skinjax.models.pretrained import usual_weights
+from skinjax.models.pretrained.fitting import plan
+from skinjax.models.pretrained.known_weights import HALF, KNOWN, architecture_of
+from skinjax.models.pretrained.opening import usual_weights
 from tests.models.test_backbones import OUR_OWN, PARAMETERS
 
 README = Path(__file__).parent.parent / "README.md"

@@ -63,7 +63,7 @@ def open_streams(options: argparse.Namespace) -> tuple[list[bytes], dict[str, Ca
     from skinjax.data.caches import CACHES, open_pixels
     from skinjax.data.dataset import data_root, open_dataset
     from skinjax.data.pipeline import StoredSize, training_batches
-    from skinjax.data.sampling import natural
+    from skinjax.data.sampling.samplers import natural
     from skinjax.parallel import make_mesh, prefetch
 
     flags.FLAGS.mark_as_parsed()  # grain reads them

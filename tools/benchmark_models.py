@@ -38,7 +38,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from skinjax.errors import UserError, lookup
+from skinjax.core.errors import UserError, lookup
 
 TARGETS = ("resnet50", "mobilenetv2_100", "efficientnet_b0", "densenet121", "seresnext50_32x4d")
 PASSES = ("forward", "training")

@@ -21,14 +21,14 @@ from pathlib import Path
 import jax
 
 from skinjax import assembly
-from skinjax.config_files import load_config
 from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import data_root
 from skinjax.methods.classifier import own
 from skinjax.methods.patches import PIXELS, Patches, attention_at
+from skinjax.models.heads.patches import PatchAttention
 from skinjax.models.layers import compiler_options
-from skinjax.models.patches import PatchAttention
 from skinjax.parallel import make_mesh, prefetch, replicated
+from skinjax.recipe.config_files import load_config
 from skinjax.training.state import TrainState, begin_phase, make_train_step, partition
 
 

@@ -1,4 +1,4 @@
-"""Compares skinjax/models/known_weights.py with an installed timm: the facts of all weights, and what the hub has.
+"""Compares skinjax/models/pretrained/known_weights.py with an installed timm: all facts, and what the hub has.
 
     python tools/check_known_weights.py        needs torch, timm and torchvision; prints what differs
 
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from make_parity_goldens import timm
 
 from skinjax.models import BACKBONES
-from skinjax.models.facts import Facts
-from skinjax.models.fitting import plan
-from skinjax.models.known_weights import KNOWN, PINS, architecture_of
+from skinjax.models.pretrained.facts import Facts
+from skinjax.models.pretrained.fitting import plan
+from skinjax.models.pretrained.known_weights import KNOWN, PINS, architecture_of
 
 
 def differences(name: str) -> Iterator[str]:

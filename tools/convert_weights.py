@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from safetensors.numpy import save
 
-from skinjax.errors import UserError
-from skinjax.files import write_atomically
-from skinjax.models.facts import WORDS, facts_of_header
+from skinjax.core.errors import UserError
+from skinjax.core.files import write_atomically
+from skinjax.models.pretrained.facts import WORDS, facts_of_header
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema", "net", "network")
 PREFIXES = ("module.", "_orig_mod.", "model.")

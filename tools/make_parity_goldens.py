@@ -21,8 +21,8 @@ except RuntimeError:  # without its compiled operators it imports once these two
 
 import timm
 
-from skinjax.models.timm_names import NAMES
-from skinjax.models.weights import timm_names
+from skinjax.models.pretrained.mapping import timm_names
+from skinjax.models.pretrained.timm_names import NAMES
 
 
 class Level(nn.Sequential):
@@ -37,7 +37,7 @@ class Level(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """The encoder of skinjax/models/unet.py and a linear classifier, with the methods of a timm model."""
+    """The encoder of skinjax/models/families/unet.py and a linear classifier, with the methods of a timm model."""
 
     def __init__(self, num_classes: int):
         super().__init__()

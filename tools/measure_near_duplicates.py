@@ -18,13 +18,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from skinjax.data.builders.base import images
-from skinjax.data.decoding import decode
-from skinjax.data.near_duplicates import LEAST_SIMILARITY, near_duplicates, signature
-from skinjax.data.sources import open_source
-from skinjax.data.synthetic import Painter, Settings
-from skinjax.data.threads import map_in_order
-from skinjax.tables import read_table_file
+from skinjax.core.tables import read_table_file
+from skinjax.core.threads import map_in_order
+from skinjax.data.acquire.builders.base import images
+from skinjax.data.acquire.decoding import decode
+from skinjax.data.acquire.near_duplicates import LEAST_SIMILARITY, near_duplicates, signature
+from skinjax.data.acquire.sources import open_source
+from skinjax.data.synthetic.photographs import Painter, Settings
 
 CROP = 0.05
 SWEEP = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)

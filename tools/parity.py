@@ -22,8 +22,8 @@ from flax import traverse_util
 
 from skinjax.models import make_backbone
 from skinjax.models.layers import compiler_options
-from skinjax.models.timm_names import NAMES
-from skinjax.models.weights import file_shape, fill, timm_names
+from skinjax.models.pretrained.mapping import file_shape, fill, timm_names
+from skinjax.models.pretrained.timm_names import NAMES
 
 GOLDENS = Path(__file__).parent.parent / "tests" / "models" / "goldens"
 DOCS = Path(__file__).parent.parent / "docs" / "parity.md"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from skinjax.data.synthetic import Painter, Settings, class_names
+from skinjax.data.synthetic.photographs import Painter, Settings, class_names
 
 MARGIN = 60
 TITLE = 18

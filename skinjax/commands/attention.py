@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skinjax.arguments import Parser
-from skinjax.errors import UserError
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError
 
 if TYPE_CHECKING:  # it is imported when needed, which --help does not wait for
-    from skinjax.data.parts import Data
+    from skinjax.data.splits.parts import Data
 
 PICTURE = "attention.png"
 MOST_IMAGES = 50
@@ -43,13 +43,13 @@ def run(options: argparse.Namespace) -> int:
     from skinjax.commands.show import make_folder, to_bytes, write
     from skinjax.data.dataset import data_root
     from skinjax.data.pipeline import load
-    from skinjax.experiment import open_run
     from skinjax.explain.attention import framed
     from skinjax.images.crops import grid_of
     from skinjax.methods.patches import Patches, attention_at
     from skinjax.models.layers import compiler_options
     from skinjax.report.figures import tiled, view_panel
-    from skinjax.workdir import read_config
+    from skinjax.runs.experiment import open_run
+    from skinjax.runs.workdir import read_config
 
     folder = Path(options.run)
     read_config(folder)  # a folder that holds no run is not made one for pictures

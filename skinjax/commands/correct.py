@@ -22,9 +22,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from skinjax.arguments import Parser
-from skinjax.errors import UserError, lookup
-from skinjax.files import write_atomically
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError, lookup
+from skinjax.core.files import write_atomically
 
 if TYPE_CHECKING:  # they are imported when needed, which --help does not wait for
     import jax
@@ -142,14 +142,14 @@ def read_photographs(options: argparse.Namespace) -> tuple[Photographs, str]:
             raise UserError(f"there is no file or folder {source!r}")
         return from_dataset(options)
     path = Path(source)
-    from skinjax.data.sources import ARCHIVE, open_source
+    from skinjax.data.acquire.sources import ARCHIVE, open_source
 
     if path.is_file() and not ARCHIVE.fullmatch(path.name):
         try:
             return [photograph(path.name, path.read_bytes(), options.max_side)], ""
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    from skinjax.data.builders.base import is_image
+    from skinjax.data.acquire.builders.base import is_image
 
     with open_source(path) as opened:
         files = [file for file in opened.files.values() if is_image(file)]
@@ -173,7 +173,7 @@ def from_dataset(options: argparse.Namespace) -> tuple[Photographs, str]:
 
 def photograph(name: str, data: bytes, max_side: int) -> tuple[str, np.ndarray]:
     """A decoded image, upright, of at most `max_side` pixels on its longer side."""
-    from skinjax.data.decoding import decode
+    from skinjax.data.acquire.decoding import decode
 
     image = Image.fromarray(decode(data, None, fit="squash", filter="bilinear", name=name))
     image.thumbnail((max_side, max_side), Image.Resampling.BILINEAR, reducing_gap=None)

@@ -2,9 +2,9 @@
 
 import argparse
 
-from skinjax.arguments import Parser
-from skinjax.data.catalogue import CATALOGUE, OWN_DATA
-from skinjax.errors import UserError
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError
+from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA
 
 
 def add_arguments(parser: Parser) -> None:

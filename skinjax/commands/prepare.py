@@ -12,9 +12,9 @@ import argparse
 import time
 from pathlib import Path
 
-from skinjax.arguments import Parser
-from skinjax.data.catalogue import CATALOGUE
-from skinjax.errors import UserError, lookup
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError, lookup
+from skinjax.data.acquire.catalogue import CATALOGUE
 
 
 def add_arguments(parser: Parser) -> None:
@@ -34,8 +34,8 @@ def run(options: argparse.Namespace) -> int:
     about = lookup("data set", options.kind, CATALOGUE)
     if not options.source:
         raise UserError(f"no --source is given; {about.download} and give --source=THAT_FOLDER")
+    from skinjax.data.acquire.prepare import prepare
     from skinjax.data.dataset import data_root, prepared, read_manifest
-    from skinjax.data.prepare import prepare
 
     start = time.perf_counter()
     root = data_root(options.data_dir)

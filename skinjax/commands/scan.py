@@ -14,11 +14,11 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skinjax.errors import UserError
-from skinjax.files import write_atomically
+from skinjax.core.errors import UserError
+from skinjax.core.files import write_atomically
 
 if TYPE_CHECKING:  # it imports the readers of data sets, which --help does not wait for
-    from skinjax.data.scan import Finding, Report
+    from skinjax.data.acquire.scan import Finding, Report
 
 MOST_SHOWN = 10  # of each kind
 
@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from skinjax.data.scan import ERROR, scan
-    from skinjax.data.sources import open_source
+    from skinjax.data.acquire.scan import ERROR, scan
+    from skinjax.data.acquire.sources import open_source
 
     if options.min_side < 0:
         raise UserError(f"--min_side is {options.min_side}; give a number of pixels from 0 on")
@@ -79,7 +79,7 @@ def _printable(text: str) -> str:
 
 def write_findings(path: Path, findings: "list[Finding]") -> None:
     """Write all findings as a CSV."""
-    from skinjax.data.scan import HEADER
+    from skinjax.data.acquire.scan import HEADER
 
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -93,7 +93,7 @@ def write_findings(path: Path, findings: "list[Finding]") -> None:
 
 def refuse_to_overwrite(path: Path) -> None:
     """Raise a `UserError` if `path` is there and is not the table of a scan, or has no folder to be in."""
-    from skinjax.data.scan import HEADER
+    from skinjax.data.acquire.scan import HEADER
 
     if not path.parent.is_dir():
         raise UserError(f"there is no folder {path.parent}: make it, or give another --csv")

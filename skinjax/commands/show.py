@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skinjax.arguments import Parser
-from skinjax.errors import UserError
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError
 
 if TYPE_CHECKING:  # they import jax or matplotlib, which --help does not wait for
     from matplotlib.figure import Figure
     from ml_collections import ConfigDict
 
     from skinjax.data.dataset import Dataset
-    from skinjax.data.parts import Data
-    from skinjax.data.sampling import Sampler
+    from skinjax.data.sampling.samplers import Sampler
+    from skinjax.data.splits.parts import Data
     from skinjax.images.colour import Normalisation
-    from skinjax.models.facts import Facts
+    from skinjax.models.pretrained.facts import Facts
     from skinjax.training.phases import Phase
 
 MOST_PER_CLASS = 50
@@ -75,7 +75,7 @@ def show_dataset(options: argparse.Namespace) -> None:
 
 def show_config(options: argparse.Namespace) -> None:
     """The classes, views and learning rate of the config that `options.target` names."""
-    from skinjax.config_files import load_config
+    from skinjax.recipe.config_files import load_config
 
     config = load_config(options.target, options.changes)
     from skinjax import assembly
@@ -115,8 +115,8 @@ def draw_classes(
 
     parts: {part: record numbers} of a split, or nothing; split: what the title says of it
     """
+    from skinjax.core.threads import map_in_order
     from skinjax.data.dataset import class_counts
-    from skinjax.data.threads import map_in_order
     from skinjax.report import figures
 
     labels, classes = dataset.columns["label"], dataset.classes
@@ -185,7 +185,7 @@ def thumbnail(dataset: "Dataset", record: int) -> np.ndarray:
     """The whole picture, small."""
     from PIL import Image
 
-    from skinjax.data.decoding import decode
+    from skinjax.data.acquire.decoding import decode
 
     name = str(dataset.columns["image_id"][record])
     image = Image.fromarray(decode(dataset.encoded(record), None, fit="squash", filter="bilinear", name=name))
@@ -228,7 +228,7 @@ def view_rows(
     from skinjax.images.correction import corrected
     from skinjax.images.crops import grid_of
     from skinjax.images.views import example_keys
-    from skinjax.models.facts import NO_FACTS
+    from skinjax.models.pretrained.facts import NO_FACTS
     from skinjax.report.figures import tiled
 
     stored = trained = load(data.dataset, shown, data.size)

@@ -18,14 +18,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skinjax.arguments import Parser
-from skinjax.errors import UserError
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError
 
 if TYPE_CHECKING:
     from skinjax.data.dataset import Dataset
-    from skinjax.data.published_splits import PublishedSplit
-    from skinjax.data.split_check import Pair
-    from skinjax.data.splits import Split
+    from skinjax.data.splits.check import Pair
+    from skinjax.data.splits.published import PublishedSplit
+    from skinjax.data.splits.split import Split
 
 MOST_PAIRS_SHOWN = 10
 
@@ -64,8 +64,8 @@ def run(options: argparse.Namespace) -> int:
 def make(options: argparse.Namespace) -> int:
     """Draw or read the split, print it, and write it."""
     from skinjax.data.dataset import data_root, open_dataset
-    from skinjax.data.protocols import split_dataset
-    from skinjax.data.splits import check, remarks
+    from skinjax.data.splits.protocols import split_dataset
+    from skinjax.data.splits.split import check, remarks
 
     path = Path(options.out or default_name(options))
     if path.suffix != ".csv":
@@ -104,7 +104,7 @@ def default_name(options: argparse.Namespace) -> str:
 
 def write_new(path: Path, split: "Split") -> None:
     """Write a split, but not over another one."""
-    from skinjax.data.splits import protocol_path, split_texts, write_split
+    from skinjax.data.splits.split import protocol_path, split_texts, write_split
 
     texts = dict(zip((path, protocol_path(path)), split_texts(split), strict=True))
     try:
@@ -119,7 +119,7 @@ def write_new(path: Path, split: "Split") -> None:
 def check_file(path: Path, name: str | None, data_dir: str | None, pictures: bool) -> int:
     """Print what is in each fold of a split file and what its parts share; 1 if there is a leak."""
     from skinjax.data.dataset import data_root, open_dataset
-    from skinjax.data.published_splits import fold_split, read_published
+    from skinjax.data.splits.published import fold_split, read_published
 
     root = data_root(data_dir)
     dataset = open_dataset(name, {}, root) if name else None
@@ -156,7 +156,7 @@ def headline(published: "PublishedSplit", dataset: "Dataset | None") -> str:
 
 def compare_pictures(dataset: "Dataset", published: "PublishedSplit") -> "list[Pair]":
     """Every pair of images in the file that look the same."""
-    from skinjax.data.split_check import same_photographs
+    from skinjax.data.splits.check import same_photographs
 
     return same_photographs(dataset, published.image_ids.tolist())
 
@@ -179,7 +179,7 @@ def counts_table(split: "Split", classes: Sequence[str] | None = None) -> list[s
     """Images and groups per class and part, in lines of equal width."""
     import numpy as np
 
-    from skinjax.data.splits import PARTS
+    from skinjax.data.splits.split import PARTS
 
     names = list(classes or np.unique(split.labels).tolist())
     parts = [part for part in PARTS if len(split.rows(part))]
@@ -196,7 +196,7 @@ def counts_table(split: "Split", classes: Sequence[str] | None = None) -> list[s
 
 def shared_groups(split: "Split") -> list[str]:
     """A line for each two parts that share groups, the held-out part first."""
-    from skinjax.data.splits import HELD_OUT_AND_OTHER, leaks
+    from skinjax.data.splits.split import HELD_OUT_AND_OTHER, leaks
 
     found = leaks(split)
     lines = []
@@ -213,7 +213,7 @@ def shared_groups(split: "Split") -> list[str]:
 
 def shared_photographs(pairs: "Sequence[Pair]", split: "Split") -> list[str]:
     """A line for each photograph that is in two parts under two groups."""
-    from skinjax.data.split_check import crossings
+    from skinjax.data.splits.check import crossings
 
     found = crossings(pairs, split)
     lines = [

@@ -14,11 +14,11 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from skinjax.arguments import Parser
-from skinjax.errors import UserError, lookup
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError, lookup
 
 if TYPE_CHECKING:  # it imports jax, which --help does not wait for
-    from skinjax.models.pretrained import Pretrained
+    from skinjax.models.pretrained.opening import Pretrained
 
 
 def add_arguments(parser: Parser) -> None:
@@ -42,9 +42,9 @@ def show_list(options: argparse.Namespace) -> None:
     """The registered backbones, and under each the weights that are usual for it."""
     from skinjax.data.dataset import data_root
     from skinjax.models import BACKBONES
-    from skinjax.models.hub import HubId, is_cached
-    from skinjax.models.known_weights import KNOWN, PINS
-    from skinjax.models.pretrained import OWNER, usual_weights
+    from skinjax.models.pretrained.hub import HubId, is_cached
+    from skinjax.models.pretrained.known_weights import KNOWN, PINS
+    from skinjax.models.pretrained.opening import OWNER, usual_weights
 
     folder, word = data_root(options.data_dir) / "weights", options.name or ""
     lines = []
@@ -68,8 +68,8 @@ def show_list(options: argparse.Namespace) -> None:
 
 def fetch(options: argparse.Namespace) -> None:
     """Weights of the hub, whole and checked, in their folder."""
-    from skinjax.models.hub import parse_hub_id
-    from skinjax.models.pretrained import meant
+    from skinjax.models.pretrained.hub import parse_hub_id
+    from skinjax.models.pretrained.opening import meant
 
     if parse_hub_id(options.name) is None:
         ids = meant(options.name) or "one is like timm/resnet50.a1_in1k"
@@ -80,7 +80,7 @@ def fetch(options: argparse.Namespace) -> None:
 
 def inspect(options: argparse.Namespace) -> None:
     """What a file holds, says of itself and fits."""
-    from skinjax.files import human_bytes
+    from skinjax.core.files import human_bytes
 
     weights = opened(options)
     file = weights.file
@@ -101,14 +101,14 @@ def inspect(options: argparse.Namespace) -> None:
 def opened(options: argparse.Namespace) -> "Pretrained":
     """The weights that the command names."""
     from skinjax.data.dataset import data_root
-    from skinjax.models.pretrained import open_pretrained
+    from skinjax.models.pretrained.opening import open_pretrained
 
     return open_pretrained(options.name, data_root(options.data_dir) / "weights", options.sha256)
 
 
 def use(weights: "Pretrained") -> str:
     """Which backbones the weights fit, and the fields of a config that start from them."""
-    from skinjax.models.pretrained import fitting_backbones
+    from skinjax.models.pretrained.opening import fitting_backbones
 
     found = fitting_backbones(weights)
     if not found:

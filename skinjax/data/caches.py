@@ -11,11 +11,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from skinjax.core.errors import UserError, lookup
+from skinjax.core.files import check_room, human_bytes
+from skinjax.data.acquire.decoding import DECODER_VERSION
 from skinjax.data.dataset import MANIFEST_FILE, Dataset, build_whole, short_hash
-from skinjax.data.decoding import DECODER_VERSION
 from skinjax.data.pipeline import LoadPixels, StoredSize, load
-from skinjax.errors import UserError, lookup
-from skinjax.files import check_room, human_bytes
 from skinjax.parallel import check_fits, put_whole
 
 CACHE_FOLDER, PIXELS_FILE = "pixels", "pixels.uint8"

@@ -18,9 +18,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skinjax.data.catalogue import CATALOGUE, OWN_DATA, how_to_prepare
-from skinjax.errors import UserError, lookup
-from skinjax.files import write_atomically
+from skinjax.core.errors import UserError, lookup
+from skinjax.core.files import write_atomically
+from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA, how_to_prepare
 
 # What a prepared folder holds; one of an earlier format is not taken for damaged, but made anew under another name.
 FORMAT = 2
@@ -122,7 +122,7 @@ def is_prepared(folder: Path) -> bool:
 
 
 def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
-    from skinjax.data.synthetic import GENERATOR_VERSION, Settings
+    from skinjax.data.synthetic.photographs import GENERATOR_VERSION, Settings
 
     known = {field.name: field for field in dataclasses.fields(Settings)}
     for argument in arguments:
@@ -137,7 +137,7 @@ def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Ca
     folder = root / f"{name}-v{GENERATOR_VERSION}-{short_hash(identity)}"
 
     def build(target: Path) -> None:
-        from skinjax.data.builders.synthetic.synthetic import Synthetic
+        from skinjax.data.acquire.builders.synthetic.synthetic import Synthetic
 
         say(f"drawing the synthetic set once: {settings.images} images of {settings.width}x{settings.height} pixels")
         write_records(Synthetic(settings, str(target / RECORDS_FOLDER)), target, {"made_from": identity})

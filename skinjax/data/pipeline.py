@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 import grain
 import numpy as np
 
+from skinjax.core.errors import UserError, lookup
+from skinjax.data.acquire.decoding import FILTERS, FITS, decode
 from skinjax.data.dataset import Dataset
-from skinjax.data.decoding import FILTERS, FITS, decode
-from skinjax.data.sampling import EvaluationBatches, Sampler
-from skinjax.errors import UserError, lookup
+from skinjax.data.sampling.samplers import EvaluationBatches, Sampler
 
 HostBatch = dict[str, np.ndarray]
 # Record numbers [...] to their pixels, uint8 [..., height, width, 3].

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from skinjax.errors import UserError, lookup
+from skinjax.core.errors import UserError, lookup
 from skinjax.evaluation.metrics import METRICS, SCORE_METRICS, confusion_matrix, evaluate, json_number, summary
 from skinjax.evaluation.predictions import Predictions, align
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from skinjax.errors import UserError, lookup
+from skinjax.core.errors import UserError, lookup
 from skinjax.evaluation.predictions import Predictions
 
 Array = np.ndarray

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from skinjax.errors import UserError
-from skinjax.files import write_atomically
+from skinjax.core.errors import UserError
+from skinjax.core.files import write_atomically
 
 UNLABELLED = -1
 SUM_TOLERANCE = 1e-3

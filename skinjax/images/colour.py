@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from skinjax.errors import lookup
+from skinjax.core.errors import lookup
 from skinjax.images.geometry import between, per_example_uniform
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from skinjax.errors import UserError, lookup
+from skinjax.core.errors import UserError, lookup
 from skinjax.images import geometry
 from skinjax.images.geometry import Size
 
@@ -162,7 +162,7 @@ def corrected(names: Sequence[str]) -> Correction:
 
     >>> corrected(["gama"])
     Traceback (most recent call last):
-    skinjax.errors.UserError: unknown correction 'gama' (did you mean 'gamma'?); known: even_illumination, ...
+    skinjax.core.errors.UserError: unknown correction 'gama' (did you mean 'gamma'?); known: even_illumination, ...
     """
     steps = [lookup("correction", name, CORRECTIONS) for name in names]
     return lambda images: functools.reduce(lambda seen, step: step(seen), steps, images)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jax import Array
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.images.geometry import Size, check_crop_fits
 
 CORNERS_AND_CENTRE = 5

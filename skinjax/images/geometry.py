@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 
 Size = tuple[int, int]
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 
 
 class Mixed(NamedTuple):

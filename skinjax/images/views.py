@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from skinjax.errors import lookup
+from skinjax.core.errors import lookup
 from skinjax.images import geometry
 from skinjax.images.colour import Normalisation, as_normalisation, colour_jitter, normalise
 from skinjax.images.crops import Grid, cut, ordered_corners

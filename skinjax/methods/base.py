@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from skinjax.losses import ClassificationLoss
+from skinjax.objectives.losses import ClassificationLoss
 
 Array = jax.Array
 Batch = Mapping[str, Array]

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skinjax.class_weights import check_every_class_has_images
 from skinjax.images.copies import fixed_copies
 from skinjax.images.mixing import Mixed, mix_weights
 from skinjax.images.views import example_keys
-from skinjax.losses import ClassificationLoss
 from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
 from skinjax.models.layers import drawn_by_position
+from skinjax.objectives.class_weights import check_every_class_has_images
+from skinjax.objectives.losses import ClassificationLoss
 
 
 @dataclasses.dataclass(frozen=True)

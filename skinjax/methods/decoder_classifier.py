@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skinjax.class_weights import class_weights
-from skinjax.errors import UserError, lookup
-from skinjax.losses import RECONSTRUCTION_NORMS, reconstruction
+from skinjax.core.errors import UserError, lookup
 from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
 from skinjax.methods.classifier import Classifier, Draws, module_key, own, train_pass
+from skinjax.objectives.class_weights import class_weights
+from skinjax.objectives.losses import RECONSTRUCTION_NORMS, reconstruction
 
 TWIN_BATCH_NORMS = {
     "update": "the twin pass updates the running statistics a second time, as a plain second forward pass does",

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
-from skinjax.errors import UserError, lookup
+from skinjax.core.errors import UserError, lookup
 from skinjax.images.views import example_keys
 from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
 from skinjax.methods.classifier import Classifier, Draws, gather, module_key, own
-from skinjax.models.patches import PatchAttention
+from skinjax.models.heads.patches import PatchAttention
 
 PIXELS = "pixels"
 JOINS = {

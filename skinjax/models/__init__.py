@@ -5,16 +5,16 @@ from typing import Any
 
 import flax.linen as nn
 
-from skinjax.errors import UserError, lookup
-from skinjax.models.convnext import CONVNEXTS
-from skinjax.models.densenet import DENSENETS, DenseNet
-from skinjax.models.efficientnet import EFFICIENTNETS
-from skinjax.models.heads import with_rate
-from skinjax.models.inception import INCEPTIONS
-from skinjax.models.mobilenet import MOBILENETS
-from skinjax.models.resnet import RESNETS
-from skinjax.models.unet import UNETS
-from skinjax.models.vgg import VGGS
+from skinjax.core.errors import UserError, lookup
+from skinjax.models.families.convnext import CONVNEXTS
+from skinjax.models.families.densenet import DENSENETS, DenseNet
+from skinjax.models.families.efficientnet import EFFICIENTNETS
+from skinjax.models.families.inception import INCEPTIONS
+from skinjax.models.families.mobilenet import MOBILENETS
+from skinjax.models.families.resnet import RESNETS
+from skinjax.models.families.unet import UNETS
+from skinjax.models.families.vgg import VGGS
+from skinjax.models.heads.classifiers import with_rate
 
 BACKBONES = {**CONVNEXTS, **DENSENETS, **EFFICIENTNETS, **INCEPTIONS, **MOBILENETS, **RESNETS, **UNETS, **VGGS}
 

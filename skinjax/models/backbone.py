@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 
-from skinjax.errors import UserError, lookup
-from skinjax.models.heads import LinearHead
+from skinjax.core.errors import UserError, lookup
+from skinjax.models.heads.classifiers import LinearHead
 
 Array = jax.Array
 

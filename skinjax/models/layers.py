@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.models.lowerings import CPU_OPTIONS, cpu_convolution, cpu_max_pool, xla_convolution
 
 Array = jax.Array

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from skinjax.files import write_atomically
+from skinjax.core.files import write_atomically
 
 SYNTHETIC = "synthetic: drawn by a program, a test bench and not medicine"
 # Okabe and Ito's, which colour-blind readers tell apart.

@@ -18,8 +18,8 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from skinjax.errors import UserError
-from skinjax.files import write_atomically
+from skinjax.core.errors import UserError
+from skinjax.core.files import write_atomically
 
 # orbax logs every step of its work, and a failed write as pages of tracebacks; we report that, in one sentence.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-from skinjax.files import write_atomically
+from skinjax.core.files import write_atomically
 
 
 class MetricsLog:

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from skinjax.core.errors import UserError, lookup
 from skinjax.data.pipeline import HostBatch
-from skinjax.errors import UserError, lookup
 from skinjax.methods.base import Method, Variables
 from skinjax.parallel import prefetch, replicated
 from skinjax.training.checkpoints import Checkpoints, Seal, abstract

@@ -4,9 +4,9 @@ import dataclasses
 import math
 from collections.abc import Callable
 
-from skinjax.data.sampling import Sampler
-from skinjax.errors import UserError, lookup
-from skinjax.losses import ClassificationLoss
+from skinjax.core.errors import UserError, lookup
+from skinjax.data.sampling.samplers import Sampler
+from skinjax.objectives.losses import ClassificationLoss
 
 UNITS = {unit: unit for unit in ("steps", "epochs", "examples")}
 

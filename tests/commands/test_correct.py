@@ -9,7 +9,7 @@ from PIL import Image
 from skinjax.cli import main
 from skinjax.commands import correct
 from skinjax.data import dataset
-from skinjax.data.prepare import prepare
+from skinjax.data.acquire.prepare import prepare
 from skinjax.images.correction import CORRECTIONS
 
 ORANGE, BLUE, GREEN = (200, 100, 0), (0, 0, 200), (0, 200, 0)

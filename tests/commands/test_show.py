@@ -8,10 +8,10 @@ from PIL import Image
 from skinjax import assembly
 from skinjax.cli import main
 from skinjax.commands.show import choose_examples, count_lines, make_folder, thumbnail, to_bytes, view_rows
-from skinjax.config_files import load_config
+from skinjax.data.acquire.prepare import prepare
 from skinjax.data.dataset import Dataset
-from skinjax.data.prepare import prepare
 from skinjax.images.colour import NORMALISATIONS, normalise
+from skinjax.recipe.config_files import load_config
 from tests.end_to_end.conftest import ROOT, TINY
 
 CONFIG = str(ROOT / "configs" / "cdc.py")

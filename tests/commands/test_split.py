@@ -10,11 +10,11 @@ from PIL import Image
 
 from skinjax.cli import main
 from skinjax.commands.split import counts_table
+from skinjax.data.acquire.prepare import prepare
 from skinjax.data.dataset import read_dataset
-from skinjax.data.prepare import prepare
-from skinjax.data.protocols import split_dataset
-from skinjax.data.splits import check, read_split
-from skinjax.data.synthetic import Painter, Settings
+from skinjax.data.splits.protocols import split_dataset
+from skinjax.data.splits.split import check, read_split
+from skinjax.data.synthetic.photographs import Painter, Settings
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 from safetensors.numpy import save, save_file
 
 from skinjax.cli import main
-from skinjax.models.known_weights import KNOWN
+from skinjax.models.pretrained.known_weights import KNOWN
 from tests.hub import COMMIT, serve
-from tests.models.test_weights import tensors_of
+from tests.models.pretrained.test_mapping import tensors_of
 
 FACTS = {"architecture": "resnet_tiny", "mean": "0.5,0.5,0.5", "std": "0.5,0.5,0.5", "interpolation": "bicubic"}
 

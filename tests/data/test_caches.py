@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from skinjax import parallel
+from skinjax.core.errors import UserError
 from skinjax.data import caches
 from skinjax.data.caches import host_cache, open_pixels
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
-from skinjax.data.sampling import Sampler, balanced_batches, evaluation_batches
-from skinjax.errors import UserError
+from skinjax.data.sampling.samplers import Sampler, balanced_batches, evaluation_batches
 from skinjax.parallel import make_mesh, prefetch
 from tests.disks import small_disk
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skinjax.data.catalogue import CATALOGUE, OWN_DATA
+from skinjax.core.errors import UserError
+from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA
 from skinjax.data.dataset import (
     Dataset,
     build_whole,
@@ -22,8 +23,7 @@ from skinjax.data.dataset import (
     short_hash,
 )
 from skinjax.data.dataset import prepared as prepared_sets
-from skinjax.data.synthetic import Painter, Settings, encode
-from skinjax.errors import UserError
+from skinjax.data.synthetic.photographs import Painter, Settings, encode
 
 ARGUMENTS = {"images": 60, "height": 32, "width": 40}
 

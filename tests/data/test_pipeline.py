@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skinjax.core.errors import UserError
+from skinjax.data.acquire.decoding import decode
 from skinjax.data.dataset import read_dataset
-from skinjax.data.decoding import decode
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
-from skinjax.data.sampling import Sampler, balanced_batches, evaluation_batches, natural, process_slice
-from skinjax.errors import UserError
+from skinjax.data.sampling.samplers import Sampler, balanced_batches, evaluation_batches, natural, process_slice
 
 SIZE = StoredSize(24, 20)
 
@@ -209,7 +209,7 @@ LEAVE = """
     from absl import flags
     from skinjax.data.dataset import read_dataset
     from skinjax.data.pipeline import StoredSize, load, training_batches
-    from skinjax.data.sampling import Sampler
+    from skinjax.data.sampling.samplers import Sampler
 
     flags.FLAGS.mark_as_parsed()
     dataset = read_dataset(Path(sys.argv[1]), "synthetic")

@@ -8,9 +8,9 @@ from PIL import Image
 
 from skinjax import cli
 from skinjax.assembly import check
-from skinjax.config_files import load_config
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
+from skinjax.recipe.config_files import load_config
 from tests.end_to_end.conftest import ROOT, TINY
 
 SMALL = [argument for argument in TINY if not argument.startswith(("--config=", "--config.method"))]

@@ -9,17 +9,17 @@ from flax import traverse_util
 from safetensors.numpy import save_file
 
 from skinjax import assembly
-from skinjax.config_files import load_config
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.main import main
-from skinjax.models.facts import Facts
-from skinjax.models.timm_names import RESNET
-from skinjax.models.weights import timm_names
+from skinjax.models.pretrained.facts import Facts
+from skinjax.models.pretrained.mapping import timm_names
+from skinjax.models.pretrained.timm_names import RESNET
 from skinjax.parallel import make_mesh
-from skinjax.starting_weights import StartingWeights
+from skinjax.recipe.config_files import load_config
+from skinjax.runs.starting_weights import StartingWeights
 from skinjax.training.state import draw
 from tests.end_to_end.conftest import ROOT, TINY
-from tests.models.test_weights import tensors_of
+from tests.models.pretrained.test_mapping import tensors_of
 
 # With the normalisation that TINY has, so that its compiled programs serve.
 FACTS = {"mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225", "interpolation": "bicubic"}

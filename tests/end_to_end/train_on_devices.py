@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from skinjax import assembly
-from skinjax.config_files import load_config
 from skinjax.data.caches import CACHES, open_pixels
 from skinjax.data.pipeline import held_out_batches, training_batches
-from skinjax.data.sampling import evaluation_batches
+from skinjax.data.sampling.samplers import evaluation_batches
 from skinjax.images.views import VIEWS, evaluation_view, train_view
 from skinjax.parallel import make_mesh, padded_batch, prefetch, replicated
+from skinjax.recipe.config_files import load_config
 from skinjax.training.inference import make_evaluation_step, predict
 from skinjax.training.state import batch_gradient, begin_phase, make_train_step, merge, partition
 

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.evaluation import intervals, metrics
 from skinjax.evaluation.intervals import bootstrap, paired_difference, summary_with_intervals, wilson
 from skinjax.evaluation.predictions import Predictions

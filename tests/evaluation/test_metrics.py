@@ -14,7 +14,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from skinjax.errors import UserError, lookup
+from skinjax.core.errors import UserError, lookup
 from skinjax.evaluation import metrics
 from skinjax.evaluation.predictions import Predictions
 

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.evaluation.predictions import Predictions, align, read_predictions, write_predictions
 
 CLASSES = ("mel", "nv", "bcc")

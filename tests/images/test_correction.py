@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 from skinjax import assembly
+from skinjax.core.errors import UserError
 from skinjax.data import synthetic
 from skinjax.defaults import defaults
-from skinjax.errors import UserError
 from skinjax.images import correction
 from skinjax.images.correction import CORRECTIONS, corrected
 from tests.jitted import jitted

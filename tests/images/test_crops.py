@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.images import views
 from skinjax.images.crops import cut, grid_of, ordered_corners
 

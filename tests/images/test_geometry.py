@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.images import geometry
 
 rotation = jax.jit(geometry.rotation, static_argnums=0)

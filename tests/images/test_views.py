@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.images import views
 from skinjax.images.colour import NORMALISATIONS
 from tests.jitted import jitted

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skinjax.losses import ClassificationLoss
 from skinjax.models import make_backbone
-from skinjax.models.heads import LinearHead
+from skinjax.models.heads.classifiers import LinearHead
+from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.state import batch_gradient
 from tests.jitted import jitted
 

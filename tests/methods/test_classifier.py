@@ -9,9 +9,9 @@ import pytest
 
 from skinjax.images.copies import fixed_copies
 from skinjax.images.mixing import Mixed, mixup
-from skinjax.losses import ClassificationLoss
 from skinjax.methods.base import Method
 from skinjax.methods.classifier import Classifier
+from skinjax.objectives.losses import ClassificationLoss
 from tests.jitted import jitted
 
 CLASS_WEIGHTS = [1.0, 4.0, 4 / 7]  # balanced, for 4, 1 and 7 images

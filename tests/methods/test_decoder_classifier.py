@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skinjax.errors import UserError
-from skinjax.losses import ClassificationLoss
+from skinjax.core.errors import UserError
 from skinjax.methods.classifier import Classifier
 from skinjax.methods.decoder_classifier import DecoderClassifier
-from skinjax.models.decoder import Decoder
+from skinjax.models.heads.decoder import Decoder
+from skinjax.objectives.losses import ClassificationLoss
 from tests.jitted import jitted
 
 DECODER = Decoder((32, 32), channels=8)

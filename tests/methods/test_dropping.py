@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skinjax.losses import ClassificationLoss
 from skinjax.methods.classifier import Classifier
 from skinjax.methods.decoder_classifier import TWIN_BATCH_NORMS, DecoderClassifier
 from skinjax.models.backbone import Backbone
-from skinjax.models.decoder import Decoder
-from skinjax.models.heads import ConcatPoolHead, LinearHead
+from skinjax.models.heads.classifiers import ConcatPoolHead, LinearHead
+from skinjax.models.heads.decoder import Decoder
 from skinjax.models.layers import Conv, Dropout, DropPath
+from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.state import batch_gradient
 from tests.jitted import jitted
 

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.methods.classifier import Classifier
 from skinjax.methods.patches import Patches, both, dropped, in_patches
-from skinjax.models.patches import GRU
+from skinjax.models.heads.patches import GRU
 from tests.jitted import jitted
 
 SLOTS = 4

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.models import BACKBONES, make_backbone
 
 KEY = jax.random.key(0)

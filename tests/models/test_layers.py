@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skinjax.models.heads import LinearHead
+from skinjax.models.heads.classifiers import LinearHead
 from skinjax.models.layers import BatchNorm, Conv, ConvTranspose, batch_statistics, max_pool, relu
 
 KEY = jax.random.key(0, impl="rbg")  # compiles faster than threefry

@@ -12,11 +12,11 @@ import pytest
 
 from skinjax.models import convnext, make_backbone
 from skinjax.models.backbone import Backbone
-from skinjax.models.densenet import DenseBlock
-from skinjax.models.inception import Mixed
-from skinjax.models.inverted_residual import ConvNorm, InvertedResidual
+from skinjax.models.families.densenet import DenseBlock
+from skinjax.models.families.inception import Mixed
+from skinjax.models.families.inverted_residual import ConvNorm, InvertedResidual
+from skinjax.models.families.resnet import BasicBlock, Bottleneck
 from skinjax.models.layers import Conv, Dropout, DropPath, compiler_options, relu
-from skinjax.models.resnet import BasicBlock, Bottleneck
 from tests.models.test_backbones import KEY, PARAMETERS, shapes
 
 MAPS = jax.random.normal(jax.random.key(1), (4, 8, 8, 8))

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from skinjax.data.builders.base import Listing, Missing
-from skinjax.data.builders.cifar10.cifar10 import CLASSES, Cifar10
-from skinjax.data.builders.derm7pt.derm7pt import Derm7pt, Derm7ptDiagnoses
-from skinjax.data.builders.ham10000.ham10000 import Ham10000
-from skinjax.data.builders.isic2016.isic2016 import Isic2016
-from skinjax.data.sources import open_source
-from skinjax.tables import read_table_file
+from skinjax.core.tables import read_table_file
+from skinjax.data.acquire.builders.base import Listing, Missing
+from skinjax.data.acquire.builders.cifar10.cifar10 import CLASSES, Cifar10
+from skinjax.data.acquire.builders.derm7pt.derm7pt import Derm7pt, Derm7ptDiagnoses
+from skinjax.data.acquire.builders.ham10000.ham10000 import Ham10000
+from skinjax.data.acquire.builders.isic2016.isic2016 import Isic2016
+from skinjax.data.acquire.sources import open_source
 
 HAM10000 = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
 DX_TYPES = {"histo": 5340, "follow_up": 3704, "consensus": 902, "confocal": 69}

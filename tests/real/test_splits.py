@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skinjax.data.published_splits import fold_split, read_published
-from skinjax.data.splits import PARTS, Split, check, image_stratified, leaks
-from skinjax.errors import UserError
-from skinjax.tables import read_table_file
+from skinjax.core.errors import UserError
+from skinjax.core.tables import read_table_file
+from skinjax.data.splits.published import fold_split, read_published
+from skinjax.data.splits.split import PARTS, Split, check, image_stratified, leaks
 
 # papers.md, section 1.1: training, validation and test images, and test images whose lesion is in training.
 BY_IMAGE = [

@@ -6,15 +6,15 @@ import jax
 import numpy as np
 import pytest
 
-from skinjax.data.decoding import decode
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
+from skinjax.data.acquire.decoding import decode
 from skinjax.images.colour import Normalisation
 from skinjax.images.views import evaluation_view
 from skinjax.main import main
 from skinjax.models import make_backbone
-from skinjax.models.fitting import family, plan
-from skinjax.models.pretrained import check_backbone, fitting_backbones, open_pretrained
-from skinjax.models.weights import fill
+from skinjax.models.pretrained.fitting import family, plan
+from skinjax.models.pretrained.mapping import fill
+from skinjax.models.pretrained.opening import check_backbone, fitting_backbones, open_pretrained
 from tests.end_to_end.conftest import TINY
 
 FILE, BACKBONE = "mobilenetv2_100.tf_in1k.safetensors", "mobilenetv2_100_same"

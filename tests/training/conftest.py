@@ -16,18 +16,18 @@ import pytest
 
 from skinjax.data.dataset import Dataset, open_dataset
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
-from skinjax.data.sampling import evaluation_batches, natural
+from skinjax.data.sampling.samplers import evaluation_batches, natural
 from skinjax.images.views import VIEWS, evaluation_view, train_view
-from skinjax.losses import ClassificationLoss
 from skinjax.methods.classifier import Classifier
-from skinjax.models.heads import LinearHead
+from skinjax.models.heads.classifiers import LinearHead
 from skinjax.models.layers import BatchNorm, Conv, relu
-from skinjax.optimizers import make_optimizer
+from skinjax.objectives.losses import ClassificationLoss
 from skinjax.parallel import make_mesh
 from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import make_evaluation_step, predict
 from skinjax.training.logs import MetricsLog
 from skinjax.training.loop import LoopSettings, Trainer
+from skinjax.training.optimizers import make_optimizer
 from skinjax.training.phases import Phase
 
 SIZE, INPUT, BATCH = StoredSize(32, 40), (32, 32), 8

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.parallel import make_mesh, replicated
 from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.signals import Interrupted

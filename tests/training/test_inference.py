@@ -10,8 +10,8 @@ import pytest
 
 from skinjax.data.dataset import Dataset
 from skinjax.data.pipeline import StoredSize, held_out_batches, load
-from skinjax.data.sampling import evaluation_batches
-from skinjax.losses import ClassificationLoss
+from skinjax.data.sampling.samplers import evaluation_batches
+from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.inference import make_evaluation_step, predict
 from skinjax.training.signals import Interrupted
 

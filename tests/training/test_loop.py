@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import skinjax.training.loop
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.parallel import put
 from skinjax.training.checkpoints import Seal
 from skinjax.training.loop import History

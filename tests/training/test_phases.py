@@ -2,7 +2,7 @@
 
 import pytest
 
-from skinjax.errors import UserError
+from skinjax.core.errors import UserError
 from skinjax.training.phases import Phase, duration_in_steps
 
 

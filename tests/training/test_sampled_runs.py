@@ -10,8 +10,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from skinjax import assembly
+from skinjax.core.errors import UserError
 from skinjax.defaults import defaults, phase
-from skinjax.errors import UserError
 
 COUNTS = np.array([10, 6, 8, 3, 7, 20, 6])
 

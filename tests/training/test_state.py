@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from skinjax.losses import ClassificationLoss
+from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.state import (
     TrainState,
     batch_gradient,

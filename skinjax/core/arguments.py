@@ -1,0 +1,69 @@
+"""Command lines whose mistakes are one sentence: what `skinjax.main` and `skinjax VERB` share."""
+
+import argparse
+import errno
+import io
+import os
+import sys
+from collections.abc import Callable
+
+from skinjax.core.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises a `UserError` where argparse prints its usage and exits."""
+
+    takes_changes = False
+
+    def add_data_dir(self) -> None:
+        """Take --data_dir, which `skinjax.data.dataset.data_root` resolves."""
+        self.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
+
+    def add_config_changes(self) -> None:
+        """Let any number of --config.FIELD=VALUE stand anywhere; `changes` is the list of their FIELD=VALUE."""
+        self.add_argument("--config.FIELD", metavar="VALUE", help="another value of a field: --config.seed=1")
+        self.takes_changes = True
+
+    def parse_known_args(self, args=None, namespace=None):
+        if not self.takes_changes:
+            return super().parse_known_args(args, namespace)
+        given = sys.argv[1:] if args is None else args
+        rest = [argument for argument in given if not argument.startswith("--config.")]
+        options, unknown = super().parse_known_args(rest, namespace)
+        options.changes = [argument.removeprefix("--config.") for argument in given if argument not in rest]
+        return options, unknown
+
+    def error(self, message: str):
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def exit_status(command: Callable[[], int]) -> int:
+    """What `command` returns; a `UserError` becomes one sentence and status 1, a reader of the output that left, 1."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may have letters that the terminal lacks
+    try:
+        status = command()
+        sys.stdout.flush()
+        return status
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        _drop_output()
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        told = f"error: cannot write{where}: {error.strerror}; make room and start the same command again"
+        print(told, file=sys.stderr)
+        _drop_output()
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+def _drop_output() -> None:
+    """Forget what is still buffered and has no place to go; without this, Python complains about it when it leaves."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

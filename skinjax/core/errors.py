@@ -1,0 +1,28 @@
+"""The one exception that means "a person can mend this", and the lookup that names what is known."""
+
+import difflib
+from collections.abc import Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class UserError(ValueError):
+    """A mistake outside the program: bad data, a bad argument, a bad place to write.
+
+    Its text is one sentence that says what is wrong, where, and what to do; commands print it without a traceback.
+    """
+
+
+def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
+    """The entry `name` of `table`, or a `UserError` that lists the known names.
+
+    >>> lookup("loss", "focl", {"focal": 1, "cross_entropy": 2})
+    Traceback (most recent call last):
+    skinjax.core.errors.UserError: unknown loss 'focl' (did you mean 'focal'?); known: cross_entropy, focal
+    """
+    if isinstance(name, str) and name in table:
+        return table[name]
+    near = difflib.get_close_matches(str(name), list(table), n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise UserError(f"unknown {kind} {name!r}{hint}; known: {', '.join(sorted(table))}")

@@ -1,0 +1,187 @@
+"""Tables that people made: CSV in the encodings and dialects that spreadsheets write, with the line of each row."""
+
+import collections
+import csv
+import io
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from skinjax.core.errors import UserError
+from skinjax.core.files import human_bytes
+
+TABLE_SUFFIXES = (".csv", ".tsv")
+DELIMITERS = (",", "\t", ";")
+MOST_BYTES, MOST_LINES = 2**27, 10**6
+BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+class Row(NamedTuple):
+    """One row: where it stands, for errors ("labels.csv line 3"), and its cells by column, stripped of blanks."""
+
+    where: str
+    cells: dict[str, str]
+
+    def refuse(self, sentence: str) -> NoReturn:
+        """Raise a `UserError` about this row."""
+        raise UserError(f"{self.where}: {sentence}")
+
+
+class Table(NamedTuple):
+    """A table's name for errors, its columns in the order of the file, and its rows."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: list[Row]
+
+    def unique(self, column: str, key: Callable[[str], str] = lambda text: text) -> dict[str, Row]:
+        """The rows by the (never empty) content of `column`; a value that stands there twice is an error."""
+        found: dict[str, Row] = {}
+        for row in self.rows:
+            value = key(row.cells[column])
+            if not value:
+                row.refuse(f"{column} is empty")
+            if value in found:
+                row.refuse(f"{column} {value!r} is already on {found[value].where.removeprefix(self.name).strip()}")
+            found[value] = row
+        return found
+
+
+def read_table(
+    data: bytes,
+    name: str,
+    required: Sequence[str] = (),
+    header: Sequence[str] | None = None,
+    fix: str = "",
+    optional: Sequence[str] = (),
+) -> Table:
+    """The rows of a CSV: UTF-8, or UTF-16 with its byte order mark; commas, tabs or semicolons; LF, CRLF or CR.
+
+    Empty rows are no rows, and empty cells behind the last column are no cells: spreadsheets write both. The line of a
+    row is the one on which it starts, counted as a text editor counts, line breaks inside quotes included.
+
+    Args:
+      data: the file's bytes; name: what errors call it.
+      required: columns that must be there, in any order among others; matched without regard to case.
+      header: the columns of a file that has no header line (a first line that names them is skipped all the same).
+      fix: added to the error about a missing column.
+      optional: columns that mean something if they are there; matched without regard to case, too.
+
+    >>> read_table(b"image,label\\na.jpg,nv\\n", "labels.csv").rows[0]
+    Row(where='labels.csv line 2', cells={'image': 'a.jpg', 'label': 'nv'})
+    """
+    text = _text(data, name)
+    reader = csv.reader(io.StringIO(text, newline=""), _Dialect, delimiter=_delimiter(text))
+    rows: list[Row] = []
+    columns = None if header is None else tuple(header)
+    line = 1
+    try:
+        for fields in reader:
+            where, line = f"{name} line {line}", reader.line_num + 1
+            if line > MOST_LINES:
+                raise UserError(f"{name} has more than the {MOST_LINES:,} lines that a table may have")
+            cells = _without_empty_end(fields, len(columns or ()))
+            if not any(cells):
+                continue
+            if columns is None:
+                columns = _columns(cells, required, optional, where, fix)
+            elif not (header is not None and not rows and _is_header(cells, columns)):
+                if len(cells) != len(columns):
+                    raise UserError(
+                        f"{where} has {len(cells)} cell{'s' * (len(cells) != 1)} for {len(columns)} columns: write "
+                        "all, those with commas in quotes"
+                    )
+                rows.append(Row(where, dict(zip(columns, cells, strict=True))))
+    except csv.Error as error:
+        raise UserError(f"{name} line {line} is not CSV: {error}; mend its quotes") from error
+    if columns is None or not rows:
+        raise UserError(f"{name} holds no rows")
+    return Table(name, columns, rows)
+
+
+def read_table_file(path: Path, required: Sequence[str] = (), fix: str = "") -> Table:
+    """`read_table` of a file that the user names."""
+    return read_table(read_file(path), str(path), required, fix=fix)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that the user names, and of more than a table may have only so many that it shows."""
+    try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is no file but a folder, a pipe or a device")
+        with path.open("rb") as file:
+            return file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _text(data: bytes, name: str) -> str:
+    if len(data) > MOST_BYTES:
+        raise UserError(f"{name} has more than the {human_bytes(MOST_BYTES)} that a table may have")
+    encoding = BYTE_ORDER_MARKS.get(data[:2], "utf-8-sig")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = _line(error.object[: error.start].decode(error.encoding))
+        raise UserError(
+            f"{name} line {line} is not {error.encoding.upper()} ({error.reason}): save the file as UTF-8"
+        ) from error
+    if "\0" in text:
+        raise UserError(f"{name} line {_line(text[: text.index(chr(0))])} holds a NUL: save the file as text in UTF-8")
+    return text
+
+
+def _line(before: str) -> int:
+    """The number of the line that follows a text."""
+    return 1 + sum(1 for _ in re.finditer(r"\r\n|\r|\n", before))
+
+
+class _Dialect(csv.excel):
+    skipinitialspace = True
+    strict = True
+
+
+def _delimiter(text: str) -> str:
+    """The delimiter that splits the first row into the most cells, those in quotes kept whole."""
+    return max(DELIMITERS, key=lambda delimiter: _cells_of_first_row(text, delimiter))
+
+
+def _cells_of_first_row(text: str, delimiter: str) -> int:
+    reader = csv.reader(io.StringIO(text, newline=""), _Dialect, delimiter=delimiter)
+    try:
+        return next(len(fields) for fields in itertools.islice(reader, MOST_LINES) if any(map(str.strip, fields)))
+    except (csv.Error, StopIteration):
+        return 1
+
+
+def _without_empty_end(fields: list[str], least: int) -> list[str]:
+    """Cells without blanks around them, and without empty ones at the end beyond the first `least`."""
+    cells = [field.strip() for field in fields]
+    while len(cells) > least and not cells[-1]:
+        cells.pop()
+    return cells
+
+
+def _columns(
+    cells: list[str], required: Sequence[str], optional: Sequence[str], where: str, fix: str
+) -> tuple[str, ...]:
+    """The header, with the required and the optional columns spelled as they are asked for."""
+    spelled = {column.lower(): column for column in (*required, *optional)}
+    names = [" ".join(cell.split()) for cell in cells]
+    columns = tuple(spelled.get(name.lower(), name) for name in names)
+    for column, count in collections.Counter(columns).items():
+        if count > 1:
+            raise UserError(f"{where} names the column {column!r} twice: rename one")
+    missing = [column for column in required if column not in columns]
+    if missing:
+        raise UserError(
+            f"{where} lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {', '.join(columns)}"
+            + (f": {fix}" if fix else "")
+        )
+    return columns
+
+
+def _is_header(cells: list[str], columns: Sequence[str]) -> bool:
+    return [cell.lower() for cell in cells] == [column.lower() for column in columns]

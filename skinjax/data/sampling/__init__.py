@@ -1,0 +1,1 @@
+"""Which records make up batch t: pure functions of (seed, step)."""

@@ -1,0 +1,322 @@
+"""Which records make up batch t: pure functions of (seed, step), and the padded batches of an evaluation.
+
+Oversampling and balanced batches are those of paper 003 (modes 3 and 12 of its code), downsampling is paper 001's,
+static balancing paper 002's. Pairs and longer tuples are in `tuples.py`.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import numpy as np
+
+from skinjax.core.errors import UserError
+from skinjax.objectives.class_weights import class_weights
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """`sampler(step)` is the batch of that step: int32 [batch], record numbers ([batch, n] for tuples).
+
+    Steps may be asked for in any order and from any thread. `epoch_length` is the number of rows in an epoch; batches
+    run across the borders of epochs and drop nothing. `copies(step)`, where a sampler has it, says as int32 [batch]
+    which copy of its record each row shows: 0 is the original, any other number an augmentation that is always the same
+    (see `skinjax.images.copies`).
+    """
+
+    batch: int
+    epoch_length: int
+    draw: Callable[[int], np.ndarray]
+    copies: Callable[[int], np.ndarray] | None = None
+
+    def __call__(self, step: int) -> np.ndarray:
+        return self.draw(int(step))
+
+
+def natural(
+    records: np.ndarray, labels: np.ndarray, batch: int, seed: int, classes: Sequence[str] | None = None
+) -> Sampler:
+    """Every record once in an epoch, in a fresh order each time. Labels and classes do not matter.
+
+    records: [n] record numbers of the data set; labels: [n] their classes; batch: images per step.
+
+    >>> sampler = natural(np.arange(4), np.zeros(4, int), batch=2, seed=0)
+    >>> sorted(np.concatenate([sampler(0), sampler(1)]).tolist())
+    [0, 1, 2, 3]
+    """
+    records, _ = checked(records, labels, batch)
+    return _epochs(batch, len(records), lambda epoch: generator(seed, "natural", epoch).permutation(records))
+
+
+def oversampled(
+    records: np.ndarray, labels: np.ndarray, batch: int, seed: int, classes: Sequence[str] | None = None
+) -> Sampler:
+    """Every class repeated cyclically up to the size of the largest, in a fresh order (and remainder) in every epoch.
+
+    records, labels: [n]; classes: the names of the classes that must be there (by default, those in `labels`).
+    """
+    records, labels = checked(records, labels, batch)
+    members = _members(records, labels, classes)
+    return _levelled(members, max(map(len, members)), batch, seed, "oversampled")
+
+
+def downsampled(
+    records: np.ndarray, labels: np.ndarray, batch: int, seed: int, classes: Sequence[str] | None = None
+) -> Sampler:
+    """Every class cut to the size of the smallest, by a fresh choice in every epoch. Arguments: see `oversampled`."""
+    records, labels = checked(records, labels, batch)
+    members = _members(records, labels, classes)
+    smallest = min(map(len, members))
+    if smallest * len(members) < batch:
+        raise UserError(
+            f"downsampling leaves {len(members)} classes of {smallest} images, fewer than a batch of {batch}: lower "
+            f"the batch size to {smallest * len(members)} or less, or choose another sampler"
+        )
+    return _levelled(members, smallest, batch, seed, "downsampled")
+
+
+def balanced_batches(
+    records: np.ndarray, labels: np.ndarray, batch: int, seed: int, classes: Sequence[str] | None = None
+) -> Sampler:
+    """Equal counts of every class in every batch; within one of each other where `batch` is no multiple of the classes.
+
+    Classes take turns over the endless row of images, so that counts are equal in the long run for any batch size. Each
+    class is a stream of its own that visits all its images before it starts again, reshuffled. An epoch is as long as
+    that of `natural`. Arguments: see `oversampled`.
+    """
+    records, labels = checked(records, labels, batch)
+    members = _members(records, labels, classes)
+    # A chunk holds several rounds of a small class, so that a class of ten images does not cost a generator per round.
+    rounds = [-(-1024 // len(member)) for member in members]
+    lengths = [count * len(member) for count, member in zip(rounds, members, strict=True)]
+
+    @lru_cache(maxsize=4 * len(members))
+    def chunk(label: int, number: int) -> np.ndarray:
+        fresh = generator(seed, "balanced_batches", number, label)
+        return fresh.permuted(np.tile(members[label], (rounds[label], 1)), axis=1).ravel()
+
+    turns_each = 256  # drawn at once
+
+    def turns(number: int) -> np.ndarray:
+        start, stop = turns_each * number, turns_each * (number + 1)
+        streams = [_window(partial(chunk, label), length, start, stop) for label, length in enumerate(lengths)]
+        return np.stack(streams, axis=1).ravel()
+
+    in_turn = _epochs(batch, turns_each * len(members), turns)
+
+    def draw(step: int) -> np.ndarray:
+        # Unshuffled, place k of a batch would always hold one class, and mixing by place always meet the same partner.
+        return generator(seed, "balanced_batches order", step).permutation(in_turn(step))
+
+    return Sampler(batch, len(records), draw)
+
+
+def weighted(
+    records: np.ndarray,
+    labels: np.ndarray,
+    batch: int,
+    seed: int,
+    classes: Sequence[str] | None = None,
+    *,
+    weights: np.ndarray,
+) -> Sampler:
+    """Every image drawn independently, with replacement, in proportion to its weight; one of weight zero never is.
+
+    weights: [n] numbers from 0 on, on any scale (see `weights_by_class`). Labels and classes do not matter. An epoch is
+    as long as that of `natural`.
+    """
+    records, _ = checked(records, labels, batch)
+    weights = np.asarray(weights, np.float64)
+    if weights.shape != records.shape:
+        raise ValueError(f"weights {weights.shape} and records {records.shape} must be two lists of one length")
+    unusable = np.flatnonzero(~((weights >= 0) & (weights < np.inf)))
+    if len(unusable):
+        raise UserError(
+            f"the sampling weight of record {records[unusable[0]]} is {weights[unusable[0]]}; weights must be numbers "
+            "from 0 on"
+        )
+    if not weights.any():
+        raise UserError("every sampling weight is 0, so there is nothing to draw: give some images a positive weight")
+    drawable = records[weights > 0]
+    scaled = weights[weights > 0] / weights.max()  # so that no sum is infinite
+    borders = np.cumsum(scaled)
+    borders /= borders[-1]
+
+    def draw(step: int) -> np.ndarray:
+        return drawable[np.searchsorted(borders, generator(seed, "weighted", step).random(batch), side="right")]
+
+    return Sampler(batch, len(records), draw)
+
+
+def statically_balanced(
+    records: np.ndarray,
+    labels: np.ndarray,
+    batch: int,
+    seed: int,
+    classes: Sequence[str] | None = None,
+    copies_seed: int | None = None,
+) -> Sampler:
+    """Every class filled up once to the size of the largest with fixed augmented copies: paper 002's static balancing.
+
+    An epoch is a fixed list of (record, copy) in a fresh order: each image itself, and copies spread evenly over the
+    images of its class. A copy stands for a picture augmented once and kept, so it looks the same whenever it comes;
+    `oversampled` repeats originals instead. The paper says nothing of how its copies were augmented.
+
+    copies_seed: the seed of the copies, by default `seed`; phases that share it share their copies. Other arguments:
+    see `oversampled`.
+    """
+    records, labels = checked(records, labels, batch)
+    members = _members(records, labels, classes)
+    largest = max(map(len, members))
+    fixed = generator(seed if copies_seed is None else copies_seed, "copies", 0)
+    first_copy = fixed.integers(2**30, dtype=np.int32)
+    # The first images of a class have one copy more than its last ones, hence its order is drawn.
+    listed = np.concatenate([np.resize(fixed.permutation(member), largest) for member in members])
+    times_before = np.concatenate([np.arange(largest, dtype=np.int32) // len(member) for member in members])
+    copy = np.where(times_before > 0, first_copy + times_before, 0).astype(np.int32)
+    every = np.arange(len(listed), dtype=np.int32)
+    places = _epochs(batch, len(every), lambda epoch: generator(seed, "statically_balanced", epoch).permutation(every))
+    return Sampler(batch, len(listed), lambda step: listed[places(step)], lambda step: copy[places(step)])
+
+
+SAMPLERS: Mapping[str, Callable[..., Sampler]] = {  # each takes (records, labels, batch, seed, classes)
+    "natural": natural,
+    "oversampled": oversampled,
+    "downsampled": downsampled,
+    "balanced_batches": balanced_batches,
+    "weighted": weighted,  # and weights=
+    "statically_balanced": statically_balanced,
+}
+
+
+def weights_by_class(formula: str, labels: np.ndarray, classes: Sequence[str] | None = None) -> np.ndarray:
+    """Weights [n] for `weighted`: each image's is that of its class by a formula of `skinjax.objectives.class_weights`.
+
+    labels: [n]; classes: the names of the classes that must be there (by default, those in `labels`).
+
+    >>> weights_by_class("inverse", np.array([0, 0, 0, 1]))
+    array([1.33333333, 1.33333333, 1.33333333, 4.        ])
+    """
+    check_labelled(labels)
+    if classes is None:
+        present, labels = np.unique(labels, return_inverse=True)
+        classes = [str(number) for number in present]
+    return class_weights(formula, np.bincount(labels, minlength=len(classes)), classes)[labels]
+
+
+@dataclass(frozen=True)
+class EvaluationBatches:
+    """`batches(step)` for step < `steps`: positions int32 [batch] and mask bool [batch], False where padded."""
+
+    count: int
+    batch: int
+
+    @property
+    def steps(self) -> int:
+        return -(-self.count // self.batch)
+
+    def __call__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        if not 0 <= step < self.steps:
+            raise IndexError(f"step {step} of an evaluation of {self.steps} steps")
+        positions = np.arange(step * self.batch, (step + 1) * self.batch, dtype=np.int32)
+        return np.minimum(positions, self.count - 1), positions < self.count
+
+
+def evaluation_batches(count: int, batch: int) -> EvaluationBatches:
+    """The positions 0 ... count-1 in order, in batches of one size; the padding repeats the last one and is masked.
+
+    >>> evaluation_batches(count=5, batch=3)(1)
+    (array([3, 4, 4], dtype=int32), array([ True,  True, False]))
+    """
+    if count < 1:
+        raise UserError("there are no images to evaluate: this part of the split is empty")
+    _check_batch(batch)
+    return EvaluationBatches(count, batch)
+
+
+def process_slice(batch: int, process_index: int, process_count: int) -> slice:
+    """The rows of a global batch that one process loads.
+
+    >>> process_slice(batch=8, process_index=1, process_count=2)
+    slice(4, 8, None)
+    """
+    if batch % process_count:
+        raise UserError(
+            f"a batch of {batch} does not divide over {process_count} processes: choose a multiple of {process_count}"
+        )
+    share = batch // process_count
+    return slice(process_index * share, (process_index + 1) * share)
+
+
+def generator(seed: int, purpose: str, number: int, label: int = 0) -> np.random.Generator:
+    """A generator of its own for each purpose, epoch (or chunk, or step) and class."""
+    if seed < 0:
+        raise UserError(f"a seed of {seed} is negative: choose 0 or more")
+    entropy = [seed, zlib.crc32(purpose.encode()), number, label]
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
+
+
+def checked(records: np.ndarray, labels: np.ndarray, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Copies of both columns, int32 the records, that are enough for a batch."""
+    records, labels = np.array(records, dtype=np.int32), np.array(labels)
+    if records.shape != labels.shape or records.ndim != 1:
+        raise ValueError(f"records {records.shape} and labels {labels.shape} must be two lists of one length")
+    _check_batch(batch)
+    if len(records) == 0:
+        raise UserError("there are no images to sample from: the training part, or the phase's subset of it, is empty")
+    if len(records) < batch:
+        raise UserError(
+            f"{len(records)} images are fewer than a batch of {batch}: lower the batch size to {len(records)} or less"
+        )
+    return records, labels
+
+
+def check_labelled(labels: np.ndarray) -> None:
+    """Refuse unlabelled images, which have no class to go by."""
+    if (labels < 0).any():
+        raise UserError(
+            f"{np.sum(labels < 0)} images have no label and cannot be balanced: leave them out or sample 'natural'"
+        )
+
+
+def _levelled(members: list[np.ndarray], count: int, batch: int, seed: int, purpose: str) -> Sampler:
+    """Epochs that hold `count` images of every class: the class's fresh order, repeated cyclically or cut short."""
+
+    def epoch(number: int) -> np.ndarray:
+        fresh = generator(seed, purpose, number)
+        return fresh.permutation(np.concatenate([np.resize(fresh.permutation(m), count) for m in members]))
+
+    return _epochs(batch, count * len(members), epoch)
+
+
+def _epochs(batch: int, length: int, epoch: Callable[[int], np.ndarray]) -> Sampler:
+    """Batches cut from the endless row of epochs, of which about two million records (8 MB) stay cached."""
+    cached = lru_cache(maxsize=max(4, 2_000_000 // length))(epoch)
+    return Sampler(batch, length, lambda step: _window(cached, length, step * batch, (step + 1) * batch))
+
+
+def _window(block: Callable[[int], np.ndarray], length: int, start: int, stop: int) -> np.ndarray:
+    """A copy of the entries [start, stop) of the endless row block(0), block(1), ..., each `length` long."""
+    numbers = range(start // length, (stop - 1) // length + 1)
+    return np.concatenate([block(n)[max(start - n * length, 0) : stop - n * length] for n in numbers])
+
+
+def _members(records: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None) -> list[np.ndarray]:
+    """The records of each class: of all `classes` when they are named, else of the labels that occur."""
+    check_labelled(labels)
+    if classes is not None and labels.max() >= len(classes):
+        raise ValueError(f"label {labels.max()} is beyond the {len(classes)} classes")
+    members = [records[labels == label] for label in (np.unique(labels) if classes is None else range(len(classes)))]
+    empty = [classes[label] for label, member in enumerate(members) if classes is not None and len(member) == 0]
+    if empty:
+        raise UserError(
+            f"no training images of {', '.join(map(repr, empty))}: such classes cannot be balanced; sample 'natural' "
+            f"or change the split"
+        )
+    return members
+
+
+def _check_batch(batch: int) -> None:
+    if batch < 1:
+        raise UserError(f"a batch size of {batch} is not positive")

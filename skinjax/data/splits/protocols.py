@@ -1,0 +1,118 @@
+"""The split of a data set by the name of its protocol, as a config or the command line asks for it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from skinjax.core.errors import UserError, lookup
+from skinjax.data.dataset import Dataset
+from skinjax.data.splits.published import fold_split, read_published
+from skinjax.data.splits.split import (
+    LEAK_IS_AN_ERROR,
+    PARTS,
+    Split,
+    image_stratified,
+    lesion_grouped,
+    with_leak_percent,
+    with_validation,
+)
+
+DRAWN = {"lesion_grouped": lesion_grouped, "image_stratified": image_stratified}
+OFFICIAL_COLUMN = "split"
+
+
+def split_dataset(
+    dataset: Dataset,
+    protocol: str,
+    *,
+    seed: int,
+    test: float = 0.0,
+    validation: float = 0.0,
+    folds: int = 1,
+    fold: int = 0,
+    file: str = "",
+    train_on_validation: bool = False,
+    allow_leak: bool = False,
+) -> Split:
+    """The labelled images of `dataset` in parts. Leaks are not looked for here: `splits.check` does that.
+
+    >>> dataset = open_dataset("synthetic", {"images": 70}, data_root())  # doctest: +SKIP
+    >>> len(split_dataset(dataset, "lesion_grouped", seed=0, test=0.2).rows("test"))  # doctest: +SKIP
+    15
+
+    Args:
+      protocol: lesion_grouped or image_stratified, which draw the parts from `seed`; official, the data set's own
+        parts; file, a published split.
+      test, folds: of the drawn protocols.
+      validation: of the drawn protocols; where a published split has no validation part, this share of its training
+        images becomes one, whole groups by class, drawn from `seed`.
+      fold: of the drawn protocols and of `file`.
+      train_on_validation: a published split's validation part becomes training.
+      allow_leak: use a published split though groups are on two sides, and record the percentage.
+    """
+    lookup("split protocol", protocol, LEAK_IS_AN_ERROR)
+    check_file(protocol, file)
+    columns = (dataset.columns["image_id"], dataset.columns["group"], dataset.label_names())
+    labelled = columns[2] != ""
+    if protocol in DRAWN:
+        if train_on_validation:
+            raise UserError(
+                f"split.train_on_validation is for published parts, and {protocol} draws its own: set "
+                "split.validation to 0 instead"
+            )
+        ids, groups, labels = (column[labelled].tolist() for column in columns)
+        split = DRAWN[protocol](
+            ids, groups, labels, seed=seed, test=test, validation=validation, folds=folds, fold=fold
+        )
+    else:
+        if protocol == "official":
+            split = official(dataset, fold)
+        else:
+            split = fold_split(read_published(Path(file), columns[0].tolist()), fold, columns)
+        if train_on_validation:
+            split = trained_on_validation(split)
+        if validation and not len(split.rows("validation")):
+            split = with_validation(split, validation, seed)
+        if allow_leak:
+            split = with_leak_percent(replace(split, protocol=split.protocol | {"allow_leak": True}))
+    counts = {"unlabelled": int(np.sum(~labelled)), "left_out": int(np.sum(labelled)) - len(split.image_ids)}
+    made_of = {"dataset": dataset.name, "fingerprint": dataset.fingerprint}
+    return replace(split, protocol=split.protocol | made_of | counts)
+
+
+def official(dataset: Dataset, fold: int = 0) -> Split:
+    """The parts that the data set itself comes in, without unlabelled images and those that are in none."""
+    others = ", ".join(name for name in LEAK_IS_AN_ERROR if name != "official")
+    parts = dataset.columns.get(OFFICIAL_COLUMN)
+    if parts is None or not (parts == "train").any():
+        raise UserError(f"the data set {dataset.name} has no official training part: choose one of {others}")
+    unknown = parts[~np.isin(parts, ["", *PARTS])]
+    if len(unknown):
+        raise UserError(f"the data set {dataset.name} has the part {str(unknown[0])!r}; known: {', '.join(PARTS)}")
+    if fold:
+        raise UserError(f"fold {fold} is not one of the official parts' folds, which are one: set split.fold to 0")
+    labels = dataset.label_names()
+    rows = np.flatnonzero((parts != "") & (labels != ""))
+    ids, groups, parts = (dataset.columns[name][rows] for name in ("image_id", "group", OFFICIAL_COLUMN))
+    if not (parts == "train").any():
+        raise UserError(
+            f"the data set {dataset.name} has no labelled image in its training part: choose one of {others}"
+        )
+    folds = np.where(parts == "validation", 0, -1)
+    return Split(ids, groups, labels[rows], folds, parts, {"name": "official", "fold": 0})
+
+
+def trained_on_validation(split: Split) -> Split:
+    """The split with its validation part in training."""
+    parts = np.where(split.parts == "validation", "train", split.parts)
+    protocol = split.protocol | {"train_on_validation": True}
+    return replace(split, parts=parts, folds=np.full_like(split.folds, -1), protocol=protocol)
+
+
+def check_file(protocol: str, file: str) -> None:
+    """Raise `UserError` when the protocol `file` lacks its file, or another one is given one."""
+    if protocol == "file" and not file:
+        raise UserError("the split protocol 'file' needs a file: set split.file to its path")
+    if file and protocol != "file":
+        raise UserError(f"split.file is {file!r}, but the protocol is {protocol!r}: set split.protocol to 'file'")

@@ -1,0 +1,164 @@
+"""Classifier heads: from a backbone's last map to logits, always in float32.
+
+A head is called as `head(features, train=...)`. What its last layer, `classifier`, reads is sown as `pooled`, and
+`dropout` is the rate there.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from skinjax.core.errors import UserError, lookup
+from skinjax.models.layers import BatchNorm, Dense, Dropout, Initializer, relu, uniform_fan_in, uniform_within
+
+Array = jax.Array
+
+
+class LinearHead(nn.Module):
+    """Global average pooling, dropout and one linear layer."""
+
+    classes: int
+    dropout: float = 0.0
+    kernel_init: Initializer = uniform_fan_in
+    bias_init: Initializer | None = None  # PyTorch's
+
+    @nn.compact
+    def __call__(self, features: Array, *, train: bool = False) -> Array:
+        pooled = features.mean(axis=(1, 2))
+        self.sow("intermediates", "pooled", pooled)
+        pooled = Dropout(self.dropout)(pooled, train)
+        return Dense(self.classes, self.kernel_init, self.bias_init, _precision(pooled), name="classifier")(pooled)
+
+
+class FC1024Head(nn.Module):
+    """Paper 004: average pooling, a layer of 1024 with ReLU and the classifier, all drawn from U(-0.05, 0.05)."""
+
+    classes: int
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, features: Array, *, train: bool = False) -> Array:
+        x = features.mean(axis=(1, 2))
+        dense = functools.partial(Dense, kernel_init=_small, bias_init=_small, dtype=_precision(x))
+        x = relu(dense(1024, name="hidden")(x))
+        self.sow("intermediates", "pooled", x)
+        x = Dropout(self.dropout)(x, train)
+        return dense(self.classes, name="classifier")(x)
+
+
+class MLPHead(nn.Module):
+    """Paper 001: average pooling, layers of 512 and 128 with ReLU, each followed by dropout, and the classifier.
+
+    The paper names no sizes; these and the rates, half of `dropout` after the first layer, are fastai's habit.
+    """
+
+    classes: int
+    dropout: float = 0.5
+
+    @nn.compact
+    def __call__(self, features: Array, *, train: bool = False) -> Array:
+        x = features.mean(axis=(1, 2))
+        dense = functools.partial(Dense, dtype=_precision(x))
+        x = relu(dense(512, name="hidden1")(x))
+        x = Dropout(self.dropout / 2)(x, train)
+        x = relu(dense(128, name="hidden2")(x))
+        self.sow("intermediates", "pooled", x)
+        x = Dropout(self.dropout)(x, train)
+        return dense(self.classes, name="classifier")(x)
+
+
+class ConcatPoolHead(nn.Module):
+    """Paper 002, as fastai 0.7 has it: the maximum and the mean of each channel, then two normalised linear layers.
+
+    Batch normalisation and dropout come before each of them, at half of `dropout` before the first.
+    """
+
+    classes: int
+    dropout: float = 0.5
+
+    @nn.compact
+    def __call__(self, features: Array, *, train: bool = False) -> Array:
+        x = jnp.concatenate([features.max(axis=(1, 2)), features.mean(axis=(1, 2))], axis=-1)
+        dtype = _precision(x)
+        dense = functools.partial(Dense, kernel_init=_kaiming, bias_init=nn.initializers.zeros, dtype=dtype)
+        x = BatchNorm(dtype=dtype, name="norm1")(x, use_running_average=not train)
+        x = Dropout(self.dropout / 2)(x, train)
+        x = relu(dense(512, name="hidden")(x))
+        x = BatchNorm(dtype=dtype, name="norm2")(x, use_running_average=not train)
+        self.sow("intermediates", "pooled", x)
+        x = Dropout(self.dropout)(x, train)
+        return dense(self.classes, name="classifier")(x)
+
+
+class CosineHead(nn.Module):
+    """Average pooling, and logits that are `scale` times the cosine between it and a direction of each class.
+
+    LDAM's margins are meant for it: they are angles, whatever the length of the features.
+    """
+
+    classes: int
+    dropout: float = 0.0
+    scale: float = 30.0
+
+    @nn.compact
+    def __call__(self, features: Array, *, train: bool = False) -> Array:
+        pooled = features.mean(axis=(1, 2))
+        self.sow("intermediates", "pooled", pooled)
+        pooled = Dropout(self.dropout)(pooled.astype(_precision(pooled)), train)
+        shape = (pooled.shape[-1], self.classes)
+        directions = self.param("directions", uniform_within(1.0), shape, jnp.float32)
+        return self.scale * (_unit(pooled, axis=-1) @ _unit(directions, axis=0).astype(pooled.dtype))
+
+
+# name: the head of a backbone for a number of classes
+HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
+    "original": lambda backbone, classes: backbone.original_head(classes),
+    "linear": lambda backbone, classes: LinearHead(classes),
+    "mlp": lambda backbone, classes: MLPHead(classes),
+    "concat_pool": lambda backbone, classes: ConcatPoolHead(classes),
+    "fc1024": lambda backbone, classes: FC1024Head(classes),
+    "cosine": lambda backbone, classes: CosineHead(classes),
+}
+
+
+def make_head(
+    name: str, backbone: nn.Module, classes: int, dropout: float | None = None, scale: float = 30.0
+) -> nn.Module:
+    """The head `name` for the maps of `backbone`, with its own rate of dropout unless another is given.
+
+    scale: of the logits of the cosine head
+    """
+    head = lookup("head", name, HEADS)(backbone, classes)
+    if isinstance(head, CosineHead):
+        head = head.clone(scale=scale)
+    return with_rate(head, "dropout", dropout)
+
+
+def with_rate(module: Any, rate: str, value: float | None) -> Any:
+    """The module with its field `rate` (dropout, drop_path) at `value`; None, or 0 where it has none, leaves it be."""
+    if value is None:
+        return module
+    if not 0 <= value < 1:
+        raise UserError(f"model.{rate} is {value}; it must be at least 0 and less than 1")
+    if hasattr(module, rate):
+        return module.clone(**{rate: value})
+    if value:
+        raise UserError(f"model.{rate} is {value} and {type(module).__name__} has no such rate; leave it unset or at 0")
+    return module
+
+
+def _unit(x: Array, axis: int) -> Array:
+    """Vectors of length one; one of no length stays so, and has a gradient."""
+    return x * jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(axis=axis, keepdims=True), 1e-12))
+
+
+_kaiming = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+_small = uniform_within(0.05)
+
+
+def _precision(x: Array) -> Any:
+    return jnp.promote_types(x.dtype, jnp.float32)

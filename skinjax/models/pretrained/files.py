@@ -1,0 +1,194 @@
+"""A safetensors file opened with suspicion: one sentence for whatever is wrong with it, and no memory until it is read.
+
+The safetensors package checks lengths, offsets and coverage; here are what it leaves open and what people mistake for
+such a file.
+"""
+
+import hashlib
+import json
+import os
+import shlex
+import stat
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from skinjax.core.errors import UserError
+from skinjax.core.files import human_bytes
+
+MOST_HEADER_BYTES = 2**23
+PYTORCH_ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
+READABLE = ("F16", "BF16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")
+WEB_PAGE = "is a web page: download the file behind the page (on the hub, `resolve` in the place of `blob`)"
+POINTER = "is the pointer of a large file and not the file: run `git lfs pull`, or download the file itself"
+# How files that are something else begin.
+MISTAKEN = {
+    b"version https://git-lfs": POINTER,
+    b"<!doctype": WEB_PAGE,
+    b"<html": WEB_PAGE,
+    b"\x89hdf": "is a Keras file: skinjax reads the safetensors files of timm",
+    b"\x1f\x8b": "is compressed with gzip: unpack it first",
+    b"gguf": "is a GGUF file: skinjax reads the safetensors files of timm",
+}
+PYTORCH_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")
+
+
+class WeightFile(Mapping[str, np.ndarray]):
+    """The tensors of a file by name, each read when it is asked for."""
+
+    def __init__(self, path: Path):
+        header = _read_header(path)
+        self.path = path
+        self.metadata: dict[str, str] = header.pop("__metadata__", {})
+        self.shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+        self.dtypes = {name: entry["dtype"] for name, entry in header.items()}
+        self._file = _opened(path)
+        for name, dtype in self.dtypes.items():
+            if not name.isprintable() or len(name) > 200:
+                raise UserError(f"{path} holds a tensor of the name {name[:200]!r}: no network has such a one")
+            if dtype not in READABLE:
+                raise UserError(f"{path} holds numbers of type {dtype} ({name}); timm's files hold F32, F16 or BF16")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.shapes:
+            raise KeyError(name)
+        return self._file.get_tensor(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.shapes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+
+def open_weights(path: str | os.PathLike) -> WeightFile:
+    """The file at `path`, whole and of the right kind, or a `UserError`.
+
+    >>> open_weights("resnet50.a1_in1k.safetensors")["fc.weight"].shape  # doctest: +SKIP
+    (1000, 2048)
+    """
+    path = Path(path).expanduser()
+    check_is_file(path)
+    try:
+        return WeightFile(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def check_is_file(path: Path) -> None:
+    """Refuse what is not there, no file, or known by its name to be PyTorch's."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        seen_from = "" if path.is_absolute() else f" (seen from {Path.cwd()})"
+        raise UserError(f"there is no file of weights {str(path)!r}{seen_from}: {reason}") from error
+    if stat.S_ISDIR(mode):
+        inside = " (model.safetensors is in it)" if (path / "model.safetensors").is_file() else ""
+        raise UserError(f"{path} is a folder{inside}: name the file of weights itself")
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path} is a device, pipe or socket and no file of weights")
+    if path.name.lower().endswith(PYTORCH_ENDINGS):
+        raise UserError(_convert(path))
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of the bytes of a file."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def check_sha256(path: Path, expected: str, says: str) -> str:
+    """The sha256 of a file, which must be `expected` unless that is empty; `says` is who expects it."""
+    found = sha256_of(path)
+    if expected and found != expected:
+        raise UserError(
+            f"{path} has the sha256 {found} and {says} says {expected}: it is another file, or a damaged one; delete "
+            "it and get it again"
+        )
+    return found
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """{tensor: its entry} after the checks of the safetensors package and those that it does not make."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        start = file.read(64)
+        length = int.from_bytes(start[:8], "little")
+        if not start[8:9] == b"{":
+            raise UserError(_mistaken(path, start))
+        if length > MOST_HEADER_BYTES:
+            raise UserError(_damaged(path, f"it announces a header of {human_bytes(length)}"))
+        if length + 8 > size:
+            raise UserError(_damaged(path, f"it ends within its header, after {human_bytes(size)}"))
+        file.seek(8)
+        header = file.read(length)
+    _opened(path)
+    twice: Counter[str] = Counter()
+
+    def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        twice.update(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        return dict(pairs)
+
+    entries = json.loads(header, object_pairs_hook=named_once)
+    if twice:
+        raise UserError(_damaged(path, f"its header has {next(iter(twice))!r} twice"))
+    return entries
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return safe_open(path, "numpy").__enter__()
+    except SafetensorError as error:
+        reason = str(error).rpartition("header: ")[2]
+        if "not fully covered" in reason:
+            reason = "it is cut short, or longer than its tensors"
+        raise UserError(_damaged(path, reason)) from error
+
+
+def _mistaken(path: Path, start: bytes) -> str:
+    """What a file is that does not begin as a safetensors file, for a person."""
+    if not start:
+        return f"{path} is empty; download or copy it again"
+    for beginning, what in MISTAKEN.items():
+        if start.lstrip().lower().startswith(beginning):
+            return f"{path} {what}"
+    if zipfile.is_zipfile(path) and not _holds_a_pickle(path):
+        return f"{path} is a zip archive: unpack it first"
+    if start.startswith(PYTORCH_STARTS):
+        return _convert(path)
+    return f"{path} is no safetensors file (it does not begin with a header); download or copy it again"
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return f"{path} is no intact safetensors file ({reason}); download or copy it again"
+
+
+def _holds_a_pickle(path: Path) -> bool:
+    """Whether a zip archive is one of PyTorch's."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        return True
+
+
+def _convert(path: Path) -> str:
+    target = path.with_suffix(".safetensors")
+    if target == path:
+        target = path.with_name(f"{path.stem}_converted.safetensors")
+    return (
+        f"{path} is PyTorch's, and opening such a file can run any program that is in it: convert it once, where torch "
+        f"is installed, with `python tools/convert_weights.py {shlex.quote(str(path))} {shlex.quote(str(target))}`"
+    )

@@ -1,0 +1,167 @@
+"""ImageNet weights as timm publishes them: tensors of a safetensors file to the variables of a network.
+
+Tensors are found by name (timm_names.py); everything that does not fit is told at once.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
+
+from skinjax.core.errors import UserError
+from skinjax.models.pretrained.timm_names import NAMES, UNUSED, Rows
+
+Variables = dict[str, Any]
+Path = tuple[str, ...]
+LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+SHOWN = 6  # tensors of each kind of mismatch
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What a file gives a network: arrays by their paths in its variables, and in a line what became of the head."""
+
+    arrays: dict[Path, np.ndarray]
+    remark: str
+
+
+def fill(variables: Variables, tensors: Mapping[str, np.ndarray], family: type, source: str) -> Variables:
+    """`variables` of a backbone and its head with every array taken from `tensors`, which must fit one to one."""
+    arrays = _matched(timm_names(variables, NAMES[family]), variables, tensors, family, source)
+    return traverse_util.unflatten_dict(traverse_util.flatten_dict(variables, keep_empty_nodes=True) | arrays)
+
+
+def start_from(
+    variables: Variables, original: Variables, tensors: Mapping[str, np.ndarray], family: type, source: str
+) -> Taken:
+    """All that `tensors` have for the backbone and head of `variables`, whatever the classes and whichever the head.
+
+    The backbone must fit one to one. Of a head like the original one (its variables are `original`) the hidden layers
+    must too, and the classifier is taken if it has as many classes; another head starts as it was drawn.
+    """
+    names = timm_names({name: _of(tree, "backbone", "head") for name, tree in variables.items()}, NAMES[family])
+    in_file = timm_names(original, NAMES[family])
+    classifier = {path: name for path, name in names.items() if path[1:3] == ("head", "classifier")}
+    classes = max((leaf_at(variables, path).shape[-1] for path in classifier), default=0)
+    before = {tensors[name].shape[:1] for path, name in in_file.items() if path[2] == "classifier" and name in tensors}
+    if _head_shapes(variables) != _head_shapes(original):
+        left = {path for path in names if path[1] == "head"}
+        remark = "its head is left, and the one of this network starts anew"
+    elif not before:
+        left, remark = set(classifier), "it has no classifier, and that of this network starts anew"
+    elif before != {(classes,)}:
+        left = set(classifier)
+        had = ", ".join(f"{size:,}" for (size,) in sorted(filter(None, before), reverse=True))
+        remark = f"its classifier of {had} classes is left, and one of {classes:,} starts anew"
+    else:
+        left, remark = set(), f"the classifier of {classes:,} classes included"
+    taken = {path: name for path, name in names.items() if path not in left}
+    arrays = _matched(taken, variables, tensors, family, source, spare=set(in_file.values()))
+    return Taken(arrays, f"{len(arrays):,} tensors of {source} are taken: {remark}")
+
+
+def timm_names(variables: Variables, rows: Rows) -> dict[Path, str]:
+    """{path of an array in `variables`: its name in a timm file}; backbone and head are one network there."""
+    names = {}
+    for path in traverse_util.flatten_dict(variables):
+        _collection, module, *inner, leaf = path
+        name = "/".join(inner if module == "backbone" else [module, *inner])
+        for pattern, replacement in rows:
+            name = re.sub(pattern, replacement, name)
+        names[path] = f"{name}/{LEAVES.get(leaf, leaf)}".replace("/", ".")
+    return names
+
+
+def file_shape(path: Path, shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape that the array at `path` has in a file: [out, in, height, width] or [out, in] for a kernel."""
+    if path[-1] != "kernel":
+        return tuple(shape)
+    return (shape[3], shape[2], *shape[:2]) if len(shape) == 4 else tuple(shape[::-1])
+
+
+def to_jax_layout(path: Path, tensor: np.ndarray) -> np.ndarray:
+    """A kernel [out, in, height, width] as [height, width, in, out], a linear one transposed, all else as it is."""
+    if path[-1] != "kernel":
+        return tensor
+    return tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T
+
+
+def is_ignored(name: str, family: type) -> bool:
+    """Whether published files hold a tensor that the network has no use for."""
+    return name.endswith("num_batches_tracked") or name.startswith(UNUSED.get(family, ()))
+
+
+def _matched(
+    names: Mapping[Path, str],
+    variables: Variables,
+    tensors: Mapping[str, np.ndarray],
+    family: type,
+    source: str,
+    spare: Set[str] = frozenset(),
+) -> dict[Path, np.ndarray]:
+    """The arrays that `names` ask for, float32 and in our layout; what is `spare` may be left over."""
+    arrays, shapes, values = {}, [], []
+    for path, name in names.items():
+        if name not in tensors:
+            continue
+        tensor = tensors[name]
+        expected = file_shape(path, leaf_at(variables, path).shape)
+        if tensor.shape != expected:
+            shapes.append(f"{name} is {_sides(tensor.shape)} and not {_sides(expected)}")
+        elif wrong := _wrong_values(path, tensor):
+            values.append(f"{name} {wrong}")
+        else:
+            arrays[path] = to_jax_layout(path, tensor.astype(np.float32))
+    used = set(names.values())
+    mismatches = {
+        "missing": [name for name in names.values() if name not in tensors],
+        "not used": [name for name in tensors if name not in used | spare and not is_ignored(name, family)],
+        "of another shape": shapes,
+        "without usable numbers": values,
+    }
+    if any(mismatches.values()):
+        told = "; ".join(_told(found, kind) for kind, found in mismatches.items() if found)
+        raise UserError(f"{source} does not fit {family.__name__}: {told}")
+    return arrays
+
+
+def _wrong_values(path: Path, tensor: np.ndarray) -> str:
+    """What is wrong with the numbers of a tensor, or nothing."""
+    if not jnp.issubdtype(tensor.dtype, jnp.floating):
+        return f"holds {tensor.dtype}"
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(tensor.astype(np.float32))
+    if not finite.all():
+        return f"has {finite.size - finite.sum():,} of {finite.size:,} that are not finite"
+    return "has negative variances" if path[-1] == "var" and (tensor < 0).any() else ""
+
+
+def _told(found: Sequence[str], kind: str) -> str:
+    more = f", and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
+    return f"{len(found):,} {'is' if len(found) == 1 else 'are'} {kind} ({', '.join(sorted(found)[:SHOWN])}{more})"
+
+
+def _sides(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "a single number"
+
+
+def _head_shapes(variables: Variables) -> dict[Path, tuple[int, ...]]:
+    """The shapes of a head but for the number of classes."""
+    flat = traverse_util.flatten_dict({name: _of(tree, "head") for name, tree in variables.items()})
+    return {path: leaf.shape[:-1] if path[2] == "classifier" else leaf.shape for path, leaf in flat.items()}
+
+
+def _of(tree: Mapping[str, Any], *modules: str) -> dict[str, Any]:
+    return {module: tree[module] for module in modules if module in tree}
+
+
+def leaf_at(variables: Variables, path: Path) -> Any:
+    """The array at a path."""
+    leaf: Any = variables
+    for part in path:
+        leaf = leaf[part]
+    return leaf

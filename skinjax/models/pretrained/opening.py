@@ -1,0 +1,202 @@
+"""Weights by path or hub id, with all that is known of them, and what a config has against them."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from skinjax.core.errors import UserError, lookup
+from skinjax.models import BACKBONES
+from skinjax.models.pretrained.facts import CONFIG_FILE, Colour, Facts, facts_of_config, facts_of_header
+from skinjax.models.pretrained.files import PYTORCH_ENDINGS, WeightFile, check_is_file, check_sha256, open_weights
+from skinjax.models.pretrained.fitting import Built, family, fitting, namesakes, plan
+from skinjax.models.pretrained.hub import WEIGHTS_FILE, HubId, fetch, parse_hub_id
+from skinjax.models.pretrained.known_weights import KNOWN, PINS, architecture_of
+from skinjax.models.pretrained.mapping import Taken, Variables, start_from
+
+Say = Callable[[str], None]
+OWNER = "timm"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """A file of weights: `source` is what the user called it, `revision` the hub's commit if it came from there."""
+
+    source: str
+    file: WeightFile
+    sha256: str
+    revision: str
+    facts: Facts
+
+    def record(self) -> dict[str, Any]:
+        """What a run keeps of the weights that it started from."""
+        return {
+            "source": self.source,
+            "sha256": self.sha256,
+            "revision": self.revision,
+            "facts": self.facts.known(),
+        }
+
+
+def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print) -> Pretrained:
+    """The weights `name`, a path or an id of the hub whose files lie (or will lie) below `folder`.
+
+    Their facts are those of the file's header, beyond that of the config.json beside it, beyond that what is known of
+    the id or of these very bytes.
+
+    >>> open_pretrained("timm/resnet50.a1_in1k", data_root() / "weights").facts.filter  # doctest: +SKIP
+    'bicubic'
+    """
+    path, hub_id = Path(name).expanduser(), parse_hub_id(name)
+    if name.endswith((".safetensors", *PYTORCH_ENDINGS)) or path.exists() or hub_id is None:
+        if not path.exists() and meant(name):
+            raise UserError(f"{name} is no file; {meant(name)}")
+        check_is_file(path)
+        found, revision, of_id = check_sha256(path, sha256, "the config or --sha256"), "", ""
+        folder_of_file = path.parent
+    else:
+        of_id = _timms(hub_id)
+        commit, pinned = PINS.get(of_id, ("", ""))
+        if hub_id.revision and hub_id.revision != commit:
+            commit, pinned = hub_id.revision, ""
+        if of_id in KNOWN and KNOWN[of_id].url:
+            _check_is_there(of_id, hub_id.folder(folder) / WEIGHTS_FILE)
+        claims = {"the config or --sha256": sha256, "skinjax's table of known weights": pinned}
+        lock = fetch(hub_id, folder, commit, claims, say)
+        found, revision, folder_of_file = lock.sha256, lock.revision, hub_id.folder(folder)
+        path = folder_of_file / WEIGHTS_FILE
+    file = open_weights(path)
+    facts = facts_of_header(file.metadata, path).completed(facts_of_config(folder_of_file / CONFIG_FILE))
+    known = of_id if of_id in KNOWN else next((known for known, (_, pin) in PINS.items() if pin == found), "")
+    if known:
+        facts = facts.completed(KNOWN[known].facts(architecture_of(known)))
+    return Pretrained(name, file, found, revision, facts)
+
+
+def take(weights: Pretrained, backbone: str, variables: Variables) -> Taken:
+    """What the weights give the variables of a network with the registered backbone `backbone`."""
+    check_backbone(backbone, weights)
+    original = {name: {"head": tree["head"]} for name, tree in plan(backbone).variables.items()}
+    try:
+        return start_from(variables, original, weights.file, family(backbone), weights.source)
+    except UserError as error:
+        right = fitting(weights.file.shapes, weights.facts.architecture)
+        hint = f"; they are those of model.backbone={' or '.join(right)}" if right and backbone not in right else ""
+        raise UserError(f"{error}{hint}") from error
+
+
+def check_backbone(backbone: str, weights: Pretrained) -> None:
+    """Refuse a backbone of another architecture, padding or epsilon than the weights were trained with."""
+    _check_architecture(backbone, weights.source, weights.facts)
+    built, needed = plan(backbone).built, _needed(weights.facts)
+    if _agree(needed, built):
+        return
+    right = [name for name in fitting(weights.file.shapes, backbone) if _agree(needed, plan(name).built)]
+    instead = f"use model.backbone={' or '.join(right)}" if right else "no registered backbone has that"
+    raise UserError(f"{weights.source} needs {needed}, and model.backbone={backbone} has {built}: {instead}")
+
+
+def check_known(backbone: str, name: str) -> None:
+    """Refuse a backbone of another architecture than known weights of the hub have, before they are fetched."""
+    hub_id = None if Path(name).expanduser().exists() else parse_hub_id(name)
+    known = _timms(hub_id) if hub_id else ""
+    if known in KNOWN:
+        _check_architecture(backbone, name, KNOWN[known].facts(architecture_of(known)))
+
+
+def _check_architecture(backbone: str, source: str, facts: Facts) -> None:
+    lookup("backbone", backbone, BACKBONES)
+    if facts.architecture not in BACKBONES or namesakes(facts.architecture, backbone):
+        return
+    needed = _needed(facts)
+    right = [name for name in BACKBONES if namesakes(name, facts.architecture) and _agree(needed, plan(name).built)]
+    raise UserError(
+        f"{source} is of a {facts.architecture} and model.backbone is {backbone}: use "
+        f"model.backbone={' or '.join(right or [facts.architecture])}"
+    )
+
+
+def remarks(
+    facts: Facts, normalisation: tuple[Colour, Colour], size: tuple[int, ...], stored_filter: str
+) -> Iterator[str]:
+    """What a run does with images otherwise than the weights are used to, a line each; normalisation: (mean, std)."""
+    mean, std = normalisation
+    if facts.mean is None or facts.std is None:
+        yield "the weights do not say which normalisation they are used to: see that views.normalisation is theirs"
+    elif not _close(facts.mean + facts.std, mean + std):
+        yield (
+            f"the weights are used to images of mean {_listed(facts.mean)} and deviation {_listed(facts.std)}, and "
+            f"this config's have mean {_listed(mean)} and deviation {_listed(std)}: unless that is meant, set "
+            "views.normalisation=weights"
+        )
+    if facts.size and facts.size != tuple(size):
+        yield f"the weights were trained on images of {_by(facts.size)}, and views.size is {_by(size)}"
+    if facts.filter in ("bilinear", "bicubic") and facts.filter != stored_filter:
+        yield f"the weights are used to images resized with {facts.filter}, and stored_size.filter is {stored_filter}"
+
+
+def meant(name: str) -> str:
+    """What a name of known weights, or of a backbone, without the hub's owner may stand for; else nothing."""
+    ids = [f"{OWNER}/{known}" for known in ([name] if name in KNOWN else usual_weights(name))]
+    return f"on the hub there is {' or '.join(ids)}: give that, or the path of a file" if ids else ""
+
+
+def usual_weights(backbone: str) -> list[str]:
+    """The known weights of a registered backbone, by timm's names."""
+    return [name for name in KNOWN if architecture_of(name) == backbone]
+
+
+def fitting_backbones(weights: Pretrained) -> list[str]:
+    """The registered backbones with the tensors of the weights and, as far as it is known, built as they need."""
+    guess = weights.facts.architecture or architecture_of(weights.file.path.stem)
+    needed = _needed(weights.facts)
+    return [name for name in fitting(weights.file.shapes, guess) if _agree(needed, plan(name).built)]
+
+
+def facts_of_record(record: Mapping[str, Any]) -> Facts:
+    """The facts in what `Pretrained.record` gave, after it was JSON."""
+    facts: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in record["facts"].items()
+    }
+    return Facts(**facts)
+
+
+def _timms(hub_id: HubId) -> str:
+    """timm's name of its own weights; of anybody else's nothing."""
+    owner, _, name = hub_id.repository.partition("/")
+    return name if owner == OWNER else ""
+
+
+def _check_is_there(name: str, path: Path) -> None:
+    if not path.is_file():
+        raise UserError(
+            f"{OWNER}/{name} is published for PyTorch alone: get {KNOWN[name].url} and convert it, where torch is "
+            f"installed, with `python tools/convert_weights.py FILE {path}`"
+        )
+
+
+def _needed(facts: Facts) -> Built:
+    """How the network must be built: as is said, else as the architecture of that name is."""
+    of_name = plan(facts.architecture).built if facts.architecture in BACKBONES else Built("", None)
+    return Built(facts.padding or of_name.padding, of_name.epsilon if facts.epsilon is None else facts.epsilon)
+
+
+def _agree(needed: Built, built: Built) -> bool:
+    """Whether a network is built as is needed, as far as either is known."""
+    epsilons = needed.epsilon is None or built.epsilon is None or math.isclose(needed.epsilon, built.epsilon)
+    return epsilons and needed.padding in ("", built.padding)
+
+
+def _close(ours: tuple[float, ...], theirs: tuple[float, ...]) -> bool:
+    return len(ours) == len(theirs) and all(
+        math.isclose(a, b, rel_tol=1e-3, abs_tol=1e-3) for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+def _listed(numbers: tuple[float, ...]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)
+
+
+def _by(size: tuple[int, ...]) -> str:
+    return "x".join(map(str, size))

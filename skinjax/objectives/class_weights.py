@@ -1,0 +1,73 @@
+"""Class weights from training counts: the five formulae that the papers and their code use (papers.md, 1.4).
+
+A formula takes the counts [classes] as an array of numpy or of jax, and gives such a one.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from skinjax.core.errors import UserError, lookup
+
+Counts = Any  # an array of numpy or of jax
+
+
+def class_weights(formula: str, counts: Sequence[int] | np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Weights [classes] by `formula` for training `counts` [classes]; but for `none`, every class needs an image.
+
+    >>> class_weights("balanced", [6, 2], ["nv", "mel"]).round(3)
+    array([0.667, 2.   ])
+    """
+    weigh = lookup("class weight formula", formula, CLASS_WEIGHTS)
+    if formula != "none":
+        check_every_class_has_images(counts, classes)
+    return weigh(np.asarray(counts, np.float64))
+
+
+def check_every_class_has_images(counts: Sequence[int] | np.ndarray, classes: Sequence[str]) -> None:
+    """Refuse counts [classes] of which one is 0: a weight or prior of that class is undefined."""
+    empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
+    if empty:
+        raise UserError(
+            f"no training image of class {', '.join(empty)}: its weight is undefined; add images or drop it"
+        )
+
+
+def inverse(counts: Counts) -> Counts:
+    """N / N_i: paper 003's loss weighting, and 1 / mean of the one-hot labels."""
+    return counts.sum() / counts
+
+
+def balanced(counts: Counts) -> Counts:
+    """N / (C N_i), as scikit-learn's class_weight='balanced'."""
+    return counts.sum() / (len(counts) * counts)
+
+
+def odds_normalised(counts: Counts) -> Counts:
+    """(N - N_i) / N_i divided by its sum: the weights published by paper 000's group."""
+    odds = (counts.sum() - counts) / counts
+    return odds / odds.sum()
+
+
+def median_frequency(counts: Counts) -> Counts:
+    """The median class frequency over each class's frequency."""
+    return counts.__array_namespace__().median(counts) / counts
+
+
+def effective_number(counts: Counts, beta: float = 0.999) -> Counts:
+    """(1 - beta) / (1 - beta^N_i), scaled to sum to the number of classes (class-balanced loss)."""
+    # As expm1, because 1 - beta^1 has only four digits in float32.
+    weights = (1 - beta) / -counts.__array_namespace__().expm1(counts * math.log(beta))
+    return weights / weights.sum() * len(counts)
+
+
+CLASS_WEIGHTS: dict[str, Callable[[Counts], Counts]] = {
+    "none": lambda counts: 0 * counts + 1,
+    "inverse": inverse,
+    "balanced": balanced,
+    "odds_normalised": odds_normalised,
+    "median": median_frequency,
+    "effective": effective_number,
+}

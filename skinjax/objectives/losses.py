@@ -1,0 +1,193 @@
+"""Losses as pure functions: a value per example, then a (sum, count) that the trainer divides once over the batch.
+
+Targets are probabilities [batch, classes]: one-hot rows, mixtures of mixup, or all zero for an unlabelled image, which
+then contributes to neither sum nor count.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skinjax.core.errors import UserError, lookup
+from skinjax.objectives.class_weights import (
+    CLASS_WEIGHTS,
+    check_every_class_has_images,
+    class_weights,
+    effective_number,
+)
+
+Array = jax.Array
+
+
+class ExampleLoss(Protocol):
+    def __call__(self, logits: Array, targets: Array, class_weights: Array, gamma: float) -> Array: ...
+
+
+def cross_entropy(logits: Array, targets: Array, class_weights: Array, gamma: float = 0.0) -> Array:
+    """Class-weighted softmax cross-entropy [batch]; the paper's "BCE" (baseline) is this with weights of one."""
+    del gamma
+    return -jnp.sum(targets * class_weights * jax.nn.log_softmax(logits), axis=-1)
+
+
+def focal(logits: Array, targets: Array, class_weights: Array, gamma: float = 2.0) -> Array:
+    """Class-weighted softmax focal loss [batch]: -sum_c y_c w_c (1 - p_c)^gamma log p_c.
+
+    The factor is exp(gamma log(1 - p)), finite with its gradient at saturated logits, where (1 - p)**gamma is not.
+    """
+    factor = jnp.exp(gamma * log_one_minus_softmax(logits))
+    return -jnp.sum(targets * class_weights * factor * jax.nn.log_softmax(logits), axis=-1)
+
+
+def bce_with_logits(logits: Array, targets: Array, class_weights: Array, gamma: float = 0.0) -> Array:
+    """One sigmoid per class, mean over classes [batch], weighted by the example's own class (paper 002)."""
+    del gamma
+    per_class = jax.nn.softplus(logits) - targets * logits
+    return jnp.mean(per_class, axis=-1) * jnp.sum(targets * class_weights, axis=-1)
+
+
+LOSSES: dict[str, ExampleLoss] = {
+    "cross_entropy": cross_entropy,
+    "focal": focal,
+    "bce_with_logits": bce_with_logits,
+    "balanced_softmax": cross_entropy,
+    "logit_adjusted": cross_entropy,
+    "ldam": cross_entropy,
+}
+REDUCTIONS = {
+    "torch_weighted_mean": "sum of weighted losses / sum of the weights in the batch",
+    "batch_mean": "sum of weighted losses / number of labelled images",
+    "sum": "sum of weighted losses",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationLoss:
+    """A loss by name with its settings; called, it gives the (sum, count) of a batch.
+
+    `torch_weighted_mean` is PyTorch's 'mean' with class weights. It divides by the weights of the batch at hand, which
+    in small batches undoes most of the weighting (papers.md, 1.3); `batch_mean` does not. For soft targets, whose
+    weight here is the mixture's, PyTorch's 'mean' is `batch_mean`.
+
+    Class weights are those of the formula, each to the power of `weight_exponent`. Three losses move the logits by what
+    is known of the classes' frequencies before the cross-entropy is taken: see `ADJUSTMENTS`.
+    """
+
+    name: str = "cross_entropy"
+    class_weights: str = "none"
+    weight_exponent: float = 1.0
+    effective_beta: float = 0.999  # of the formula `effective`
+    gamma: float = 2.0
+    label_smoothing: float = 0.0
+    tau: float = 1.0  # of logit_adjusted
+    margin: float = 0.5  # of ldam: the rarest class's
+    scale: float = 30.0  # of ldam: that of its logits, as the cosine head has it
+    reduction: str = "torch_weighted_mean"
+
+    def __post_init__(self):
+        lookup("loss", self.name, LOSSES)
+        lookup("loss reduction", self.reduction, REDUCTIONS)
+        lookup("class weight formula", self.class_weights, CLASS_WEIGHTS)
+        if not 0 < self.effective_beta < 1:
+            raise UserError(f"loss.effective_beta is {self.effective_beta}; it must lie between 0 and 1")
+        if self.gamma < 0:
+            raise UserError(f"loss.gamma is {self.gamma}; the focal loss needs gamma >= 0")
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(f"loss.label_smoothing is {self.label_smoothing}; it must lie in [0, 1)")
+
+    def check_counts(self, counts: Sequence[int] | np.ndarray, classes: Sequence[str]) -> None:
+        """Refuse training counts [classes] of which this loss can make nothing."""
+        class_weights(self.class_weights, counts, classes)
+        if self.name in ADJUSTMENTS:
+            check_every_class_has_images(counts, classes)
+
+    def weights(self, counts: Array) -> Array:
+        """The class weights [classes] for training counts [classes]."""
+        if self.class_weights == "effective":
+            return effective_number(counts, self.effective_beta) ** self.weight_exponent
+        return CLASS_WEIGHTS[self.class_weights](counts) ** self.weight_exponent
+
+    def __call__(
+        self,
+        logits: Array,
+        targets: Array,
+        class_weights: Array,
+        example_weights: Array,
+        counts: Array | None = None,
+    ):
+        """(sum, count) of `logits`, `targets` [batch, classes]; `example_weights` [batch] are 0 where masked.
+
+        `counts` [classes] are the training images per class, which the losses of `ADJUSTMENTS` need. The count that is
+        returned is None where nothing is divided.
+        """
+        logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+        labelled = targets.sum(axis=-1)
+        if self.name in ADJUSTMENTS:
+            if counts is None:
+                raise ValueError(f"the loss {self.name} needs the training images per class")
+            logits = ADJUSTMENTS[self.name](self, logits, targets, counts)
+        smooth = self.label_smoothing
+        smoothed = (1 - smooth) * targets + smooth * labelled[:, None] / logits.shape[-1]
+        values = LOSSES[self.name](logits, smoothed, class_weights, self.gamma)
+        total = jnp.sum(jnp.where(example_weights > 0, example_weights * values, 0))
+        # The count uses the targets before smoothing, as PyTorch does.
+        if self.reduction == "sum":
+            return total, None
+        of_class = jnp.sum(targets * class_weights, axis=-1)
+        count = (
+            example_weights * of_class if self.reduction == "torch_weighted_mean" else (example_weights > 0) * labelled
+        )
+        return total, jnp.sum(count).astype(total.dtype)
+
+
+def balanced_softmax(loss: ClassificationLoss, logits: Array, targets: Array, counts: Array) -> Array:
+    """logits + log n: the probabilities of a test set in which all classes are equally frequent."""
+    del loss, targets
+    return logits + jnp.log(counts)
+
+
+def logit_adjusted(loss: ClassificationLoss, logits: Array, targets: Array, counts: Array) -> Array:
+    """logits + tau log(n / N); with tau = 1 the balanced softmax."""
+    del targets
+    return logits + loss.tau * jnp.log(counts / counts.sum())
+
+
+def ldam(loss: ClassificationLoss, logits: Array, targets: Array, counts: Array) -> Array:
+    """logits - scale * m_y with m_j = margin (n_min / n_j)^(1/4): label-distribution-aware margins."""
+    return logits - loss.scale * loss.margin * (counts.min() / counts) ** 0.25 * targets
+
+
+ADJUSTMENTS: dict[str, Callable[[ClassificationLoss, Array, Array, Array], Array]] = {
+    "balanced_softmax": balanced_softmax,
+    "logit_adjusted": logit_adjusted,
+    "ldam": ldam,
+}
+
+
+def reconstruction(reconstructed: Array, images: Array, targets: Array, example_weights: Array, norm: str):
+    """(sums, counts) [classes] of the reconstruction error per class: L_k of paper 000, eq. (2).
+
+    The error of an image is the mean over its pixels and channels of the squared (`l2`) or absolute (`l1`) difference.
+    The paper's sum runs over K + 1 terms for K classes; there are K.
+    """
+    difference = reconstructed.astype(jnp.promote_types(reconstructed.dtype, jnp.float32)) - images
+    error = lookup("reconstruction norm", norm, RECONSTRUCTION_NORMS)(difference).mean(axis=(1, 2, 3))
+    membership = targets * example_weights[:, None]
+    return jnp.sum(membership * error[:, None], axis=0), jnp.sum(membership, axis=0)
+
+
+RECONSTRUCTION_NORMS = {"l1": jnp.abs, "l2": jnp.square}
+
+
+def log_one_minus_softmax(logits: Array) -> Array:
+    """log(1 - softmax(logits)) [..., classes], finite for finite logits.
+
+    For every class but the likeliest p <= 1/2, so log1p(-p) is exact; for that one, 1 - p is the sum over the others.
+    """
+    log_p = jax.nn.log_softmax(logits)
+    top = jax.nn.one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1], dtype=bool)
+    of_top = jax.nn.logsumexp(log_p, axis=-1, where=~top, keepdims=True)
+    return jnp.where(top, of_top, jnp.log1p(-jnp.where(top, 0, jnp.exp(log_p))))

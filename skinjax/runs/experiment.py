@@ -1,0 +1,246 @@
+"""From a config to a run and its figures, and back: a finished run, opened."""
+
+import functools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from skinjax.assembly import (
+    Say,
+    check,
+    crops_shown,
+    initial_variables,
+    loop_settings,
+    make_data,
+    make_method,
+    make_phases,
+    open_weights,
+    own_rows,
+    phase_batches,
+    phase_optimizer,
+)
+from skinjax.core.compilation_cache import use_compilation_cache
+from skinjax.core.errors import UserError
+from skinjax.core.files import write_atomically
+from skinjax.data.caches import open_pixels
+from skinjax.data.dataset import check_dataset, data_root, short_hash
+from skinjax.data.pipeline import held_out_batches
+from skinjax.data.sampling.samplers import evaluation_batches
+from skinjax.data.splits.parts import Data
+from skinjax.evaluation.predictions import Predictions
+from skinjax.methods.base import Method, Variables
+from skinjax.models.layers import compiler_options
+from skinjax.models.pretrained.facts import NO_FACTS, Facts
+from skinjax.parallel import check_batch, make_mesh, padded_batch
+from skinjax.runs.results import (
+    finished_figures,
+    format_figures,
+    mark_finished,
+    validation_figures,
+    write_figures,
+)
+from skinjax.runs.starting_weights import StartingWeights
+from skinjax.runs.workdir import claim, default_workdir, environment, identity, read_config
+from skinjax.training.checkpoints import Checkpoints
+from skinjax.training.inference import make_evaluation_step, predict
+from skinjax.training.logs import MetricsLog
+from skinjax.training.loop import Trainer
+from skinjax.training.phases import Phase
+from skinjax.training.signals import stopped_by_signals
+
+SYNTHETIC_NOTICE = "synthetic demo set: photographs drawn by a program, a test bench and not medicine"
+
+
+def run(
+    config: ConfigDict, workdir: str | None = None, data_dir: str | None = None, say: Say = print
+) -> dict[str, Any]:
+    """Train, evaluate and write everything that `config` asks for; returns the figures by split.
+
+    Started again with the same config, it goes on where it was; a finished run gives its figures at once.
+    """
+    plain = config.to_dict()
+    folder = Path(workdir) if workdir else default_workdir(plain)
+    if plain["dataset"]["name"] == "synthetic":
+        say(SYNTHETIC_NOTICE)
+    check(config)
+    if finished_figures(folder) is None:
+        check_dataset(config.dataset.name, data_root(data_dir))
+    with claim(folder, plain), stopped_by_signals() as should_stop:
+        say(f"run in {folder}")
+        figures = finished_figures(folder)
+        if figures is None:
+            figures = train_and_evaluate(config, folder, data_root(data_dir), should_stop, say)
+        for split, values in figures.items():
+            say(format_figures(split, values))
+        return figures
+
+
+def train_and_evaluate(
+    config: ConfigDict, folder: Path, root: Path, should_stop: Callable[[], bool], say: Say
+) -> dict[str, Any]:
+    """The run itself: data, method, training, then predictions and figures of every held-out part."""
+    use_compilation_cache(root / "compilation_cache")
+    mesh = make_mesh()
+    check_batch(config.batch, mesh, config.accumulate)
+    writer = jax.process_index() == 0
+    weights = open_weights(config, folder, root, say)
+    data = make_data(config, folder, root, say)
+    method = make_method(config, data.dataset.classes, weights.facts if weights else NO_FACTS)
+    phases = make_phases(config, data)
+    surroundings = environment(config.seed, [str(d) for d in jax.devices()])
+    surroundings["weights"] = weights.record if weights else None
+    write_atomically(folder / "environment.json", json.dumps(surroundings, indent=2))
+    pixels = open_pixels(config.cache, data.dataset, data.size, root, mesh, say)
+    evaluation_step = make_evaluation_step(method, mesh)
+    held_out = "validation" if len(data.records["validation"]) else "test"
+
+    def predict_part(variables: Variables, part: str, protocol: dict[str, Any]) -> tuple[Predictions, dict[str, float]]:
+        records = data.records[part]
+        batches = evaluation_batches(len(records), padded_batch(config.batch, mesh))
+        return predict(
+            evaluation_step,
+            variables,
+            held_out_batches(
+                data.dataset,
+                records,
+                batches,
+                pixels.host,
+                rows=own_rows(batches.batch),
+                threads=config.logging.threads,
+            ),
+            data.dataset,
+            records,
+            split=part,
+            protocol=protocol,
+            mesh=mesh,
+            pixels=pixels.device,
+            check=trainer.check_interrupted,
+        )
+
+    def validate(variables: Variables) -> dict[str, float]:
+        predictions, terms = predict_part(variables, held_out, {})
+        return {**validation_figures(predictions, data.training_counts().tolist()), **terms}
+
+    checkpoints = Checkpoints(folder / "checkpoints", config.checkpoints.keep, writer, say)
+    trainer = make_trainer(
+        config,
+        folder,
+        data,
+        method,
+        phases,
+        mesh,
+        checkpoints,
+        batches=functools.partial(phase_batches, config, data, pixels.host),
+        pixels=pixels.device,
+        given=weights.arrays if weights else None,
+        validate=validate if len(data.records[held_out]) else None,
+        held_out=held_out,
+        should_stop=should_stop,
+        say=say,
+    )
+    init = functools.partial(initial_variables, method, data)
+    state, history = trainer.fit(phases, init)
+    if config.evaluate == "best" and history.best_step is not None:
+        state = trainer.restore(phases, init, checkpoints.sealed(history.best_step))
+    checkpoints.close()
+    figures = {}
+    for part in ("validation", "test"):
+        if len(data.records[part]):
+            protocol = describe(config, data, part, state.step, weights)
+            predictions, _ = predict_part(state.evaluated(), part, protocol)
+            figures[part] = write_figures(folder, part, predictions, data.training_counts().tolist())
+    if not figures:
+        say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
+    mark_finished(folder, list(figures))
+    return figures
+
+
+def make_trainer(
+    config: ConfigDict,
+    folder: Path,
+    data: Data,
+    method: Method,
+    phases: Sequence[Phase],
+    mesh: jax.sharding.Mesh,
+    checkpoints: Checkpoints,
+    **parts: Any,
+) -> Trainer:
+    """The trainer of a run in `folder`; `parts` are what depends on how it is used."""
+    return Trainer(
+        method=method,
+        mesh=mesh,
+        settings=loop_settings(config, phases[0].sampler.epoch_length),
+        checkpoints=checkpoints,
+        make_optimizer=functools.partial(phase_optimizer, config, method),
+        open_log=lambda step: MetricsLog(folder, step, config.logging.tensorboard),
+        compiler_options=compiler_options(config.model.remat),
+        **parts,
+    )
+
+
+class Trained(NamedTuple):
+    """A finished run, opened: what its figures are of."""
+
+    config: ConfigDict
+    data: Data
+    method: Method
+    variables: Variables
+    facts: Facts  # of the weights that it started from
+
+
+def open_run(folder: Path, root: Path, say: Say = print) -> Trained:
+    """The finished run in `folder`; its data set lies under `root`."""
+    plain = read_config(folder)
+    if finished_figures(folder) is None:
+        raise UserError(f"the run in {folder} has not finished: start its command again")
+    config = ConfigDict(plain)
+    check(config)
+    weights = open_weights(config, folder, root, say)
+    data = make_data(config, folder, root, say)
+    facts = weights.facts if weights else NO_FACTS
+    method = make_method(config, data.dataset.classes, facts)
+    phases, mesh = make_phases(config, data), make_mesh()
+    checkpoints = Checkpoints(folder / "checkpoints", config.checkpoints.keep, write=False, say=say)
+    seal = checkpoints.latest()
+    if seal is None:
+        raise UserError(f"the run in {folder} has no whole checkpoint: bring its checkpoints back from a copy")
+    if config.evaluate == "best" and seal.history["best_step"] is not None:
+        seal = checkpoints.sealed(seal.history["best_step"])
+    batches = functools.partial(phase_batches, config, data, None)
+    trainer = make_trainer(
+        config, folder, data, method, phases, mesh, checkpoints, batches=batches, validate=None, should_stop=bool
+    )
+    state = trainer.restore(phases, functools.partial(initial_variables, method, data), seal)
+    checkpoints.close()
+    return Trained(config, data, method, state.evaluated(), facts)
+
+
+def describe(
+    config: ConfigDict, data: Data, part: str, step: jax.Array, weights: StartingWeights | None = None
+) -> dict[str, Any]:
+    """The protocol that every figure carries."""
+    return {
+        "config": f"{config.name}:{config.variant}",
+        "config_hash": short_hash(identity(config.to_dict())),
+        "dataset": data.dataset.name,
+        "fingerprint": data.dataset.fingerprint,
+        "synthetic": data.dataset.synthetic,
+        "split": data.split.protocol,
+        "part": part,
+        "checkpoint": config.evaluate,
+        "steps": int(step),
+        "view": config.views.evaluation,
+        "crops": crops_shown(config),
+        "corrections": list(config.views.corrections),
+        "size": list(config.views.size),
+        "seed": config.seed,
+        "ema_decay": config.ema_decay,
+        "weights": weights.record if weights else None,
+        "images": len(data.records[part]),
+        "groups": len(np.unique(data.dataset.columns["group"][data.records[part]])),
+    }

@@ -1,0 +1,112 @@
+"""Optimisers over flat parameters {path: array}, with factors by stage or pattern that must cover every parameter."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import jax
+import optax
+
+from skinjax.core.errors import UserError, lookup
+
+Rows = Sequence[tuple[str, float]]
+
+
+def make_optimizer(
+    name: str,
+    learning_rate: optax.Schedule,
+    paths: Iterable[str],
+    stages: Sequence[str],
+    *,
+    learning_rate_multipliers: Rows = ((".*", 1.0),),
+    weight_decay: float = 0.0,
+    weight_decay_multipliers: Rows = ((".*", 1.0),),
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    clip_norm: float = 0.0,
+) -> optax.GradientTransformation:
+    """`sgd`, `adam` (weight decay joins the gradient) or `adamw` (decay apart from it), in PyTorch's order.
+
+    `paths` are the parameters that will be given, for the coverage check of both tables of multipliers. `clip_norm` > 0
+    clips the global norm of the gradient first.
+    """
+    core = lookup("optimiser", name, OPTIMIZERS)(momentum, nesterov)
+    decoupled = name == "adamw"
+    paths = list(paths)
+    rates = parameter_factors("learning_rate_multipliers", learning_rate_multipliers, paths, stages)
+    decays = parameter_factors("weight_decay_multipliers", weight_decay_multipliers, paths, stages)
+    decay = _add_scaled_parameters({path: weight_decay * factor for path, factor in decays.items()})
+    return optax.chain(
+        optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity(),
+        optax.identity() if decoupled or not weight_decay else decay,
+        core,
+        decay if decoupled and weight_decay else optax.identity(),
+        _scale(rates) if any(factor != 1 for factor in rates.values()) else optax.identity(),
+        optax.scale_by_learning_rate(learning_rate),
+    )
+
+
+def _sgd(momentum: float, nesterov: bool) -> optax.GradientTransformation:
+    return optax.trace(momentum, nesterov) if momentum else optax.identity()
+
+
+def _adam(momentum: float, nesterov: bool) -> optax.GradientTransformation:
+    del momentum, nesterov
+    return optax.scale_by_adam()
+
+
+OPTIMIZERS = {"sgd": _sgd, "adam": _adam, "adamw": _adam}
+
+
+def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequence[str]) -> dict[str, float]:
+    """The factor of each parameter path from the first row that matches it.
+
+    A row's first field is a stage or module name (all its parameters) or a regular expression for the whole path. A
+    parameter without a row and a row without a parameter are both errors: either is a typo more often than not.
+
+    >>> parameter_factors("rates", [("stem", 0.1), (".*", 1.0)], ["net/stem/kernel", "head/bias"], ["stem", "head"])
+    {'net/stem/kernel': 0.1, 'head/bias': 1.0}
+    """
+    patterns = [re.escape(name) if name in stages else name for name, _ in rows]
+    patterns = [
+        rf"(.*/)?{pattern}/.*" if name in stages else pattern for pattern, (name, _) in zip(patterns, rows, strict=True)
+    ]
+    factors: dict[str, float] = {}
+    used = set()
+    for path in paths:
+        for number, pattern in enumerate(patterns):
+            if _matches(table, pattern, path):
+                factors[path] = float(rows[number][1])
+                used.add(number)
+                break
+    missing = [path for path in paths if path not in factors]
+    if missing:
+        raise UserError(
+            f"{table} has no row for {len(missing)} parameters, {missing[0]} first; end it with ('.*', 1.0)"
+        )
+    idle = [rows[number][0] for number in range(len(rows)) if number not in used]
+    if idle:
+        known = f"stages: {', '.join(stages)}; a parameter is named like {paths[0]}"
+        raise UserError(f"{table} has a row for {idle[0]!r}, which matches no parameter that is left to it ({known})")
+    return factors
+
+
+def _matches(table: str, pattern: str, path: str) -> bool:
+    try:
+        return re.fullmatch(pattern, path) is not None
+    except re.error as error:
+        raise UserError(f"{table} has a row {pattern!r} that is no regular expression: {error}") from None
+
+
+def _add_scaled_parameters(factors: dict[str, float]) -> optax.GradientTransformation:
+    def update(updates, params):
+        return {path: update + factors[path] * params[path] for path, update in updates.items()}
+
+    return optax.stateless(update)
+
+
+def _scale(factors: dict[str, float]) -> optax.GradientTransformation:
+    def update(updates: dict[str, jax.Array], params):
+        del params
+        return {path: factors[path] * update for path, update in updates.items()}
+
+    return optax.stateless(update)

@@ -1,0 +1,133 @@
+"""Pairs and tuples: the share of same-class pairs in every batch, who is drawn as a partner, and what is refused."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from skinjax.core.errors import UserError
+from skinjax.data.sampling.samplers import natural, process_slice
+from skinjax.data.sampling.tuples import tuples
+
+ISIC_2016 = (727, 173)
+HAM10000 = (327, 514, 1099, 115, 1113, 6705, 142)
+
+
+def labelled(counts: tuple[int, ...]) -> np.ndarray:
+    """The label of each of the records 0, 1, ..., in random order."""
+    return np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+
+
+def made(counts: tuple[int, ...], batch: int, n: int = 2, seed: int = 0, **named):
+    labels = labelled(counts)
+    return tuples(np.arange(len(labels)), labels, batch, seed, n=n, **named), labels
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+@pytest.mark.parametrize("counts", [ISIC_2016, HAM10000])
+def test_any_two_places_of_every_batch_agree_in_45_to_55_percent_and_no_image_comes_twice_in_a_row(counts, n):
+    sampler, labels = made(counts, batch=32, n=n)
+    shares = set()
+    for step in range(200):
+        rows = sampler(step)
+        assert rows.shape == (32, n)
+        assert rows.dtype == np.int32
+        assert all(len(set(row)) == n for row in rows.tolist())
+        of = labels[rows]
+        shares |= {float((of[:, a] == of[:, b]).mean()) for a, b in itertools.combinations(range(n), 2)}
+        assert all(len(set(row)) <= 2 for row in of.tolist())
+    assert shares == {15 / 32, 16 / 32, 17 / 32}
+
+
+@pytest.mark.parametrize(
+    ("batch", "n", "agreeing"), [(2, 2, {1}), (4, 3, {2}), (11, 2, {5, 6}), (200, 3, range(90, 111))]
+)
+def test_shares_of_small_and_large_batches(batch, n, agreeing):
+    sampler, labels = made(ISIC_2016, batch, n)
+    of = [labels[sampler(step)] for step in range(50)]
+    pairs = itertools.combinations(range(n), 2)
+    found = {int((rows[:, a] == rows[:, b]).sum()) for a, b in pairs for rows in of}
+    assert found <= set(agreeing)
+    assert len(found) > 1 or len(agreeing) == 1
+
+
+def test_another_share():
+    sampler, labels = made(HAM10000, 40, n=3, share=(0.6, 0.7))
+    for step in range(50):
+        of = labels[sampler(step)]
+        assert all(24 <= (of[:, a] == of[:, b]).sum() <= 28 for a, b in itertools.combinations(range(3), 2))
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_the_places_take_turns_at_being_the_batch_of_natural(n):
+    sampler, labels = made(ISIC_2016, 32, n, seed=4)
+    plain = natural(np.arange(900), labels, 32, seed=4)
+    assert sampler.epoch_length == plain.epoch_length == 900
+    for step in range(30):
+        np.testing.assert_array_equal(sampler(step)[:, step % n], plain(step))
+
+
+def test_no_place_has_more_of_a_class_than_another():
+    sampler, labels = made(ISIC_2016, 32, n=2)
+    malignant = np.mean([labels[sampler(step)].mean(axis=0) for step in range(2000)], axis=0)
+    # 19.2 % on the side of `natural`, one half on the side of its partner: half of either class is from the other one.
+    np.testing.assert_allclose(malignant, [(173 / 900 + 0.5) / 2] * 2, atol=0.01)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_partners_are_uniform_over_the_rest_of_their_class_and_over_all_images_of_other_classes(n):
+    labels = np.array([0] * 3 + [1] * 6 + [2] * 3)
+    sampler = tuples(np.arange(12), labels, 12, 0, n=n)
+    met = np.zeros((12, 12))
+    for step in range(3000):
+        own, *partners = np.roll(sampler(step), -step, axis=1).T
+        for partner in partners:
+            np.add.at(met, (own, partner), 1)
+    same = labels[:, None] == labels
+    expected = np.where(same, 0.5 / (same.sum(axis=1) - 1)[:, None], 0.5 / (~same).sum(axis=1)[:, None])
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(met / met.sum(axis=1, keepdims=True), expected, atol=0.02)
+
+
+def test_the_same_class_falls_on_every_row_alike():
+    sampler, labels = made(HAM10000, 32)
+    same = np.mean([labels[rows[:, 0]] == labels[rows[:, 1]] for rows in map(sampler, range(1000))], axis=0)
+    np.testing.assert_allclose(same, 0.5, atol=0.08)
+
+
+def test_a_batch_depends_on_seed_and_step_only_and_slices_make_it_up():
+    sampler, again, other = (made(HAM10000, 32, n=3, seed=seed)[0] for seed in (1, 1, 2))
+    in_order = [sampler(step) for step in range(20)]
+    for step in reversed(range(20)):
+        parts = [again(step)[process_slice(32, process, 4)] for process in range(4)]
+        np.testing.assert_array_equal(np.concatenate(parts), in_order[step])
+    assert all((other(step) != in_order[step]).any() for step in range(20))
+
+
+def test_records_are_those_given():
+    labels = np.array([5, 5, 2, 2])
+    rows = tuples(np.array([70, 80, 10, 20]), labels, 2, 0)(0)
+    assert {tuple(sorted(row)) for row in rows.tolist()} & {(10, 20), (70, 80)}
+    assert set(rows.ravel().tolist()) <= {10, 20, 70, 80}
+
+
+@pytest.mark.parametrize(
+    ("counts", "batch", "n", "message"),
+    [
+        ((9, 9), 3, 2, "no whole number of pairs is 45% to 55% of 3 rows"),
+        ((9, 9), 2, 3, "no tuples of 3 were found of which any two places agree in 45% to 55% of 2 rows"),
+        ((9, 9), 6, 3, "no tuples of 3 were found"),
+        ((9,), 4, 2, "all images are of the class 'nv': pairs of different classes need a second one"),
+        ((9, 3, 2), 4, 4, r"fewer of 'mel' \(3\), 'df' \(2\)"),
+        ((9, 9), 4, 1, "tuples of 1 hold no pair"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(counts, batch, n, message):
+    with pytest.raises(UserError, match=message) as error:
+        made(counts, batch, n, classes=["nv", "mel", "df"])
+    assert "\n" not in str(error.value)
+
+
+def test_unlabelled_images_are_refused():
+    with pytest.raises(UserError, match="1 images have no label"):
+        tuples(np.arange(5), np.array([0, 0, 1, 1, -1]), 2, 0)

@@ -1,0 +1,216 @@
+"""Every head by hand in numpy, what it starts from, and what dropout drops."""
+
+import contextlib
+import functools
+from pathlib import Path
+
+import flax.linen as nn
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skinjax.core.errors import UserError
+from skinjax.models import heads, make_backbone
+from skinjax.models.heads.classifiers import (
+    HEADS,
+    ConcatPoolHead,
+    CosineHead,
+    FC1024Head,
+    LinearHead,
+    MLPHead,
+    make_head,
+)
+from skinjax.models.layers import Dropout, DropPath, drawn_by_position
+
+KEY = jax.random.key(0)
+FEATURES = jax.random.normal(jax.random.key(1), (6, 2, 3, 4))
+close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
+
+
+@functools.cache
+def drawn(head):
+    return jax.jit(functools.partial(head.init, train=False))(jax.random.key(0, impl="rbg"), FEATURES)
+
+
+def run(head, variables, features=FEATURES, train=False):
+    """(logits, what the classifier read, batch statistics after it)."""
+    collections = ["intermediates", "batch_stats"]
+    call = jax.jit(functools.partial(head.apply, train=train, mutable=collections, rngs={"dropout": KEY}))
+    logits, updated = call(variables, features)
+    return logits, updated["intermediates"]["pooled"][0], updated.get("batch_stats", {})
+
+
+def dense(params, name, x):
+    return x @ np.asarray(params[name]["kernel"], np.float64) + np.asarray(params[name]["bias"])
+
+
+def normalise(params, name, x, train):
+    mean, variance = (x.mean(0), x.var(0)) if train else (0, 1)
+    return (x - mean) / np.sqrt(variance + 1e-5) * params[name]["scale"] + params[name]["bias"]
+
+
+def pool(features):
+    return np.asarray(features, np.float64).mean((1, 2))
+
+
+def test_linear_by_hand():
+    params = drawn(LinearHead(3))["params"]
+    logits, pooled, _ = run(LinearHead(3), drawn(LinearHead(3)))
+    close(pooled, pool(FEATURES))
+    close(logits, dense(params, "classifier", pool(FEATURES)))
+
+
+def test_cosine_by_hand():
+    params = drawn(CosineHead(3))["params"]
+    logits, pooled, _ = run(CosineHead(3), drawn(CosineHead(3)))
+    close(pooled, pool(FEATURES))
+    directions = np.asarray(params["directions"], np.float64)
+    unit = pool(FEATURES) / np.linalg.norm(pool(FEATURES), axis=1, keepdims=True)
+    close(logits, 30 * unit @ (directions / np.linalg.norm(directions, axis=0)))
+    warmer, _, _ = run(make_head("cosine", make_backbone("resnet_tiny"), 3, scale=15.0), drawn(CosineHead(3)))
+    close(warmer, logits / 2)
+    nothing, _, _ = run(CosineHead(3), drawn(CosineHead(3)), jnp.zeros_like(FEATURES))
+    assert not nothing.any()
+
+
+def test_fc1024_by_hand():
+    params = drawn(FC1024Head(3))["params"]
+    logits, pooled, _ = run(FC1024Head(3), drawn(FC1024Head(3)))
+    hidden = np.maximum(dense(params, "hidden", pool(FEATURES)), 0)
+    assert hidden.shape == (6, 1024)
+    close(pooled, hidden)
+    close(logits, dense(params, "classifier", hidden))
+
+
+def test_mlp_by_hand():
+    params = drawn(MLPHead(3))["params"]
+    logits, pooled, _ = run(MLPHead(3), drawn(MLPHead(3)))
+    hidden = np.maximum(dense(params, "hidden1", pool(FEATURES)), 0)
+    assert hidden.shape == (6, 512)
+    hidden = np.maximum(dense(params, "hidden2", hidden), 0)
+    assert hidden.shape == (6, 128)
+    close(pooled, hidden)
+    close(logits, dense(params, "classifier", hidden))
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_concat_pool_by_hand(train):
+    head = ConcatPoolHead(3, dropout=0.0)
+    params = drawn(head)["params"]
+    logits, pooled, stats = run(head, drawn(head), train=train)
+    x = np.concatenate([np.asarray(FEATURES, np.float64).max((1, 2)), pool(FEATURES)], axis=1)
+    hidden = np.maximum(dense(params, "hidden", normalise(params, "norm1", x, train)), 0)
+    assert hidden.shape == (6, 512)
+    hidden = normalise(params, "norm2", hidden, train)
+    np.testing.assert_allclose(pooled, hidden, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(logits, dense(params, "classifier", hidden), rtol=1e-4, atol=1e-4)
+    close(stats["norm1"]["mean"], 0.1 * x.mean(0) if train else np.zeros(8))
+
+
+def test_fc1024_starts_from_the_uniform_of_paper_004():
+    for name, x in flax.traverse_util.flatten_dict(drawn(FC1024Head(400))["params"], sep="/").items():
+        assert float(jnp.abs(x).max()) <= 0.05, name
+        assert float(jnp.std(x)) == pytest.approx(0.05 / 3**0.5, rel=0.05), name
+
+
+def test_concat_pool_starts_from_kaimings_normal():
+    params = drawn(ConcatPoolHead(400))["params"]
+    assert float(jnp.std(params["hidden"]["kernel"])) == pytest.approx((2 / 8) ** 0.5, rel=0.05)
+    assert float(jnp.std(params["classifier"]["kernel"])) == pytest.approx((2 / 512) ** 0.5, rel=0.05)
+    assert float(jnp.abs(params["hidden"]["kernel"]).max()) > 3 * (2 / 8) ** 0.5  # not truncated
+    assert not params["hidden"]["bias"].any()
+    assert not params["classifier"]["bias"].any()
+
+
+@pytest.mark.parametrize(("name", "bound"), [("resnet18", 0.5), ("densenet121", 0.0)])
+def test_classifiers_begin_with_the_biases_of_the_original(name, bound):
+    """PyTorch's default, 1 / sqrt(4 inputs) at most; torchvision's DenseNet has zeros."""
+    bias = np.abs(drawn(make_backbone(name).original_head(400))["params"]["classifier"]["bias"])
+    assert bias.max() == pytest.approx(bound, rel=0.05)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_logits_are_float32_of_a_bfloat16_map(name):
+    head = make_head(name, make_backbone("resnet_tiny"), 3)
+    variables = drawn(head)
+    assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+    logits, _, _ = run(head, variables, FEATURES.astype(jnp.bfloat16))
+    assert (logits.shape, logits.dtype) == ((6, 3), jnp.float32)
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (LinearHead(3), [(0, 4)]),
+        (LinearHead(3, dropout=0.2), [(0.2, 4)]),
+        (FC1024Head(3), [(0, 1024)]),
+        (MLPHead(3), [(0.25, 512), (0.5, 128)]),
+        (ConcatPoolHead(3), [(0.25, 8), (0.5, 512)]),
+        (make_head("concat_pool", make_backbone("resnet_tiny"), 3, dropout=0.2), [(0.1, 8), (0.2, 512)]),
+    ],
+)
+def test_rates_and_widths_of_dropout(head, expected):
+    seen = []
+
+    def watch(call, args, kwargs, context):
+        if isinstance(context.module, Dropout):
+            seen.append((context.module.rate, args[0].shape[-1]))
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(watch):
+        jax.eval_shape(functools.partial(head.init, train=False), KEY, FEATURES)
+    assert seen == expected
+
+
+def test_original_is_the_networks_own():
+    assert make_head("original", make_backbone("resnet_tiny"), 3) == LinearHead(3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("liner",), r"unknown head 'liner' \(did you mean 'linear'\?\); known: concat_pool, cosine, fc1024, linear"),
+        (("linear", 1.0), "model.dropout is 1.0; it must be at least 0 and less than 1"),
+    ],
+)
+def test_impossible_heads_are_refused(arguments, message):
+    name, *rate = arguments
+    with pytest.raises(UserError, match=message):
+        make_head(name, make_backbone("resnet_tiny"), 3, *rate)
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames="train")
+def dropped(layer, x, positions=None, key=KEY, train=True):
+    with contextlib.nullcontext() if positions is None else drawn_by_position(positions):
+        return layer.apply({}, x, train, rngs={"dropout": key})
+
+
+def test_dropout_drops_its_share_and_scales_the_rest():
+    x = dropped(Dropout(0.25), jnp.ones((16, 10, 25)))
+    assert set(np.unique(x)) == {0, np.float32(4 / 3)}
+    assert float((x == 0).mean()) == pytest.approx(0.25, abs=0.03)
+    assert len({row.tobytes() for row in np.asarray(x)}) == 16
+
+
+def test_drop_path_drops_whole_examples():
+    x = np.asarray(dropped(DropPath(0.25), jnp.ones((400, 2, 3))))
+    assert (x == x[:, :1, :1]).all()
+    assert (x[:, 0, 0] == 0).mean() == pytest.approx(0.25, abs=0.06)
+
+
+@pytest.mark.parametrize("layer", [Dropout(0.5), DropPath(0.5)])
+def test_draws_belong_to_positions_and_keys(layer):
+    x = jnp.ones((8, 5))
+    whole = dropped(layer, x)
+    np.testing.assert_array_equal(dropped(layer, x, jnp.arange(8)), whole)
+    np.testing.assert_array_equal(dropped(layer, x[:4], jnp.array([6, 4, 2, 0])), whole[jnp.array([6, 4, 2, 0])])
+    assert not np.array_equal(dropped(layer, x, key=jax.random.key(9)), whole)
+    np.testing.assert_array_equal(dropped(layer, x, train=False), x)
+
+
+def test_no_network_drops_otherwise():
+    """flax's own dropout would draw by row, and accumulated parts of a batch would all lose the same."""
+    sources = Path(heads.__file__).parent.glob("*.py")
+    assert [path.name for path in sources if "nn.Dropout" in path.read_text()] == []
