@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skinjax import tables
+from skinjax.core import tables
 from skinjax.core.errors import UserError
 from skinjax.core.tables import read_table, read_table_file
 

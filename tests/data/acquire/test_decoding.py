@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, TiffImagePlugin, TiffTags
 from PIL.PngImagePlugin import PngInfo
 
 from skinjax.core.errors import UserError
-from skinjax.data import decoding
+from skinjax.data.acquire import decoding
 from skinjax.data.acquire.decoding import FILTERS, DecodingError, decode, has_several_frames
 
 HEIGHT, WIDTH = 45, 60

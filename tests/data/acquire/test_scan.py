@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from skinjax.core.errors import UserError
-from skinjax.data import decoding
+from skinjax.data.acquire import decoding
 from skinjax.data.acquire.scan import KINDS, Finding, Report, scan
 from skinjax.data.acquire.sources import open_source
 

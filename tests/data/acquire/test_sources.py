@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.data import sources
+from skinjax.data.acquire import sources
 from skinjax.data.acquire.sources import is_closed_archive, open_source
 
 FILES = {"images/b.jpg": b"bb", "images/a.jpg": b"", "\u00e9/labels.csv": b"image,label\n" * 90}

@@ -10,7 +10,7 @@ import simplejpeg
 from PIL import Image
 
 from skinjax.core.errors import UserError
-from skinjax.data import synthetic
+from skinjax.data.synthetic import photographs as synthetic
 from skinjax.data.synthetic.photographs import Painter, Settings, class_counts, class_names, encode, plan
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.models import heads, make_backbone
+from skinjax.models import make_backbone
+from skinjax.models.heads import classifiers as heads
 from skinjax.models.heads.classifiers import (
     HEADS,
     ConcatPoolHead,
