@@ -10,6 +10,7 @@ from skinjax.core.errors import UserError, lookup
 from skinjax.models.heads.classifiers import LinearHead
 
 Array = jax.Array
+Rows = tuple[tuple[str, str], ...]  # (pattern, replacement) of `re.sub`, applied in order
 
 
 class Backbone(nn.Module, kw_only=True):
@@ -18,11 +19,16 @@ class Backbone(nn.Module, kw_only=True):
     A family gives `stages`, `layers` and, where the network has more than a linear layer on top, `original_head`.
     `remat` names the stages whose inner maps are computed again in the backward pass instead of being kept; what is
     compiled with it takes `compiler_options(remat)` (layers.py).
+
+    `timm_names` rewrites paths `stage/module/...` or `head/...`, without their leaf, to timm's, but for its dots;
+    `unused_tensors` are how the names begin of what published files hold beside the network.
     """
 
     dtype: Any = None
     remat: tuple[str, ...] = ()
     stages: ClassVar[tuple[str, ...]]
+    timm_names: ClassVar[Rows] = (("^head/", ""),)
+    unused_tensors: ClassVar[tuple[str, ...]] = ()
 
     def layers(self) -> Sequence[nn.Module]:
         """One module for each of `stages`, in order and of that name, called as `module(x, train)`."""

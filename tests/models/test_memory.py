@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skinjax.models import convnext, make_backbone
+from skinjax.models import make_backbone
 from skinjax.models.backbone import Backbone
+from skinjax.models.families import convnext
 from skinjax.models.families.densenet import DenseBlock
 from skinjax.models.families.inception import Mixed
 from skinjax.models.families.inverted_residual import ConvNorm, InvertedResidual

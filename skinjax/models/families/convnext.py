@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skinjax.models.backbone import Backbone
+from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.layers import Conv, Dense, Dropout, DropPath, LayerNorm
 
 Array = jax.Array
@@ -92,6 +92,19 @@ class ConvNeXt(Backbone):
     widths: tuple[int, int, int, int]
     drop_path: float
     stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "stage2", "stage3", "features")
+    timm_names: ClassVar[Rows] = (
+        ("^stem/conv$", "stem/0"),
+        ("^stem/norm$", "stem/1"),
+        ("^features/", "stage4/"),
+        *((f"^stage{number}/", f"stages/{number - 1}/") for number in range(1, 5)),
+        ("halve_norm", "downsample/0"),
+        ("halve_conv", "downsample/1"),
+        (r"/block(\d+)", r"/blocks/\1"),
+        ("depthwise", "conv_dw"),
+        ("expand", "mlp/fc1"),
+        ("project", "mlp/fc2"),
+        ("classifier", "fc"),
+    )
 
     def layers(self) -> list[nn.Module]:
         blocks = sum(self.depths)

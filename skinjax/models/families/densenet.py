@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skinjax.models.backbone import Backbone
+from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.families.resnet import Stem
 from skinjax.models.heads.classifiers import LinearHead
 from skinjax.models.layers import BatchNorm, Conv, average_pool, batch_statistics, relu
@@ -89,6 +89,16 @@ class DenseNet(Backbone):
     growth: int = 32
     final_relu: bool = True
     stages: ClassVar[tuple[str, ...]] = ("stem", "block1", "block2", "block3", "features")
+    timm_names: ClassVar[Rows] = (
+        ("^stem/(conv|norm)$", r"features/\g<1>0"),
+        ("^features/norm$", "features/norm5"),
+        ("^block2/transition/", "features/transition1/"),
+        ("^block3/transition/", "features/transition2/"),
+        ("^features/transition/", "features/transition3/"),
+        (r"^features/layer(\d+)/", r"features/denseblock4/denselayer\1/"),
+        (r"^block(\d)/layer(\d+)/", r"features/denseblock\1/denselayer\2/"),
+        ("^head/", ""),
+    )
 
     def layers(self) -> list[nn.Module]:
         layers: list[nn.Module] = [

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.core.errors import UserError
-from skinjax.models.backbone import Backbone
+from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.heads.classifiers import LinearHead
 from skinjax.models.layers import BatchNorm, Conv, average_pool, max_pool, relu
 
@@ -146,6 +146,14 @@ class InceptionV3(Backbone):
     """A stem and three stages of mixed blocks."""
 
     stages: ClassVar[tuple[str, ...]] = ("stem", "mixed5", "mixed6", "features")
+    timm_names: ClassVar[Rows] = (
+        ("^stem/", "Conv2d_"),
+        ("^features/", "mixed7/"),
+        (r"^mixed(\d)/", r"Mixed_\1"),
+        ("norm", "bn"),
+        ("^head/classifier$", "fc"),
+    )
+    unused_tensors: ClassVar[tuple[str, ...]] = ("AuxLogits.",)
 
     def layers(self) -> list[nn.Module]:
         stages = [Stage(blocks, self.dtype, name=name) for name, blocks in BLOCKS.items()]

@@ -8,10 +8,25 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skinjax.models.backbone import Backbone
+from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.layers import BatchNorm, Conv, Dense, Dropout, adaptive_average_pool, max_pool, relu
 
 Array = jax.Array
+
+STAGES = ("stage1", "stage2", "stage3", "stage4", "features")
+SIXTEEN = (2, 2, 3, 3, 3)  # convolutions, and three layers in the head
+
+
+def timm_names(depths: tuple[int, ...], entries: int) -> Rows:
+    """All of a stage's convolutions, of so many `entries` each, and its pool stand in one list there."""
+    rows, place = [], 0
+    for stage, depth in zip(STAGES, depths, strict=True):
+        for number in range(depth):
+            rows += [(f"^{stage}/conv{number}$", f"features/{place}")]
+            rows += [(f"^{stage}/norm{number}$", f"features/{place + 1}")]
+            place += entries
+        place += 1
+    return (*rows, ("^head/hidden", "pre_logits/fc"), ("^head/classifier$", "head/fc"))
 
 
 class Stage(nn.Module):
@@ -38,7 +53,8 @@ class VGG(Backbone):
     depths: tuple[int, int, int, int, int]
     widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512)
     normalised: ClassVar[bool] = False
-    stages: ClassVar[tuple[str, ...]] = ("stage1", "stage2", "stage3", "stage4", "features")
+    stages: ClassVar[tuple[str, ...]] = STAGES
+    timm_names: ClassVar[Rows] = timm_names(SIXTEEN, entries=2)
 
     def layers(self) -> list[nn.Module]:
         rows = zip(self.depths, self.widths, self.stages, strict=True)
@@ -53,6 +69,7 @@ class NormalisedVGG(VGG):
     """VGG with batch normalisation after every convolution, whose bias stays."""
 
     normalised: ClassVar[bool] = True
+    timm_names: ClassVar[Rows] = timm_names(SIXTEEN, entries=3)
 
 
 class VGGHead(nn.Module):
@@ -83,6 +100,6 @@ class VGGHead(nn.Module):
 
 
 VGGS: dict[str, Callable[..., VGG]] = {
-    "vgg16": functools.partial(VGG, (2, 2, 3, 3, 3)),
-    "vgg16_bn": functools.partial(NormalisedVGG, (2, 2, 3, 3, 3)),
+    "vgg16": functools.partial(VGG, SIXTEEN),
+    "vgg16_bn": functools.partial(NormalisedVGG, SIXTEEN),
 }
