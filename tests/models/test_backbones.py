@@ -3,11 +3,15 @@
 import functools
 
 import jax
+import jax.export
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.models import BACKBONES, make_backbone
+from skinjax.models.heads.classifiers import LinearHead
+from skinjax.models.heads.patches import GRU
 
 KEY = jax.random.key(0)
 
@@ -51,6 +55,8 @@ PARAMETERS = {
     "unet": 5_227_208,  # nobody's: counted by hand in test_unet.py, and 513,000 of the linear head
 }
 OUR_OWN = {"resnet_tiny", "resnet_narrow"}  # no reference exists
+# The smallest of every family.
+SMALLEST = {type(make_backbone(name)): name for name in sorted(PARAMETERS, key=PARAMETERS.__getitem__, reverse=True)}
 
 
 @functools.cache
@@ -106,6 +112,34 @@ def test_a_map_that_no_stage_has_cannot_be_changed():
     images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     with pytest.raises(UserError, match="unknown stage of ResNet 'layer4'"):
         jax.eval_shape(lambda x: make_backbone("resnet_tiny").init(KEY, x, train=False, at={"layer4": abs}), images)
+
+
+def test_a_batch_of_any_size_is_exported(monkeypatch):
+    """By XLA's own lowerings, which hold on every platform; here a recurrent network joins each image's two patches."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "any other than a CPU")
+    backbone, gru, head = make_backbone("resnet_tiny"), GRU(features=8), LinearHead(7)
+    draw = np.random.default_rng(0).uniform
+    images = draw(-1, 1, (6, 32, 32, 3)).astype(np.float32)
+
+    def network(variables, x):
+        features = backbone.apply(variables[0], x, train=False)["features"]
+        vectors = features.reshape(-1, 2, 32)
+        return head.apply(variables[2], gru.apply(variables[1], vectors)[:, -1, None, None])
+
+    shapes = jax.eval_shape(
+        lambda: (
+            backbone.init(KEY, images, train=False),
+            gru.init(KEY, jnp.zeros((3, 2, 32))),
+            head.init(KEY, jnp.zeros((3, 1, 1, 8))),
+        )
+    )
+    variables = jax.tree.map(lambda like: draw(0.1, 0.3, like.shape).astype(np.float32), shapes)
+    of_any = jax.ShapeDtypeStruct(jax.export.symbolic_shape("2*n, 32, 32, 3"), jnp.float32)
+    exported = jax.export.export(jax.jit(network), platforms=["cpu", "cuda", "tpu"])(variables, of_any)
+    logits = exported.call(variables, images)
+    assert logits.shape == (3, 7)
+    np.testing.assert_allclose(logits, jax.jit(network)(variables, images), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(exported.call(variables, images[:2]), logits[:1], rtol=1e-5, atol=1e-6)
 
 
 def test_unknown_backbone_is_named():

@@ -12,8 +12,10 @@ import pytest
 from flax import linen as nn
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from skinjax.models import layers, lowerings
-from skinjax.models.layers import BatchNorm, Conv, batch_statistics, convolve, max_pool, relu, relu6
+from skinjax.models import lowerings, pooling
+from skinjax.models.layers import Conv, convolve, relu, relu6
+from skinjax.models.normalisation import BatchNorm, batch_statistics, normalised
+from skinjax.models.pooling import max_pool
 
 
 @pytest.fixture(params=["cpu", "gpu"])
@@ -124,7 +126,7 @@ def _with_gradients_of_sum(function, *arrays):
 def test_max_pool_and_its_gradient_are_xlas(sides, pool, platform):
     x = jnp.round(normal(2, *sides, 3))  # many equal values: the first one takes the gradient
     window, stride, padding, ceil_mode = pool
-    pads = [layers._pool_padding(n, window, stride, padding, ceil_mode) for n in sides]
+    pads = [pooling._pool_padding(n, window, stride, padding, ceil_mode) for n in sides]
     expected = gradients(lambda x: nn.max_pool(x, (window, window), (stride, stride), pads), x)
     close(gradients(lambda x: max_pool(x, *pool), x), expected, 1e-6)
 
@@ -154,7 +156,7 @@ def test_batch_normalisation_has_the_gradients_of_its_formula(platform):
 
     def ours(x, scale, bias):
         mean, var = batch_statistics(x)
-        y = layers.normalised(x, scale, bias, mean, var, 1e-3)
+        y = normalised(x, scale, bias, mean, var, 1e-3)
         return jnp.concatenate([y.ravel(), mean, var])
 
     close(gradients(ours, x, scale, bias), gradients(formula, x, scale, bias), 1e-4)

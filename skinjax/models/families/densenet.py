@@ -13,8 +13,9 @@ import jax.numpy as jnp
 
 from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.families.resnet import Stem
-from skinjax.models.heads.classifiers import LinearHead
-from skinjax.models.layers import BatchNorm, Conv, average_pool, batch_statistics, relu
+from skinjax.models.layers import Conv, relu
+from skinjax.models.normalisation import BatchNorm, batch_statistics
+from skinjax.models.pooling import average_pool
 
 Array = jax.Array
 
@@ -108,10 +109,6 @@ class DenseNet(Backbone):
             first, last = name == "block1", name == "features"
             layers.append(DenseBlock(depth, self.growth, first, last, self.final_relu, self.dtype, name=name))
         return layers
-
-    @nn.nowrap
-    def original_head(self, classes: int) -> LinearHead:
-        return LinearHead(classes, bias_init=nn.initializers.zeros)
 
 
 DENSENETS: dict[str, Callable[..., DenseNet]] = {

@@ -13,7 +13,9 @@ import jax.numpy as jnp
 from skinjax.core.errors import UserError
 from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.heads.classifiers import LinearHead
-from skinjax.models.layers import BatchNorm, Conv, average_pool, max_pool, relu
+from skinjax.models.layers import Conv, relu
+from skinjax.models.normalisation import BatchNorm
+from skinjax.models.pooling import average_pool, max_pool
 
 Array = jax.Array
 Kernel = int | tuple[int, int]
@@ -161,7 +163,7 @@ class InceptionV3(Backbone):
 
     @nn.nowrap
     def original_head(self, classes: int) -> LinearHead:
-        return LinearHead(classes, dropout=0.5, kernel_init=initial)
+        return LinearHead(classes, dropout=0.5)
 
 
 INCEPTIONS: dict[str, Callable[..., InceptionV3]] = {"inception_v3": InceptionV3}

@@ -12,7 +12,8 @@ import jax
 
 from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.heads.classifiers import LinearHead
-from skinjax.models.layers import BatchNorm, Conv, DropPath, SqueezeExcitation, kaiming_normal_fan_out
+from skinjax.models.layers import Conv, DropPath, SqueezeExcitation, kaiming_normal_fan_out
+from skinjax.models.normalisation import BatchNorm
 
 Array = jax.Array
 
@@ -180,5 +181,4 @@ class MobileNetwork(Backbone):
 
     @nn.nowrap
     def original_head(self, classes: int) -> LinearHead:
-        # Begins as PyTorch's linear layer: the authors' 1 / sqrt(classes) is small for a thousand classes only.
         return LinearHead(classes, self.dropout)

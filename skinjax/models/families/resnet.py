@@ -12,15 +12,9 @@ import flax.linen as nn
 import jax
 
 from skinjax.models.backbone import Backbone, Rows
-from skinjax.models.layers import (
-    BatchNorm,
-    Conv,
-    Initializer,
-    SqueezeExcitation,
-    kaiming_normal_fan_out,
-    max_pool,
-    relu,
-)
+from skinjax.models.layers import Conv, Initializer, SqueezeExcitation, kaiming_normal_fan_out, relu
+from skinjax.models.normalisation import BatchNorm
+from skinjax.models.pooling import max_pool
 
 Array = jax.Array
 

@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.models.backbone import Backbone, Rows
-from skinjax.models.layers import BatchNorm, Conv, Dense, Dropout, adaptive_average_pool, max_pool, relu
+from skinjax.models.layers import Conv, Dense, Dropout, relu
+from skinjax.models.normalisation import BatchNorm
+from skinjax.models.pooling import adaptive_average_pool, max_pool
 
 Array = jax.Array
 
@@ -73,7 +75,7 @@ class NormalisedVGG(VGG):
 
 
 class VGGHead(nn.Module):
-    """Two layers of `width` with ReLU, each followed by dropout, and the classifier; drawn as torchvision draws them.
+    """Two layers of `width` with ReLU and dropout, drawn as torchvision draws them, and the classifier.
 
     The first layer is a convolution that needs a map of 7x7. As in timm a smaller one is brought to it by adaptive
     pooling, and a larger one gives several vectors, whose mean is classified.
@@ -96,7 +98,7 @@ class VGGHead(nn.Module):
         pooled = x.mean(axis=(1, 2))
         self.sow("intermediates", "pooled", pooled)
         pooled = Dropout(self.dropout)(pooled, train)
-        return Dense(self.classes, normal, nn.initializers.zeros, dtype, name="classifier")(pooled)
+        return Dense(self.classes, dtype=dtype, name="classifier")(pooled)
 
 
 VGGS: dict[str, Callable[..., VGG]] = {

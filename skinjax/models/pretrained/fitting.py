@@ -10,7 +10,8 @@ import jax.numpy as jnp
 
 from skinjax.models import BACKBONES, make_backbone
 from skinjax.models.backbone import Backbone
-from skinjax.models.layers import BatchNorm, Conv
+from skinjax.models.layers import Conv
+from skinjax.models.normalisation import BatchNorm
 from skinjax.models.pretrained.mapping import Variables, file_shape, is_ignored, leaf_at, timm_names
 
 CLASSES = 1000

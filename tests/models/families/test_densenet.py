@@ -10,7 +10,7 @@ import pytest
 from skinjax.core.errors import UserError
 from skinjax.models import make_backbone
 from skinjax.models.families.densenet import DenseBlock, DenseNet
-from skinjax.models.layers import batch_statistics
+from skinjax.models.normalisation import batch_statistics
 
 KEY = jax.random.key(0)
 
