@@ -7,8 +7,8 @@ import pytest
 from skinjax.models import BACKBONES, make_backbone
 from tests.models.test_backbones import OUR_OWN, PARAMETERS, SMALLEST
 
-# The smallest of each family, and the platform by whose choice of lowerings it is trained on this machine; it is evaluated
-# by the other's. `make parity` runs all.
+# The smallest of each family: by which platform's choice of lowerings it is trained on this machine, and not evaluated.
+# `make parity` runs all.
 TRAINED_BY = {
     "convnext_tiny": "gpu",
     "densenet121": "cpu",

@@ -19,7 +19,7 @@ STAGES = ("stage1", "stage2", "stage3", "stage4", "features")
 SIXTEEN = (2, 2, 3, 3, 3)  # convolutions, and three layers in the head
 
 
-def timm_names(depths: tuple[int, ...], entries: int) -> Rows:
+def timm_rows(depths: tuple[int, ...], entries: int) -> Rows:
     """All of a stage's convolutions, of so many `entries` each, and its pool stand in one list there."""
     rows, place = [], 0
     for stage, depth in zip(STAGES, depths, strict=True):
@@ -56,7 +56,7 @@ class VGG(Backbone):
     widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512)
     normalised: ClassVar[bool] = False
     stages: ClassVar[tuple[str, ...]] = STAGES
-    timm_names: ClassVar[Rows] = timm_names(SIXTEEN, entries=2)
+    timm_names: ClassVar[Rows] = timm_rows(SIXTEEN, entries=2)
 
     def layers(self) -> list[nn.Module]:
         rows = zip(self.depths, self.widths, self.stages, strict=True)
@@ -71,7 +71,7 @@ class NormalisedVGG(VGG):
     """VGG with batch normalisation after every convolution, whose bias stays."""
 
     normalised: ClassVar[bool] = True
-    timm_names: ClassVar[Rows] = timm_names(SIXTEEN, entries=3)
+    timm_names: ClassVar[Rows] = timm_rows(SIXTEEN, entries=3)
 
 
 class VGGHead(nn.Module):
