@@ -7,7 +7,7 @@ import pytest
 from skinjax.models import BACKBONES, make_backbone
 from tests.models.test_backbones import OUR_OWN, PARAMETERS, SMALLEST
 
-# The smallest of each family: by which platform's choice of lowerings it is trained on this machine, and not evaluated.
+# The smallest of each family, and the platform whose choice of lowerings trains it here; the other's evaluates it.
 # `make parity` runs all.
 TRAINED_BY = {
     "convnext_tiny": "gpu",
