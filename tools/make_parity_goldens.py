@@ -22,7 +22,6 @@ except RuntimeError:  # without its compiled operators it imports once these two
 import timm
 
 from skinjax.models.pretrained.mapping import timm_names
-from skinjax.models.pretrained.timm_names import NAMES
 
 
 class Level(nn.Sequential):
@@ -202,7 +201,7 @@ def fill(model: nn.Module, gain: float, bias: tuple[float, float]) -> None:
 def stage_of_parameters(name: str, size: int) -> dict[str, str]:
     """{timm's name of a parameter: our stage}, in the order of the stages."""
     backbone, _, variables = parity.network(name, size)
-    names = timm_names({"params": variables["params"]}, NAMES[type(backbone)])
+    names = timm_names({"params": variables["params"]}, type(backbone))
     stage = {key: path[2] if path[1] == "backbone" else "head" for path, key in names.items()}
     order = (*backbone.stages, "head")
     return dict(sorted(stage.items(), key=lambda item: order.index(item[1])))

@@ -23,7 +23,6 @@ from flax import traverse_util
 from skinjax.models import make_backbone
 from skinjax.models.layers import compiler_options
 from skinjax.models.pretrained.mapping import file_shape, fill, timm_names
-from skinjax.models.pretrained.timm_names import NAMES
 
 GOLDENS = Path(__file__).parent.parent / "tests" / "models" / "goldens"
 DOCS = Path(__file__).parent.parent / "docs" / "parity.md"
@@ -110,7 +109,7 @@ class Formula(dict):
 
     def __init__(self, variables, family: type, gain: float, bias: tuple[float, float]):
         shapes = traverse_util.flatten_dict(variables)
-        for path, name in timm_names(variables, NAMES[family]).items():
+        for path, name in timm_names(variables, family).items():
             self[name] = tensor(name, file_shape(path, shapes[path].shape), gain, bias)
 
 
@@ -153,7 +152,7 @@ def training_outputs(name: str, size: int, gain: float) -> dict[str, np.ndarray]
 
     logits, stats, norms = jax.device_get(step(variables["params"], variables["batch_stats"], images(4, size)))
     stats = {"batch_stats": stats}
-    names = timm_names(stats, NAMES[type(backbone)])
+    names = timm_names(stats, type(backbone))
     values = {names[path]: value for path, value in traverse_util.flatten_dict(stats).items()}
     return {"train_logits": logits, "gradient_norms": norms, **sampled_statistics(values)}
 

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-import flax.linen as nn
-
 from skinjax.core.errors import UserError, lookup
+from skinjax.models.backbone import Backbone
 from skinjax.models.families.convnext import CONVNEXTS
 from skinjax.models.families.densenet import DENSENETS, DenseNet
 from skinjax.models.families.efficientnet import EFFICIENTNETS
@@ -25,7 +24,7 @@ def make_backbone(
     drop_path: float | None = None,
     remat: Sequence[str] = (),
     final_relu: bool = True,
-) -> nn.Module:
+) -> Backbone:
     """The backbone `name` computing in `dtype`; its parameters stay float32.
 
     With its own rate of stochastic depth unless `drop_path` is given; the stages in `remat` keep no inner maps for the

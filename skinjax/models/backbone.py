@@ -10,6 +10,8 @@ from skinjax.core.errors import UserError, lookup
 from skinjax.models.heads.classifiers import LinearHead
 
 Array = jax.Array
+PIXELS = "pixels"  # the place before the first stage
+Rows = tuple[tuple[str, str], ...]  # (pattern, replacement) of `re.sub`, applied in order
 
 
 class Backbone(nn.Module, kw_only=True):
@@ -18,11 +20,16 @@ class Backbone(nn.Module, kw_only=True):
     A family gives `stages`, `layers` and, where the network has more than a linear layer on top, `original_head`.
     `remat` names the stages whose inner maps are computed again in the backward pass instead of being kept; what is
     compiled with it takes `compiler_options(remat)` (layers.py).
+
+    `timm_names` rewrites paths `stage/module/...` or `head/...`, without their leaf, to timm's, but for its dots;
+    `unused_tensors` are how the names begin of what published files hold beside the network.
     """
 
     dtype: Any = None
     remat: tuple[str, ...] = ()
     stages: ClassVar[tuple[str, ...]]
+    timm_names: ClassVar[Rows] = (("^head/", ""),)
+    unused_tensors: ClassVar[tuple[str, ...]] = ()
 
     def layers(self) -> Sequence[nn.Module]:
         """One module for each of `stages`, in order and of that name, called as `module(x, train)`."""
@@ -30,7 +37,10 @@ class Backbone(nn.Module, kw_only=True):
 
     @nn.nowrap
     def original_head(self, classes: int) -> nn.Module:
-        """What the network's authors put on top of `features`."""
+        """What the network's authors put on top of `features`.
+
+        Its last layer begins as PyTorch's linear layer whatever they did: it is drawn for classes that are not theirs.
+        """
         return LinearHead(classes)
 
     @nn.compact
@@ -42,10 +52,15 @@ class Backbone(nn.Module, kw_only=True):
         at: Mapping[str, Callable[[Array], Array]] | None = None,
         frozen: tuple[str, ...] = (),
     ) -> dict[str, Array]:
-        """`at[name]` is applied to that map before the next stage reads it; a frozen stage runs in evaluation mode."""
+        """`at[name]` is applied to that map before the next stage reads it, at["pixels"] to the images.
+
+        A frozen stage runs in evaluation mode.
+        """
         at, images, maps = at or {}, x.shape, {}
         for name in at:
-            lookup(f"stage of {type(self).__name__}", name, dict.fromkeys(self.stages))
+            lookup(f"stage of {type(self).__name__}", name, dict.fromkeys((PIXELS, *self.stages)))
+        if PIXELS in at:
+            x = at[PIXELS](x)
         for name, layer in zip(self.stages, self.layers(), strict=True):
             x = _run(layer, x, train and name not in frozen, recompute=name in self.remat)
             if 0 in x.shape[1:3]:  # its mean would be no number

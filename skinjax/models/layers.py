@@ -13,10 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.core.errors import UserError
-from skinjax.models.lowerings import CPU_OPTIONS, cpu_convolution, cpu_max_pool, xla_convolution
+from skinjax.models.lowerings import CPU_OPTIONS, Padding, cpu_convolution, cpu_max_pool, xla_convolution, xla_max_pool
 
 Array = jax.Array
-Padding = tuple[tuple[int, int], tuple[int, int]]
 Initializer = Callable[..., Array]
 
 kaiming_normal_fan_out: Initializer = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
@@ -55,58 +54,6 @@ def _at_most_six(x: Array) -> Array:
 
 
 _at_most_six.defvjp(lambda x: (jnp.minimum(x, 6), x < 6), lambda below, dy: (jnp.where(below, dy, 0),))
-
-
-def max_pool(x: Array, window: int, stride: int, padding: int = 0, ceil_mode: bool = False) -> Array:
-    """Max pooling of [batch, height, width, channels] as torch.nn.MaxPool2d."""
-    high, wide = (_pool_padding(size, window, stride, padding, ceil_mode) for size in x.shape[1:3])
-    return lowering("max_pool")(x, window, stride, (high, wide))
-
-
-def _xla_max_pool(x: Array, window: int, stride: int, padding: Padding) -> Array:
-    return nn.max_pool(x, (window, window), (stride, stride), padding)
-
-
-def average_pool(
-    x: Array, window: int, stride: int, padding: int = 0, ceil_mode: bool = False, count_include_pad: bool = True
-) -> Array:
-    """Average pooling of [batch, height, width, channels] as torch.nn.AvgPool2d.
-
-    What `ceil_mode` adds beyond the padding is never counted; the padding itself is, unless `count_include_pad` is off.
-    """
-    pads = [_pool_padding(size, window, stride, padding, ceil_mode) for size in x.shape[1:3]]
-
-    def sums(values: Array, pads: Sequence[tuple[int, int]]) -> Array:
-        window_and_stride = (1, window, window, 1), (1, stride, stride, 1)
-        return jax.lax.reduce_window(values, 0.0, jax.lax.add, *window_and_stride, ((0, 0), *pads, (0, 0)))
-
-    counted, beyond = jnp.ones((1, *x.shape[1:3], 1), x.dtype), pads
-    if count_include_pad:
-        counted = jnp.pad(counted, ((0, 0), *[(padding, padding)] * 2, (0, 0)), constant_values=1)
-        beyond = [(0, high - padding) for _, high in pads]
-    return sums(x, pads) / sums(counted, beyond)
-
-
-def adaptive_average_pool(x: Array, height: int, width: int) -> Array:
-    """[batch, height, width, channels] to any height and width, smaller or larger, as torch.nn.AdaptiveAvgPool2d."""
-    down, right = (_shares(old, new, x.dtype) for old, new in zip(x.shape[1:3], (height, width), strict=True))
-    return jnp.einsum("bhwc,yh,xw->byxc", x, down, right)
-
-
-def _shares(old: int, new: int, dtype: Any) -> Array:
-    """[new, old] what every old pixel is of a new one: the mean of those that the new one touches."""
-    pixel, place = jnp.arange(old), jnp.arange(new)[:, None]
-    touched = (pixel >= place * old // new) & (pixel < -(-(place + 1) * old // new))
-    return (touched / touched.sum(axis=1, keepdims=True)).astype(dtype)
-
-
-def _pool_padding(size: int, window: int, stride: int, padding: int, ceil_mode: bool) -> tuple[int, int]:
-    if not ceil_mode:
-        return padding, padding
-    outputs = -(-(size + 2 * padding - window) // stride) + 1
-    if (outputs - 1) * stride >= size + padding:  # a window must begin inside the map or its left padding
-        outputs -= 1
-    return padding, max(padding, (outputs - 1) * stride + window - size - padding)
 
 
 class Conv(nn.Module):
@@ -156,7 +103,7 @@ def _computed_once(arrays: Any) -> Any:
 # operation: how it is computed on a platform, and elsewhere
 LOWERINGS: dict[str, tuple[dict[str, Callable[..., Any]], Callable[..., Any]]] = {
     "convolution": ({"cpu": cpu_convolution}, _xla_convolution),
-    "max_pool": ({"cpu": cpu_max_pool}, _xla_max_pool),
+    "max_pool": ({"cpu": cpu_max_pool}, xla_max_pool),
     # Arrays that several reductions read: a CPU would repeat in each of them what they come from.
     "computed_once": ({"cpu": jax.lax.optimization_barrier}, _computed_once),
 }
@@ -193,185 +140,13 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
 
 def _conv_padding(
     padding: int | tuple[int, int] | Literal["same"] | None, sizes: Sequence[int], kernel: tuple[int, int], stride: int
-) -> tuple[tuple[int, int], tuple[int, int]]:
+) -> Padding:
     if padding == "same":
         needed = [max((-(-n // stride) - 1) * stride + k - n, 0) for n, k in zip(sizes, kernel, strict=True)]
         (top, left), (bottom, right) = [n // 2 for n in needed], [n - n // 2 for n in needed]
         return (top, bottom), (left, right)
     high, wide = (kernel[0] // 2, kernel[1] // 2) if padding is None else _pair(padding)
     return (high, high), (wide, wide)
-
-
-class Dense(nn.Module):
-    """A linear layer with PyTorch's default initialisation of kernel and bias, computing in `dtype`."""
-
-    features: int
-    kernel_init: Initializer = uniform_fan_in
-    bias_init: Initializer | None = None  # U(-1/sqrt(inputs), 1/sqrt(inputs))
-    dtype: Any = None
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        bias_init = self.bias_init or uniform_within(x.shape[-1] ** -0.5)
-        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
-        bias = self.param("bias", bias_init, (self.features,), jnp.float32)
-        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-        return x @ kernel + bias
-
-
-class LayerNorm(nn.Module):
-    """Normalisation over the channels of each pixel, never computed in less than float32."""
-
-    epsilon: float = 1e-6
-    dtype: Any = None
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        scale = self.param("scale", nn.initializers.ones, (x.shape[-1],), jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, (x.shape[-1],), jnp.float32)
-        dtype = self.dtype or jnp.result_type(x, scale)
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-        mean = x.mean(axis=-1, keepdims=True)
-        variance = jnp.square(x - mean).mean(axis=-1, keepdims=True)
-        return ((x - mean) * jax.lax.rsqrt(variance + self.epsilon) * scale + bias).astype(dtype)
-
-
-class SqueezeExcitation(nn.Module):
-    """Channels scaled by a gate of their own means: reduce, activate, expand, sigmoid (Hu et al. 2018)."""
-
-    reduced: int
-    activation: Callable[[Array], Array] = relu
-    kernel_init: Initializer = kaiming_normal_fan_out
-    bias_init: Initializer | None = nn.initializers.zeros
-    dtype: Any = None
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        conv = functools.partial(
-            Conv, kernel=1, use_bias=True, kernel_init=self.kernel_init, bias_init=self.bias_init, dtype=self.dtype
-        )
-        gate = x.mean(axis=(1, 2), keepdims=True)
-        gate = self.activation(conv(self.reduced, name="reduce")(gate))
-        return x * jax.nn.sigmoid(conv(x.shape[-1], name="expand")(gate))
-
-
-class Dropout(nn.Module):
-    """In training each value is dropped at `rate` and the others are scaled up.
-
-    What an example loses depends on the key and on its position [batch] in the global batch (`drawn_by_position`), by
-    default its row: not on how the batch is cut up.
-    """
-
-    rate: float
-    whole: ClassVar[bool] = False  # drop or keep an example as a whole
-
-    @nn.compact
-    def __call__(self, x: Array, train: bool, positions: Array | None = None) -> Array:
-        if not train or self.rate == 0:
-            return x
-        shape = (1,) * (x.ndim - 1) if self.whole else x.shape[1:]
-        positions = jnp.arange(len(x)) if positions is None else positions
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), positions)
-        kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, shape))(keys)
-        return jnp.where(kept, x / (1 - self.rate), jnp.zeros((), x.dtype))
-
-
-class DropPath(Dropout):
-    """Stochastic depth: in training each example's residual branch is dropped at `rate`, the others are scaled up."""
-
-    whole: ClassVar[bool] = True
-
-
-def drawn_by_position(positions: Array) -> contextlib.AbstractContextManager[None]:
-    """While modules are applied, row i of their batch is at position positions[i] of the global batch to `Dropout`."""
-
-    def give_positions(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
-        if isinstance(context.module, Dropout) and context.method_name == "__call__":
-            return call(*args, **kwargs, positions=positions)
-        return call(*args, **kwargs)
-
-    return nn.intercept_methods(give_positions)
-
-
-class BatchNorm(nn.Module):
-    """Batch normalisation with PyTorch's statistics: momentum 0.1 (their convention), unbiased running variance.
-
-    Statistics are of the global batch under jit and sharding, and never computed in less than float32.
-    """
-
-    momentum: float = 0.1
-    epsilon: float = 1e-5
-    scale_init: Initializer = nn.initializers.ones
-    dtype: Any = None
-
-    @nn.compact
-    def __call__(self, x: Array, *, use_running_average: bool, statistics: tuple[Array, Array] | None = None) -> Array:
-        """`statistics` are `batch_statistics(x)`, from a caller who has them already."""
-        features = (x.shape[-1],)
-        scale = self.param("scale", self.scale_init, features, jnp.float32)
-        bias = self.param("bias", nn.initializers.zeros, features, jnp.float32)
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, features, jnp.float32)
-        running_var = self.variable("batch_stats", "var", jnp.ones, features, jnp.float32)
-        dtype = self.dtype or jnp.result_type(x, scale)
-        if use_running_average:
-            return _normalised(x, scale, bias, running_mean.value, running_var.value, self.epsilon).astype(dtype)
-        mean, var = batch_statistics(x) if statistics is None else statistics
-        if not self.is_initializing():
-            count = x.size // x.shape[-1]
-            unbiased = var * (count / max(count - 1, 1))
-            running_mean.value = (1 - self.momentum) * running_mean.value + self.momentum * mean
-            running_var.value = (1 - self.momentum) * running_var.value + self.momentum * unbiased
-        return normalised(x, scale, bias, mean, var, self.epsilon).astype(dtype)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
-def normalised(x: Array, scale: Array, bias: Array, mean: Array, var: Array, epsilon: float) -> Array:
-    """x normalised by its statistics [channels], with a backward pass of two sums."""
-    return _normalised(x, scale, bias, mean, var, epsilon)
-
-
-def _normalised(x: Array, scale: Array, bias: Array, mean: Array, var: Array, epsilon: float) -> Array:
-    multiplier = scale * jax.lax.rsqrt(var + epsilon)
-    return x * multiplier + (bias - mean * multiplier)
-
-
-def _normalised_forward(x: Array, scale: Array, bias: Array, mean: Array, var: Array, epsilon: float):
-    return normalised(x, scale, bias, mean, var, epsilon), (x, scale, mean, var)
-
-
-def _normalised_backward(epsilon: float, saved: tuple[Array, ...], dy: Array):
-    x, scale, mean, var, dy = lowering("computed_once")((*saved, dy))
-    rows, changes = (a.reshape(-1, a.shape[-1]).astype(mean.dtype) for a in (x, dy))
-    deviation = jax.lax.rsqrt(var + epsilon)
-    multiplier = scale * deviation
-    total, about_mean = changes.sum(axis=0), (changes * (rows - mean)).sum(axis=0)
-    dx = (multiplier * dy).astype(x.dtype)
-    return dx, about_mean * deviation, total, -multiplier * total, -multiplier * deviation**2 * about_mean / 2
-
-
-normalised.defvjp(_normalised_forward, _normalised_backward)
-
-
-@jax.custom_vjp
-def batch_statistics(x: Array) -> tuple[Array, Array]:
-    """Mean and biased variance [channels] over all other axes, the variance about the mean (two passes)."""
-    rows = x.reshape(-1, x.shape[-1]).astype(jnp.promote_types(x.dtype, jnp.float32))
-    mean = rows.mean(axis=0)
-    return mean, jnp.square(rows - mean).mean(axis=0)
-
-
-def _batch_statistics_forward(x: Array):
-    mean, var = batch_statistics(x)
-    return (mean, var), (x, mean)
-
-
-def _batch_statistics_backward(saved: tuple[Array, Array], cotangents: tuple[Array, Array]):
-    (x, mean), (dmean, dvar) = saved, cotangents
-    count = x.size // x.shape[-1]
-    return (((dmean + 2 * dvar * (x - mean)) / count).astype(x.dtype),)
-
-
-batch_statistics.defvjp(_batch_statistics_forward, _batch_statistics_backward)
 
 
 class ConvTranspose(nn.Module):
@@ -422,3 +197,77 @@ def _depth_to_space_product(x: Array, kernel: Array) -> Array:
     y = x @ kernel.transpose(2, 0, 1, 3).reshape(inputs, k * k * features)
     y = y.reshape(batch, height, width, k, k, features).transpose(0, 1, 3, 2, 4, 5)
     return y.reshape(batch, height * k, width * k, features)
+
+
+class Dense(nn.Module):
+    """A linear layer with PyTorch's default initialisation of kernel and bias, computing in `dtype`."""
+
+    features: int
+    kernel_init: Initializer = uniform_fan_in
+    bias_init: Initializer | None = None  # U(-1/sqrt(inputs), 1/sqrt(inputs))
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        bias_init = self.bias_init or uniform_within(x.shape[-1] ** -0.5)
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", bias_init, (self.features,), jnp.float32)
+        x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
+        return x @ kernel + bias
+
+
+class SqueezeExcitation(nn.Module):
+    """Channels scaled by a gate of their own means: reduce, activate, expand, sigmoid (Hu et al. 2018)."""
+
+    reduced: int
+    activation: Callable[[Array], Array] = relu
+    kernel_init: Initializer = kaiming_normal_fan_out
+    bias_init: Initializer | None = nn.initializers.zeros
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        conv = functools.partial(
+            Conv, kernel=1, use_bias=True, kernel_init=self.kernel_init, bias_init=self.bias_init, dtype=self.dtype
+        )
+        gate = x.mean(axis=(1, 2), keepdims=True)
+        gate = self.activation(conv(self.reduced, name="reduce")(gate))
+        return x * jax.nn.sigmoid(conv(x.shape[-1], name="expand")(gate))
+
+
+class Dropout(nn.Module):
+    """In training each value is dropped at `rate` and the others are scaled up.
+
+    What an example loses depends on the key and on its position [batch] in the global batch (`drawn_by_position`), by
+    default its row: not on how the batch is cut up.
+    """
+
+    rate: float
+    whole: ClassVar[bool] = False  # drop or keep an example as a whole
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool, positions: Array | None = None) -> Array:
+        if not train or self.rate == 0:
+            return x
+        shape = (1,) * (x.ndim - 1) if self.whole else x.shape[1:]
+        positions = jnp.arange(x.shape[0]) if positions is None else positions
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(self.make_rng("dropout"), positions)
+        kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, shape))(keys)
+        return jnp.where(kept, x / (1 - self.rate), jnp.zeros((), x.dtype))
+
+
+class DropPath(Dropout):
+    """Stochastic depth: in training each example's residual branch is dropped at `rate`, the others are scaled up."""
+
+    whole: ClassVar[bool] = True
+
+
+def drawn_by_position(positions: Array) -> contextlib.AbstractContextManager[None]:
+    """While modules are applied, row i of their batch is at position positions[i] of the global batch to `Dropout`."""
+
+    def give_positions(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+        if isinstance(context.module, Dropout) and context.method_name == "__call__":
+            return call(*args, **kwargs, positions=positions)
+        return call(*args, **kwargs)
+
+    return nn.intercept_methods(give_positions)

@@ -49,11 +49,15 @@ def cpu_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> A
     return xla_convolution(x, kernel, stride, padding)
 
 
-def _cpu_convolution_forward(x: Array, kernel: Array, stride: int, padding: Padding):
+def _cpu_convolution_forward(
+    x: Array, kernel: Array, stride: int, padding: Padding
+) -> tuple[Array, tuple[Array, Array]]:
     return cpu_convolution(x, kernel, stride, padding), (x, kernel)
 
 
-def _cpu_convolution_backward(stride: int, padding: Padding, saved: tuple[Array, Array], dy: Array):
+def _cpu_convolution_backward(
+    stride: int, padding: Padding, saved: tuple[Array, Array], dy: Array
+) -> tuple[Array, Array]:
     x, kernel = saved
     x, dy = jax.lax.optimization_barrier((x, dy))
     size = kernel.shape[:2]
@@ -87,7 +91,7 @@ def _dense(x: Array, kernel: Array) -> bool:
 
 def _better_as_product(x: Array, kernel: Array, stride: int, padding: Padding) -> bool:
     """Maps of a few pixels, and kernels of more features than there are pixels in the batch."""
-    pixels = len(x) * math.prod(_outputs(x, kernel.shape[:2], stride, padding))
+    pixels = x.shape[0] * math.prod(_outputs(x, kernel.shape[:2], stride, padding))
     return _dense(x, kernel) and (max(x.shape[1:3]) <= SMALL_MAP or pixels <= kernel.shape[3])
 
 
@@ -190,18 +194,25 @@ def _depthwise_kernel_gradient(x: Array, dy: Array, size: Sequence[int], stride:
     return jnp.stack([total.sum(axis=0) for total in totals]).reshape(*size, 1, channels).astype(dy.dtype)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
-def cpu_max_pool(x: Array, window: int, stride: int, padding: Padding) -> Array:
-    """Max pooling of [batch, height, width, channels] that gives the gradient to the first maximum of each window."""
+def xla_max_pool(x: Array, window: int, stride: int, padding: Padding) -> Array:
+    """XLA's max pooling of [batch, height, width, channels]."""
     return nn.max_pool(x, (window, window), (stride, stride), padding)
 
 
-def _cpu_max_pool_forward(x: Array, window: int, stride: int, padding: Padding):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def cpu_max_pool(x: Array, window: int, stride: int, padding: Padding) -> Array:
+    """Max pooling of [batch, height, width, channels] that gives the gradient to the first maximum of each window."""
+    return xla_max_pool(x, window, stride, padding)
+
+
+def _cpu_max_pool_forward(x: Array, window: int, stride: int, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
     y = cpu_max_pool(x, window, stride, padding)
     return y, (x, y)
 
 
-def _cpu_max_pool_backward(window: int, stride: int, padding: Padding, saved: tuple[Array, Array], dy: Array):
+def _cpu_max_pool_backward(
+    window: int, stride: int, padding: Padding, saved: tuple[Array, Array], dy: Array
+) -> tuple[Array]:
     x, y, dy = jax.lax.optimization_barrier((*saved, dy))
     size = (window, window)
     padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)

@@ -11,9 +11,9 @@ from safetensors.numpy import save_file
 from skinjax import assembly
 from skinjax.core.errors import UserError
 from skinjax.main import main
+from skinjax.models.families.resnet import ResNet
 from skinjax.models.pretrained.facts import Facts
 from skinjax.models.pretrained.mapping import timm_names
-from skinjax.models.pretrained.timm_names import RESNET
 from skinjax.parallel import make_mesh
 from skinjax.recipe.config_files import load_config
 from skinjax.runs.starting_weights import StartingWeights
@@ -84,7 +84,7 @@ def test_what_the_file_has_is_drawn_by_nobody_and_the_rest_as_without_it(tmp_pat
     loaded = traverse_util.flatten_dict(draw(init, seed, mesh, starting.arrays))
     assert plain.keys() == loaded.keys()
     shapes = jax.eval_shape(init, seed)
-    names = timm_names({name: {"backbone": shapes[name]["backbone"]} for name in ("params", "batch_stats")}, RESNET)
+    names = timm_names({name: {"backbone": shapes[name]["backbone"]} for name in ("params", "batch_stats")}, ResNet)
     tensors = tensors_of("resnet_tiny")
     for path, array in loaded.items():
         if path in names:

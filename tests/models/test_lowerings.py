@@ -12,8 +12,12 @@ import pytest
 from flax import linen as nn
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from skinjax.models import layers, lowerings
-from skinjax.models.layers import BatchNorm, Conv, batch_statistics, convolve, max_pool, relu, relu6
+from skinjax.models import lowerings, pooling
+from skinjax.models.layers import Conv, convolve, relu, relu6
+from skinjax.models.normalisation import BatchNorm, batch_statistics, normalised
+from skinjax.models.pooling import max_pool
+from tests.jitted import jitted
+from tests.models.test_backbones import KEY, drawn
 
 
 @pytest.fixture(params=["cpu", "gpu"])
@@ -31,7 +35,7 @@ def gradients(function, *arrays):
         direction = np.random.default_rng(1).normal(size=y.shape).astype(np.float32)
         return y, *pull(jnp.asarray(direction, y.dtype))
 
-    return jax.jit(run)(*arrays)
+    return jitted(run)(*arrays)
 
 
 def normal(*shape, dtype=jnp.float32):
@@ -124,7 +128,7 @@ def _with_gradients_of_sum(function, *arrays):
 def test_max_pool_and_its_gradient_are_xlas(sides, pool, platform):
     x = jnp.round(normal(2, *sides, 3))  # many equal values: the first one takes the gradient
     window, stride, padding, ceil_mode = pool
-    pads = [layers._pool_padding(n, window, stride, padding, ceil_mode) for n in sides]
+    pads = [pooling._pool_padding(n, window, stride, padding, ceil_mode) for n in sides]
     expected = gradients(lambda x: nn.max_pool(x, (window, window), (stride, stride), pads), x)
     close(gradients(lambda x: max_pool(x, *pool), x), expected, 1e-6)
 
@@ -132,7 +136,7 @@ def test_max_pool_and_its_gradient_are_xlas(sides, pool, platform):
 def test_max_pool_in_bfloat16_adds_up_its_gradient_in_float32():
     """A pixel that is the maximum of 400 windows; in bfloat16 a sum of ones would stop at 256."""
     x = jnp.zeros((1, 39, 39, 1), jnp.bfloat16).at[0, 19, 19].set(1)
-    dx = jax.jit(jax.grad(lambda x: max_pool(x, 20, 1).sum()))(x)
+    dx = jitted(jax.grad(lambda x: max_pool(x, 20, 1).sum()))(x)
     assert dx.dtype == jnp.bfloat16
     assert (float(dx[0, 19, 19, 0]), float(dx.sum())) == (400, 400)
 
@@ -154,7 +158,7 @@ def test_batch_normalisation_has_the_gradients_of_its_formula(platform):
 
     def ours(x, scale, bias):
         mean, var = batch_statistics(x)
-        y = layers.normalised(x, scale, bias, mean, var, 1e-3)
+        y = normalised(x, scale, bias, mean, var, 1e-3)
         return jnp.concatenate([y.ravel(), mean, var])
 
     close(gradients(ours, x, scale, bias), gradients(formula, x, scale, bias), 1e-4)
@@ -188,8 +192,8 @@ def loss_of(network, variables):
 def step_on_two_devices():
     """Prints how far the loss and the gradients of a batch over two devices are from those on one."""
     network, x = Network(), normal(4, 28, 28, 3)
-    variables = jax.jit(network.init)(jax.random.key(0, impl="rbg"), x)
-    step = jax.jit(loss_of(network, variables))
+    variables = drawn(jax.eval_shape(network.init, KEY, x))
+    step = jitted(loss_of(network, variables))
     mesh = Mesh(np.array(jax.devices()).reshape(2), ("data",))
     shared = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
     everywhere = jax.device_put(variables["params"], NamedSharding(mesh, PartitionSpec()))
@@ -207,10 +211,10 @@ def test_a_batch_over_two_devices_takes_the_same_step():
 
 def test_examples_under_vmap_are_examples_in_a_loop():
     network, x = Network(), normal(2, 1, 28, 28, 3)
-    variables = jax.jit(network.init)(jax.random.key(0, impl="rbg"), x[0])
+    variables = drawn(jax.eval_shape(network.init, KEY, x[0]))
     step = loss_of(network, variables)
     one_by_one = jax.tree.map(
-        lambda *leaves: jnp.stack(leaves), *[jax.jit(step)(variables["params"], each) for each in x]
+        lambda *leaves: jnp.stack(leaves), *[jitted(step)(variables["params"], each) for each in x]
     )
-    at_once = jax.jit(jax.vmap(functools.partial(step, variables["params"])))(x)
+    at_once = jitted(jax.vmap(functools.partial(step, variables["params"])))(x)
     close(jax.tree.leaves(at_once), jax.tree.leaves(one_by_one), 1e-5)

@@ -18,12 +18,9 @@ from skinjax.models.families.inception import Mixed
 from skinjax.models.families.inverted_residual import ConvNorm, InvertedResidual
 from skinjax.models.families.resnet import BasicBlock, Bottleneck
 from skinjax.models.layers import Conv, Dropout, DropPath, compiler_options, relu
-from tests.models.test_backbones import KEY, PARAMETERS, shapes
+from tests.models.test_backbones import KEY, SMALLEST, drawn, shapes
 
 MAPS = jax.random.normal(jax.random.key(1), (4, 8, 8, 8))
-
-# The smallest of every family.
-FAMILIES = {type(make_backbone(name)): name for name in sorted(PARAMETERS, key=PARAMETERS.__getitem__, reverse=True)}
 
 
 class Dropping(nn.Module):
@@ -85,10 +82,7 @@ class SixBlocks(Blocks):
 
 def compiled_step(backbone, frozen=()):
     """(the program from variables to (loss, (last map, updated statistics)) and gradient, variables)."""
-    draws = np.random.default_rng(0)
-    variables = jax.eval_shape(functools.partial(backbone.init, train=False), KEY, MAPS)
-    variables = jax.tree.map(lambda like: draws.uniform(-0.3, 0.5, like.shape).astype(like.dtype), variables)
-    variables = jax.tree.map(lambda x: x if x.ndim > 1 else np.abs(x), variables)  # no variance is negative
+    variables = drawn(jax.eval_shape(functools.partial(backbone.init, train=False), KEY, MAPS))
 
     def loss(params, variables):
         maps, updated = backbone.apply(
@@ -103,7 +97,8 @@ def compiled_step(backbone, frozen=()):
         return jnp.square(features).mean(), (features, updated)
 
     step = jax.jit(lambda variables: jax.value_and_grad(loss, has_aux=True)(variables["params"], variables))
-    return step.lower(variables).compile(compiler_options(["stem"])), variables
+    options = compiler_options(["stem"]) | {"xla_backend_optimization_level": 0}
+    return step.lower(variables).compile(options), variables
 
 
 @functools.cache
@@ -159,7 +154,7 @@ def test_bfloat16_is_near_float32(kind):
     assert {x.dtype for x in jax.tree.leaves((forward, gradient))} == {jnp.dtype("float32")}
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES.values()))
+@pytest.mark.parametrize("name", sorted(SMALLEST.values()))
 def test_statistics_and_logits_are_float32_whatever_the_compute_type(name):
     backbone, images = make_backbone(name, jnp.bfloat16), jax.ShapeDtypeStruct((2, 224, 224, 3), jnp.float32)
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skinjax.models.layers import average_pool, max_pool
+from skinjax.models.pooling import average_pool, max_pool
 
 MAP = [
     [-20, -13, -19, -12, -18, -11],
@@ -88,3 +88,8 @@ def test_gradient_of_average_pool(count_include_pad, expected):
 def test_pools_keep_the_compute_type():
     x = X.astype(jnp.bfloat16)
     assert average_pool(x, 3, 2, 1).dtype == max_pool(x, 3, 2, 1).dtype == jnp.bfloat16
+
+
+def test_max_pool_pads_with_nothing_that_could_win():
+    x = -1 - jnp.arange(16.0).reshape(1, 4, 4, 1)
+    assert max_pool(x, 3, 2, 1)[0, :, :, 0].tolist() == [[-1, -2], [-5, -6]]

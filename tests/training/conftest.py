@@ -20,7 +20,8 @@ from skinjax.data.sampling.samplers import evaluation_batches, natural
 from skinjax.images.views import VIEWS, evaluation_view, train_view
 from skinjax.methods.classifier import Classifier
 from skinjax.models.heads.classifiers import LinearHead
-from skinjax.models.layers import BatchNorm, Conv, relu
+from skinjax.models.layers import Conv, relu
+from skinjax.models.normalisation import BatchNorm
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.parallel import make_mesh
 from skinjax.training.checkpoints import Checkpoints

@@ -11,8 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skinjax.models.backbone import Backbone
-from skinjax.models.layers import Conv, Dense, Dropout, DropPath, LayerNorm
+from skinjax.models.backbone import Backbone, Rows
+from skinjax.models.layers import Conv, Dense, Dropout, DropPath
 
 Array = jax.Array
 
@@ -20,6 +20,8 @@ Array = jax.Array
 initial = nn.initializers.normal(0.02)
 biased_conv = functools.partial(Conv, use_bias=True, kernel_init=initial)
 dense = functools.partial(Dense, kernel_init=initial, bias_init=nn.initializers.zeros)
+# flax's fast variance, the mean of squares less the squared mean, loses the digits of maps far from zero.
+LayerNorm = functools.partial(nn.LayerNorm, epsilon=1e-6, use_fast_variance=False)
 
 
 class Block(nn.Module):
@@ -82,7 +84,7 @@ class ConvNeXtHead(nn.Module):
         x = LayerNorm(dtype=jnp.promote_types(x.dtype, jnp.float32), name="norm")(x)
         self.sow("intermediates", "pooled", x)
         x = Dropout(self.dropout)(x, train)
-        return dense(self.classes, dtype=x.dtype, name="classifier")(x)
+        return Dense(self.classes, dtype=x.dtype, name="classifier")(x)
 
 
 class ConvNeXt(Backbone):
@@ -92,6 +94,19 @@ class ConvNeXt(Backbone):
     widths: tuple[int, int, int, int]
     drop_path: float
     stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "stage2", "stage3", "features")
+    timm_names: ClassVar[Rows] = (
+        ("^stem/conv$", "stem/0"),
+        ("^stem/norm$", "stem/1"),
+        ("^features/", "stage4/"),
+        *((f"^stage{number}/", f"stages/{number - 1}/") for number in range(1, 5)),
+        ("halve_norm", "downsample/0"),
+        ("halve_conv", "downsample/1"),
+        (r"/block(\d+)", r"/blocks/\1"),
+        ("depthwise", "conv_dw"),
+        ("expand", "mlp/fc1"),
+        ("project", "mlp/fc2"),
+        ("classifier", "fc"),
+    )
 
     def layers(self) -> list[nn.Module]:
         blocks = sum(self.depths)

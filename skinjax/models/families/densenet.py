@@ -11,10 +11,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skinjax.models.backbone import Backbone
+from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.families.resnet import Stem
-from skinjax.models.heads.classifiers import LinearHead
-from skinjax.models.layers import BatchNorm, Conv, average_pool, batch_statistics, relu
+from skinjax.models.layers import Conv, relu
+from skinjax.models.normalisation import BatchNorm, batch_statistics
+from skinjax.models.pooling import average_pool
 
 Array = jax.Array
 
@@ -89,6 +90,16 @@ class DenseNet(Backbone):
     growth: int = 32
     final_relu: bool = True
     stages: ClassVar[tuple[str, ...]] = ("stem", "block1", "block2", "block3", "features")
+    timm_names: ClassVar[Rows] = (
+        ("^stem/(conv|norm)$", r"features/\g<1>0"),
+        ("^features/norm$", "features/norm5"),
+        ("^block2/transition/", "features/transition1/"),
+        ("^block3/transition/", "features/transition2/"),
+        ("^features/transition/", "features/transition3/"),
+        (r"^features/layer(\d+)/", r"features/denseblock4/denselayer\1/"),
+        (r"^block(\d)/layer(\d+)/", r"features/denseblock\1/denselayer\2/"),
+        ("^head/", ""),
+    )
 
     def layers(self) -> list[nn.Module]:
         layers: list[nn.Module] = [
@@ -98,10 +109,6 @@ class DenseNet(Backbone):
             first, last = name == "block1", name == "features"
             layers.append(DenseBlock(depth, self.growth, first, last, self.final_relu, self.dtype, name=name))
         return layers
-
-    @nn.nowrap
-    def original_head(self, classes: int) -> LinearHead:
-        return LinearHead(classes, bias_init=nn.initializers.zeros)
 
 
 DENSENETS: dict[str, Callable[..., DenseNet]] = {

@@ -11,9 +11,11 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.core.errors import UserError
-from skinjax.models.backbone import Backbone
+from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.heads.classifiers import LinearHead
-from skinjax.models.layers import BatchNorm, Conv, average_pool, max_pool, relu
+from skinjax.models.layers import Conv, relu
+from skinjax.models.normalisation import BatchNorm
+from skinjax.models.pooling import average_pool, max_pool
 
 Array = jax.Array
 Kernel = int | tuple[int, int]
@@ -146,6 +148,14 @@ class InceptionV3(Backbone):
     """A stem and three stages of mixed blocks."""
 
     stages: ClassVar[tuple[str, ...]] = ("stem", "mixed5", "mixed6", "features")
+    timm_names: ClassVar[Rows] = (
+        ("^stem/", "Conv2d_"),
+        ("^features/", "mixed7/"),
+        (r"^mixed(\d)/", r"Mixed_\1"),
+        ("norm", "bn"),
+        ("^head/classifier$", "fc"),
+    )
+    unused_tensors: ClassVar[tuple[str, ...]] = ("AuxLogits.",)
 
     def layers(self) -> list[nn.Module]:
         stages = [Stage(blocks, self.dtype, name=name) for name, blocks in BLOCKS.items()]
@@ -153,7 +163,7 @@ class InceptionV3(Backbone):
 
     @nn.nowrap
     def original_head(self, classes: int) -> LinearHead:
-        return LinearHead(classes, dropout=0.5, kernel_init=initial)
+        return LinearHead(classes, dropout=0.5)
 
 
 INCEPTIONS: dict[str, Callable[..., InceptionV3]] = {"inception_v3": InceptionV3}

@@ -10,14 +10,42 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import flax.linen as nn
 import jax
 
-from skinjax.models.backbone import Backbone
+from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.heads.classifiers import LinearHead
-from skinjax.models.layers import BatchNorm, Conv, DropPath, SqueezeExcitation, kaiming_normal_fan_out
+from skinjax.models.layers import Conv, DropPath, SqueezeExcitation, kaiming_normal_fan_out
+from skinjax.models.normalisation import BatchNorm
 
 Array = jax.Array
 
 # A depthwise input feeds one output, so its fan out is kernel^2, which the initialiser calls the fan in.
 depthwise_kaiming_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+
+
+# timm counts a block's norms from its first convolution, and without an expansion that is the depthwise one.
+OUTER: Rows = (
+    ("^stem/conv$", "conv_stem"),
+    ("^stem/norm$", "bn1"),
+    ("^features/conv$", "conv_head"),
+    ("^features/norm$", "bn2"),
+    *((f"^stage{number}/", f"blocks/{number - 1}/") for number in range(1, 8)),
+    (r"/block(\d+)", r"/\1"),
+    ("squeeze/", "se/conv_"),
+    ("^head/", ""),
+)
+SEPARABLE: Rows = (
+    ("depthwise/conv", "conv_dw"),
+    ("depthwise/norm", "bn1"),
+    ("project/conv", "conv_pw"),
+    ("project/norm", "bn2"),
+)
+INVERTED: Rows = (
+    ("expand/conv", "conv_pw"),
+    ("expand/norm", "bn1"),
+    ("depthwise/conv", "conv_dw"),
+    ("depthwise/norm", "bn2"),
+    ("project/conv", "conv_pwl"),
+    ("project/norm", "bn3"),
+)
 
 
 class ConvNorm(nn.Module):
@@ -131,6 +159,11 @@ class MobileNetwork(Backbone):
     drop_path: float = 0.0
     squeeze: ClassVar[bool] = False
     linear: ClassVar[bool] = True
+    timm_names: ClassVar[Rows] = (
+        *OUTER,
+        *((f"^(blocks/0/.*){ours}", rf"\1{theirs}") for ours, theirs in SEPARABLE),
+        *INVERTED,
+    )
 
     def layers(self) -> list[nn.Module]:
         conv_norm = functools.partial(ConvNorm, padding=self.padding, epsilon=self.epsilon, dtype=self.dtype)
@@ -148,5 +181,4 @@ class MobileNetwork(Backbone):
 
     @nn.nowrap
     def original_head(self, classes: int) -> LinearHead:
-        # Begins as PyTorch's linear layer: the authors' 1 / sqrt(classes) is small for a thousand classes only.
         return LinearHead(classes, self.dropout)

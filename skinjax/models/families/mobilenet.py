@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from skinjax.core.errors import UserError
-from skinjax.models.families.inverted_residual import MobileNetwork, Run
+from skinjax.models.backbone import Rows
+from skinjax.models.families.inverted_residual import OUTER, SEPARABLE, MobileNetwork, Run
 from skinjax.models.layers import relu6
 
 
@@ -17,6 +18,7 @@ class MobileNetV1(MobileNetwork):
 
     stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "stage2", "stage3", "stage4", "features")
     linear: ClassVar[bool] = False
+    timm_names: ClassVar[Rows] = (("^features/", "stage5/"), *OUTER, *SEPARABLE)
 
     def __post_init__(self) -> None:
         if self.drop_path:

@@ -11,16 +11,10 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 
-from skinjax.models.backbone import Backbone
-from skinjax.models.layers import (
-    BatchNorm,
-    Conv,
-    Initializer,
-    SqueezeExcitation,
-    kaiming_normal_fan_out,
-    max_pool,
-    relu,
-)
+from skinjax.models.backbone import Backbone, Rows
+from skinjax.models.layers import Conv, Initializer, SqueezeExcitation, kaiming_normal_fan_out, relu
+from skinjax.models.normalisation import BatchNorm
+from skinjax.models.pooling import max_pool
 
 Array = jax.Array
 
@@ -123,6 +117,19 @@ class ResNet(Backbone):
     width: int = 64
     ceil_pool: bool = False
     stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "stage2", "stage3", "features")
+    timm_names: ClassVar[Rows] = (
+        ("^stem/conv$", "conv1"),
+        ("^stem/norm$", "bn1"),
+        ("^features/", "layer4/"),
+        ("^stage", "layer"),
+        (r"/block(\d+)", r"/\1"),
+        ("shortcut_norm", "downsample/1"),
+        ("shortcut", "downsample/0"),
+        ("norm", "bn"),
+        ("excitation/reduce", "se/fc1"),
+        ("excitation/expand", "se/fc2"),
+        ("^head/classifier$", "fc"),
+    )
 
     def layers(self) -> list[nn.Module]:
         layers: list[nn.Module] = [Stem(self.width, self.ceil_pool, self.dtype, name="stem")]
@@ -136,6 +143,12 @@ class LegacySEResNeXt(ResNet):
     """The SE-ResNeXt of Cadene's pretrained models, of which paper 003 took its network."""
 
     ceil_pool: bool = True
+    timm_names: ClassVar[Rows] = (
+        *ResNet.timm_names,
+        ("^(conv1|bn1)$", r"layer0/\1"),
+        ("/se/", "/se_module/"),
+        ("^fc$", "last_linear"),
+    )
 
 
 excited = functools.partial(Bottleneck, groups=32, group_width=4, reduction=16)

@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.models.backbone import Backbone
-from skinjax.models.layers import BatchNorm, Conv, ConvTranspose, max_pool, relu
+from skinjax.models.layers import Conv, ConvTranspose, relu
+from skinjax.models.normalisation import BatchNorm
+from skinjax.models.pooling import max_pool
 
 Array = jax.Array
 

@@ -8,10 +8,27 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from skinjax.models.backbone import Backbone
-from skinjax.models.layers import BatchNorm, Conv, Dense, Dropout, adaptive_average_pool, max_pool, relu
+from skinjax.models.backbone import Backbone, Rows
+from skinjax.models.layers import Conv, Dense, Dropout, relu
+from skinjax.models.normalisation import BatchNorm
+from skinjax.models.pooling import adaptive_average_pool, max_pool
 
 Array = jax.Array
+
+STAGES = ("stage1", "stage2", "stage3", "stage4", "features")
+SIXTEEN = (2, 2, 3, 3, 3)  # convolutions, and three layers in the head
+
+
+def timm_rows(depths: tuple[int, ...], entries: int) -> Rows:
+    """All of a stage's convolutions, of so many `entries` each, and its pool stand in one list there."""
+    rows, place = [], 0
+    for stage, depth in zip(STAGES, depths, strict=True):
+        for number in range(depth):
+            rows += [(f"^{stage}/conv{number}$", f"features/{place}")]
+            rows += [(f"^{stage}/norm{number}$", f"features/{place + 1}")]
+            place += entries
+        place += 1
+    return (*rows, ("^head/hidden", "pre_logits/fc"), ("^head/classifier$", "head/fc"))
 
 
 class Stage(nn.Module):
@@ -38,7 +55,8 @@ class VGG(Backbone):
     depths: tuple[int, int, int, int, int]
     widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512)
     normalised: ClassVar[bool] = False
-    stages: ClassVar[tuple[str, ...]] = ("stage1", "stage2", "stage3", "stage4", "features")
+    stages: ClassVar[tuple[str, ...]] = STAGES
+    timm_names: ClassVar[Rows] = timm_rows(SIXTEEN, entries=2)
 
     def layers(self) -> list[nn.Module]:
         rows = zip(self.depths, self.widths, self.stages, strict=True)
@@ -53,10 +71,11 @@ class NormalisedVGG(VGG):
     """VGG with batch normalisation after every convolution, whose bias stays."""
 
     normalised: ClassVar[bool] = True
+    timm_names: ClassVar[Rows] = timm_rows(SIXTEEN, entries=3)
 
 
 class VGGHead(nn.Module):
-    """Two layers of `width` with ReLU, each followed by dropout, and the classifier; drawn as torchvision draws them.
+    """Two layers of `width` with ReLU and dropout, drawn as torchvision draws them, and the classifier.
 
     The first layer is a convolution that needs a map of 7x7. As in timm a smaller one is brought to it by adaptive
     pooling, and a larger one gives several vectors, whose mean is classified.
@@ -79,10 +98,10 @@ class VGGHead(nn.Module):
         pooled = x.mean(axis=(1, 2))
         self.sow("intermediates", "pooled", pooled)
         pooled = Dropout(self.dropout)(pooled, train)
-        return Dense(self.classes, normal, nn.initializers.zeros, dtype, name="classifier")(pooled)
+        return Dense(self.classes, dtype=dtype, name="classifier")(pooled)
 
 
 VGGS: dict[str, Callable[..., VGG]] = {
-    "vgg16": functools.partial(VGG, (2, 2, 3, 3, 3)),
-    "vgg16_bn": functools.partial(NormalisedVGG, (2, 2, 3, 3, 3)),
+    "vgg16": functools.partial(VGG, SIXTEEN),
+    "vgg16_bn": functools.partial(NormalisedVGG, SIXTEEN),
 }

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.models.layers import BatchNorm, Dense, Dropout, Initializer, relu, uniform_fan_in, uniform_within
+from skinjax.models.layers import Dense, Dropout, relu, uniform_within
+from skinjax.models.normalisation import BatchNorm
 
 Array = jax.Array
 
@@ -23,15 +24,13 @@ class LinearHead(nn.Module):
 
     classes: int
     dropout: float = 0.0
-    kernel_init: Initializer = uniform_fan_in
-    bias_init: Initializer | None = None  # PyTorch's
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
         pooled = features.mean(axis=(1, 2))
         self.sow("intermediates", "pooled", pooled)
         pooled = Dropout(self.dropout)(pooled, train)
-        return Dense(self.classes, self.kernel_init, self.bias_init, _precision(pooled), name="classifier")(pooled)
+        return Dense(self.classes, dtype=_precision(pooled), name="classifier")(pooled)
 
 
 class FC1024Head(nn.Module):

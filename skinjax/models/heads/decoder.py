@@ -5,7 +5,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from skinjax.models.layers import BatchNorm, ConvTranspose, relu
+from skinjax.models.layers import ConvTranspose, relu
+from skinjax.models.normalisation import BatchNorm
 
 Array = jax.Array
 

@@ -60,5 +60,5 @@ class GRU(nn.Module):
             state = (1 - update) * new + update * state
             return state, state
 
-        start = jnp.zeros((len(x), self.features), of_inputs.dtype)
+        start = jnp.zeros((x.shape[0], self.features), of_inputs.dtype)
         return jax.lax.scan(step, start, of_inputs.swapaxes(0, 1))[1].swapaxes(0, 1)

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.models import BACKBONES, make_backbone
-from skinjax.models.layers import BatchNorm, Conv
+from skinjax.models.backbone import Backbone
+from skinjax.models.layers import Conv
+from skinjax.models.normalisation import BatchNorm
 from skinjax.models.pretrained.mapping import Variables, file_shape, is_ignored, leaf_at, timm_names
-from skinjax.models.pretrained.timm_names import NAMES
 
 CLASSES = 1000
 
@@ -63,7 +64,7 @@ def plan(name: str) -> Plan:
 def tensor_shapes(name: str) -> dict[str, tuple[int, ...]]:
     """{tensor: shape} of a timm file for a registered backbone, the classifier's without the number of classes."""
     shapes = {}
-    for path, tensor in timm_names(plan(name).variables, NAMES[family(name)]).items():
+    for path, tensor in timm_names(plan(name).variables, family(name)).items():
         shape = file_shape(path, leaf_at(plan(name).variables, path).shape)
         shapes[tensor] = shape[1:] if path[1:3] == ("head", "classifier") else shape
     return shapes
@@ -81,9 +82,7 @@ def fitting(shapes: Mapping[str, tuple[int, ...]], guess: str = "") -> list[str]
 
 def fits(name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether a file of these tensors holds all of a registered backbone and nothing else."""
-    if family(name) not in NAMES:
-        return False
-    (classifier,) = timm_names({"params": {"head": {"classifier": {"kernel": 0}}}}, NAMES[family(name)]).values()
+    (classifier,) = timm_names({"params": {"head": {"classifier": {"kernel": 0}}}}, family(name)).values()
     if classifier not in shapes:  # so that few plans need be made
         return False
     ours = tensor_shapes(name)
@@ -102,6 +101,6 @@ def namesakes(name: str, other: str) -> bool:
     )
 
 
-def family(name: str) -> type:
+def family(name: str) -> type[Backbone]:
     """The class of a registered backbone."""
     return type(make_backbone(name))

@@ -1,6 +1,6 @@
 """ImageNet weights as timm publishes them: tensors of a safetensors file to the variables of a network.
 
-Tensors are found by name (timm_names.py); everything that does not fit is told at once.
+Tensors are found by the names that each family gives (`timm_names`); everything that does not fit is told at once.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 from flax import traverse_util
 
 from skinjax.core.errors import UserError
-from skinjax.models.pretrained.timm_names import NAMES, UNUSED, Rows
+from skinjax.models.backbone import Backbone
 
 Variables = dict[str, Any]
 Path = tuple[str, ...]
@@ -29,22 +29,22 @@ class Taken:
     remark: str
 
 
-def fill(variables: Variables, tensors: Mapping[str, np.ndarray], family: type, source: str) -> Variables:
+def fill(variables: Variables, tensors: Mapping[str, np.ndarray], family: type[Backbone], source: str) -> Variables:
     """`variables` of a backbone and its head with every array taken from `tensors`, which must fit one to one."""
-    arrays = _matched(timm_names(variables, NAMES[family]), variables, tensors, family, source)
+    arrays = _matched(timm_names(variables, family), variables, tensors, family, source)
     return traverse_util.unflatten_dict(traverse_util.flatten_dict(variables, keep_empty_nodes=True) | arrays)
 
 
 def start_from(
-    variables: Variables, original: Variables, tensors: Mapping[str, np.ndarray], family: type, source: str
+    variables: Variables, original: Variables, tensors: Mapping[str, np.ndarray], family: type[Backbone], source: str
 ) -> Taken:
     """All that `tensors` have for the backbone and head of `variables`, whatever the classes and whichever the head.
 
     The backbone must fit one to one. Of a head like the original one (its variables are `original`) the hidden layers
     must too, and the classifier is taken if it has as many classes; another head starts as it was drawn.
     """
-    names = timm_names({name: _of(tree, "backbone", "head") for name, tree in variables.items()}, NAMES[family])
-    in_file = timm_names(original, NAMES[family])
+    names = timm_names({name: _of(tree, "backbone", "head") for name, tree in variables.items()}, family)
+    in_file = timm_names(original, family)
     classifier = {path: name for path, name in names.items() if path[1:3] == ("head", "classifier")}
     classes = max((leaf_at(variables, path).shape[-1] for path in classifier), default=0)
     before = {tensors[name].shape[:1] for path, name in in_file.items() if path[2] == "classifier" and name in tensors}
@@ -64,13 +64,13 @@ def start_from(
     return Taken(arrays, f"{len(arrays):,} tensors of {source} are taken: {remark}")
 
 
-def timm_names(variables: Variables, rows: Rows) -> dict[Path, str]:
+def timm_names(variables: Variables, family: type[Backbone]) -> dict[Path, str]:
     """{path of an array in `variables`: its name in a timm file}; backbone and head are one network there."""
     names = {}
     for path in traverse_util.flatten_dict(variables):
         _collection, module, *inner, leaf = path
         name = "/".join(inner if module == "backbone" else [module, *inner])
-        for pattern, replacement in rows:
+        for pattern, replacement in family.timm_names:
             name = re.sub(pattern, replacement, name)
         names[path] = f"{name}/{LEAVES.get(leaf, leaf)}".replace("/", ".")
     return names
@@ -90,16 +90,16 @@ def to_jax_layout(path: Path, tensor: np.ndarray) -> np.ndarray:
     return tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T
 
 
-def is_ignored(name: str, family: type) -> bool:
+def is_ignored(name: str, family: type[Backbone]) -> bool:
     """Whether published files hold a tensor that the network has no use for."""
-    return name.endswith("num_batches_tracked") or name.startswith(UNUSED.get(family, ()))
+    return name.endswith("num_batches_tracked") or name.startswith(family.unused_tensors)
 
 
 def _matched(
     names: Mapping[Path, str],
     variables: Variables,
     tensors: Mapping[str, np.ndarray],
-    family: type,
+    family: type[Backbone],
     source: str,
     spare: Set[str] = frozenset(),
 ) -> dict[Path, np.ndarray]:

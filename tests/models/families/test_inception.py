@@ -7,6 +7,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.models import make_backbone
+from skinjax.models.families.inception import Unit
 
 KEY = jax.random.key(0, impl="rbg")  # compiles faster than threefry
 BACKBONE = make_backbone("inception_v3")
@@ -32,9 +33,7 @@ def test_smaller_images_are_refused():
         maps(74)
 
 
-def test_head_drops_half_and_begins_from_an_untruncated_normal():
-    head = BACKBONE.original_head(100)
-    assert head.dropout == 0.5
-    kernel = head.init(KEY, jnp.zeros((1, 1, 1, 2048)))["params"]["classifier"]["kernel"]
+def test_it_begins_from_an_untruncated_normal():
+    kernel = Unit(128, 3).init(KEY, jnp.zeros((1, 3, 3, 64)), False)["params"]["conv"]["kernel"]
     assert np.std(kernel) == pytest.approx(0.1, rel=0.01)
     assert np.abs(kernel).max() > 0.3

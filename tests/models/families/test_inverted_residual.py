@@ -50,7 +50,13 @@ def test_a_rate_that_would_drop_nothing_is_refused():
 
 @pytest.mark.parametrize(
     ("name", "rate"),
-    [("efficientnet_b0", 0.2), ("tf_efficientnet_b7", 0.5), ("mobilenetv1_100", 0.001), ("mobilenetv2_100", 0.2)],
+    [
+        ("efficientnet_b0", 0.2),
+        ("tf_efficientnet_b7", 0.5),
+        ("mobilenetv1_100", 0.001),
+        ("mobilenetv2_100", 0.2),
+        ("inception_v3", 0.5),
+    ],
 )
 def test_heads_drop_as_the_originals(name, rate):
     assert make_backbone(name).original_head(7).dropout == rate

@@ -10,7 +10,7 @@ import pytest
 
 from skinjax.models import make_backbone
 from skinjax.models.families.resnet import BasicBlock, Bottleneck, Stem
-from skinjax.models.layers import max_pool
+from skinjax.models.pooling import max_pool
 
 KEY = jax.random.key(0)
 STAGES = ("stem", "stage1", "stage2", "stage3", "features")
@@ -101,6 +101,14 @@ def test_at_changes_its_map_and_the_later_ones_only(tiny):
     np.testing.assert_allclose(changed["stage2"], 2 * plain["stage2"] + 1, rtol=1e-5)
     same = [np.allclose(changed[name], plain[name], rtol=1e-5, atol=1e-6) for name in STAGES]
     assert same == [True, True, False, False, False]
+
+
+def test_at_changes_the_images_before_the_first_stage(tiny):
+    images, variables = tiny
+    changed, _ = run_tiny(variables, images, name="pixels")
+    expected, _ = run_tiny(variables, 2 * images + 1)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), changed, expected)
+    assert set(changed) == set(STAGES)
 
 
 def test_frozen_stages_use_and_keep_their_running_statistics(tiny):

@@ -12,6 +12,8 @@ import pytest
 from skinjax.models import make_backbone
 from skinjax.models.families.unet import Restorer, UNet
 from skinjax.models.pretrained.mapping import LEAVES
+from tests.jitted import jitted
+from tests.models.test_backbones import drawn
 
 KEY = jax.random.key(0, impl="rbg")
 
@@ -75,11 +77,12 @@ def test_the_restored_image_is_the_references():
 def test_the_error_of_the_image_reaches_every_parameter():
     encoder, images = UNet(widths=(2, 2, 2, 2, 4)), jax.random.normal(KEY, (2, 21, 18, 3))
 
-    @jax.jit
-    def gradient():
+    def initial():
         maps, own = encoder.init_with_output(KEY, images, train=False)
-        variables = [own, Restorer().init(KEY, maps, train=False)]
+        return own, Restorer().init(KEY, maps, train=False)
 
+    @jitted
+    def gradient(variables):
         def loss(params):
             first, second = (v | {"params": p} for v, p in zip(variables, params, strict=True))
             maps, _ = encoder.apply(first, images, train=True, mutable=["batch_stats"])
@@ -88,7 +91,7 @@ def test_the_error_of_the_image_reaches_every_parameter():
 
         return jax.grad(loss)([v["params"] for v in variables])
 
-    for name, params in zip(("encoder", "restorer"), gradient(), strict=True):
+    for name, params in zip(("encoder", "restorer"), gradient(drawn(jax.eval_shape(initial))), strict=True):
         for path, x in flax.traverse_util.flatten_dict(params).items():
             assert np.isfinite(x).all(), (name, path)
             assert np.abs(x).max() > 0, (name, path)

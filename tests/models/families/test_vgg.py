@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skinjax.models.families.vgg import VGGHead
-from skinjax.models.layers import adaptive_average_pool
+from skinjax.models.pooling import adaptive_average_pool
 
 KEY = jax.random.key(0)
 

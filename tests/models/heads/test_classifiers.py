@@ -24,6 +24,7 @@ from skinjax.models.heads.classifiers import (
     make_head,
 )
 from skinjax.models.layers import Dropout, DropPath, drawn_by_position
+from tests.models.test_backbones import SMALLEST
 
 KEY = jax.random.key(0)
 FEATURES = jax.random.normal(jax.random.key(1), (6, 2, 3, 4))
@@ -61,6 +62,14 @@ def test_linear_by_hand():
     logits, pooled, _ = run(LinearHead(3), drawn(LinearHead(3)))
     close(pooled, pool(FEATURES))
     close(logits, dense(params, "classifier", pool(FEATURES)))
+
+
+def test_linear_head_pools_over_the_map_and_answers_in_float32():
+    features = jnp.array([[[[1.0, 0], [3, 4]], [[5, 0], [7, 4]]]], jnp.bfloat16)
+    params = {"kernel": jnp.array([[1.0, 2], [10, 0]]), "bias": jnp.array([0.5, 0.25])}
+    logits = LinearHead(2).apply({"params": {"classifier": params}}, features)
+    assert logits.tolist() == [[24.5, 8.25]]
+    assert logits.dtype == jnp.float32
 
 
 def test_cosine_by_hand():
@@ -125,11 +134,23 @@ def test_concat_pool_starts_from_kaimings_normal():
     assert not params["classifier"]["bias"].any()
 
 
-@pytest.mark.parametrize(("name", "bound"), [("resnet18", 0.5), ("densenet121", 0.0)])
-def test_classifiers_begin_with_the_biases_of_the_original(name, bound):
-    """PyTorch's default, 1 / sqrt(4 inputs) at most; torchvision's DenseNet has zeros."""
-    bias = np.abs(drawn(make_backbone(name).original_head(400))["params"]["classifier"]["bias"])
-    assert bias.max() == pytest.approx(bound, rel=0.05)
+@pytest.mark.parametrize("name", sorted(SMALLEST.values()))
+def test_the_classifier_of_every_original_head_begins_as_pytorchs_linear(name):
+    """Kernel and bias are of U(-1/sqrt(inputs), 1/sqrt(inputs)), as those of new classes are there in every network."""
+    head, features = make_backbone(name).original_head(200), jnp.zeros((1, 1, 1, 1024))  # as a recurrent network gives
+
+    @jax.jit
+    def classifier():
+        return head.init(jax.random.key(0, impl="rbg"), features)["params"]["classifier"]
+
+    kernel, bias = (np.asarray(classifier()[part], np.float64) for part in ("kernel", "bias"))
+    bound = kernel.shape[0] ** -0.5
+    for x in (kernel, bias):
+        deviation = bound / 3**0.5
+        assert np.abs(x).max() <= bound * (1 + 1e-6)
+        assert np.abs(x).max() == pytest.approx(bound, rel=0.05)
+        assert np.mean(x) == pytest.approx(0, abs=4 * deviation / x.size**0.5)
+        assert np.std(x) == pytest.approx(deviation, rel=0.1)
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -12,7 +12,6 @@ from skinjax.models.families.resnet import ResNet
 from skinjax.models.heads.classifiers import FC1024Head
 from skinjax.models.pretrained.fitting import fits, fitting, namesakes, plan
 from skinjax.models.pretrained.mapping import file_shape, fill, leaf_at, start_from, timm_names
-from skinjax.models.pretrained.timm_names import NAMES
 
 TINY = plan("resnet_tiny").variables
 ORIGINAL = {name: {"head": tree["head"]} for name, tree in TINY.items()}
@@ -21,7 +20,7 @@ ORIGINAL = {name: {"head": tree["head"]} for name, tree in TINY.items()}
 def shapes_of(name):
     """{tensor: shape} of a file for a registered backbone."""
     variables = plan(name).variables
-    names = timm_names(variables, NAMES[type(make_backbone(name))])
+    names = timm_names(variables, type(make_backbone(name)))
     return {name: file_shape(path, leaf_at(variables, path).shape) for path, name in names.items()}
 
 

@@ -8,11 +8,19 @@ import pytest
 from safetensors.numpy import save_file
 
 from skinjax.core.errors import UserError
-from skinjax.models import BACKBONES, pretrained
+from skinjax.models import BACKBONES
 from skinjax.models.pretrained.facts import Facts, facts_of_config, facts_of_header
+from skinjax.models.pretrained.fitting import plan
 from skinjax.models.pretrained.hub import SHA256, parse_hub_id
 from skinjax.models.pretrained.known_weights import KNOWN, PINS, architecture_of
-from skinjax.models.pretrained.opening import fitting_backbones, open_pretrained, remarks, take
+from skinjax.models.pretrained.opening import (
+    Pretrained,
+    check_known,
+    fitting_backbones,
+    open_pretrained,
+    remarks,
+    take,
+)
 from tests.models.pretrained.test_mapping import TINY, tensors_of
 
 HALF, IMAGENET = ((0.5,) * 3, (0.5,) * 3), ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -133,16 +141,16 @@ def test_names_that_are_neither_are_told(tmp_path):
 
 def test_known_weights_of_another_network_are_refused_before_they_are_fetched():
     with pytest.raises(UserError, match=r"^timm/resnet50.tv_in1k is of a resnet50 and model.backbone is resnet18: use"):
-        pretrained.check_known("resnet18", "timm/resnet50.tv_in1k")
-    pretrained.check_known("resnet50", "timm/resnet50.tv_in1k")
-    pretrained.check_known("resnet18", "somebody/resnet50.tv_in1k")
-    pretrained.check_known("resnet18", "weights/resnet50.safetensors")
+        check_known("resnet18", "timm/resnet50.tv_in1k")
+    check_known("resnet50", "timm/resnet50.tv_in1k")
+    check_known("resnet18", "somebody/resnet50.tv_in1k")
+    check_known("resnet18", "weights/resnet50.safetensors")
 
 
 def opened(path, **facts):
     """Weights of a tiny ResNet that say this of themselves."""
     weights = open_pretrained(str(path), path.parent)
-    return pretrained.Pretrained(weights.source, weights.file, "", "", Facts(**facts))
+    return Pretrained(weights.source, weights.file, "", "", Facts(**facts))
 
 
 def test_what_contradicts_the_backbone_is_an_error(tiny, monkeypatch):
@@ -159,7 +167,7 @@ def test_what_contradicts_the_backbone_is_an_error(tiny, monkeypatch):
     few = {name: BACKBONES[name] for name in ("resnet18", "resnet_narrow", "resnet_tiny")}
     monkeypatch.setattr("skinjax.models.pretrained.fitting.BACKBONES", few)  # planning all takes seconds
     with pytest.raises(UserError, match=r"does not fit ResNet: .*; they are those of model.backbone=resnet_tiny"):
-        take(opened(path), "resnet_narrow", pretrained.plan("resnet_narrow").variables)
+        take(opened(path), "resnet_narrow", plan("resnet_narrow").variables)
 
 
 def test_the_backbone_of_the_right_padding_is_named(tmp_path):
@@ -170,7 +178,7 @@ def test_the_backbone_of_the_right_padding_is_named(tmp_path):
     with pytest.raises(
         UserError, match=r"has padding 'symmetric' and epsilon 1e-05: use model.backbone=mobilenetv2_100_"
     ):
-        take(weights, "mobilenetv2_100", pretrained.plan("mobilenetv2_100").variables)
+        take(weights, "mobilenetv2_100", plan("mobilenetv2_100").variables)
     with pytest.raises(UserError, match=r"model.backbone is resnet_tiny: use model.backbone=mobilenetv2_100_same$"):
         take(weights, "resnet_tiny", TINY)
 

@@ -1,0 +1,59 @@
+"""Pooling with the windows, the padding and the counts of PyTorch's."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from skinjax.models.layers import lowering
+
+Array = jax.Array
+
+
+def max_pool(x: Array, window: int, stride: int, padding: int = 0, ceil_mode: bool = False) -> Array:
+    """Max pooling of [batch, height, width, channels] as torch.nn.MaxPool2d."""
+    high, wide = (_pool_padding(size, window, stride, padding, ceil_mode) for size in x.shape[1:3])
+    return lowering("max_pool")(x, window, stride, (high, wide))
+
+
+def average_pool(
+    x: Array, window: int, stride: int, padding: int = 0, ceil_mode: bool = False, count_include_pad: bool = True
+) -> Array:
+    """Average pooling of [batch, height, width, channels] as torch.nn.AvgPool2d.
+
+    What `ceil_mode` adds beyond the padding is never counted; the padding itself is, unless `count_include_pad` is off.
+    """
+    pads = [_pool_padding(size, window, stride, padding, ceil_mode) for size in x.shape[1:3]]
+
+    def sums(values: Array, pads: Sequence[tuple[int, int]]) -> Array:
+        window_and_stride = (1, window, window, 1), (1, stride, stride, 1)
+        return jax.lax.reduce_window(values, 0.0, jax.lax.add, *window_and_stride, ((0, 0), *pads, (0, 0)))
+
+    counted, beyond = jnp.ones((1, *x.shape[1:3], 1), x.dtype), pads
+    if count_include_pad:
+        counted = jnp.pad(counted, ((0, 0), *[(padding, padding)] * 2, (0, 0)), constant_values=1)
+        beyond = [(0, high - padding) for _, high in pads]
+    return sums(x, pads) / sums(counted, beyond)
+
+
+def adaptive_average_pool(x: Array, height: int, width: int) -> Array:
+    """[batch, height, width, channels] to any height and width, smaller or larger, as torch.nn.AdaptiveAvgPool2d."""
+    down, right = (_shares(old, new, x.dtype) for old, new in zip(x.shape[1:3], (height, width), strict=True))
+    return jnp.einsum("bhwc,yh,xw->byxc", x, down, right)
+
+
+def _shares(old: int, new: int, dtype: Any) -> Array:
+    """[new, old] what every old pixel is of a new one: the mean of those that the new one touches."""
+    pixel, place = jnp.arange(old), jnp.arange(new)[:, None]
+    touched = (pixel >= place * old // new) & (pixel < -(-(place + 1) * old // new))
+    return (touched / touched.sum(axis=1, keepdims=True)).astype(dtype)
+
+
+def _pool_padding(size: int, window: int, stride: int, padding: int, ceil_mode: bool) -> tuple[int, int]:
+    if not ceil_mode:
+        return padding, padding
+    outputs = -(-(size + 2 * padding - window) // stride) + 1
+    if (outputs - 1) * stride >= size + padding:  # a window must begin inside the map or its left padding
+        outputs -= 1
+    return padding, max(padding, (outputs - 1) * stride + window - size - padding)
