@@ -2,7 +2,7 @@
 
 `lesion_grouped` is the protocol of paper 003's published split. `image_stratified` is that of papers 000 and 001, in
 which 37-39 % of HAM10000's held-out photographs show a lesion that training has seen. Splits of other makers are read
-in `published_splits`; `protocols` makes the split that a config names.
+in `published`; `protocols` makes the split that a config names.
 """
 
 import json
