@@ -13,8 +13,8 @@ RESOLVE = re.compile(r"/([\w.-]+/[\w.-]+)/resolve/([\w.-]+)/(.+)")
 class Hub:
     """`files` by (repository, commit, file name); `main` is the commit that is newest.
 
-    wrong_sha256: announce another digest than the bytes have; short: send so many bytes and hang up; status: answer
-    everything with this; requests: what was asked for.
+    wrong_sha256: announce another digest than the weights have; short: send so many bytes and hang up;
+    refusal: answer everything with this status and error code; requests: what was asked for.
     """
 
     def __init__(self):
@@ -22,14 +22,14 @@ class Hub:
         self.main = COMMIT
         self.wrong_sha256 = ""
         self.short: int | None = None
-        self.status = 0
+        self.refusal = (0, "")
         self.requests: list[str] = []
 
     def answer(self, request: http.server.BaseHTTPRequestHandler, body: bool) -> None:
         self.requests.append(f"{request.command} {request.path}")
         match = RESOLVE.fullmatch(request.path)
-        if self.status or not match:
-            return _refuse(request, self.status or 404, "")
+        if self.refusal[0] or not match:
+            return _refuse(request, *(self.refusal if match else (404, "")))
         repository, revision, name = match.groups()
         commit = self.main if revision == "main" else revision
         repositories = {key[0] for key in self.files}
@@ -44,7 +44,8 @@ class Hub:
         start = int(request.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
         request.send_response(206 if start else 200)
         request.send_header("X-Repo-Commit", commit)
-        request.send_header("ETag", f'"{self.wrong_sha256 or hashlib.sha256(content).hexdigest()}"')
+        announced = (name.endswith(".safetensors") and self.wrong_sha256) or hashlib.sha256(content).hexdigest()
+        request.send_header("ETag", f'"{announced}"')
         request.send_header("X-Linked-Size", str(len(content)))
         request.send_header("Content-Length", str(len(content) - start))
         if start:

@@ -9,13 +9,12 @@ the table that --csv asks for. The exit status is 1 if there is an error among t
 """
 
 import argparse
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
+from skinjax.core.tables import csv_text
 
 if TYPE_CHECKING:  # it imports the readers of data sets, which --help does not wait for
     from skinjax.data.acquire.scan import Finding, Report
@@ -81,12 +80,8 @@ def write_findings(path: Path, findings: "list[Finding]") -> None:
     """Write all findings as a CSV."""
     from skinjax.data.acquire.scan import HEADER
 
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows((finding.severity, *finding) for finding in findings)
     try:
-        write_atomically(path, text.getvalue())
+        write_atomically(path, csv_text(HEADER, [(finding.severity, *finding) for finding in findings]))
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
 

@@ -123,7 +123,7 @@ def check_file(path: Path, name: str | None, data_dir: str | None, pictures: boo
 
     root = data_root(data_dir)
     dataset = open_dataset(name, {}, root) if name else None
-    published = read_published(path, dataset.columns["image_id"].tolist() if dataset else None)
+    published = read_published(path)
     if dataset is None:
         dataset = recorded_dataset(published.made_as or {}, root)
     columns = (dataset.columns["image_id"], dataset.columns["group"], dataset.label_names()) if dataset else None

@@ -42,7 +42,7 @@ def show_list(options: argparse.Namespace) -> None:
     """The registered backbones, and under each the weights that are usual for it."""
     from skinjax.data.dataset import data_root
     from skinjax.models import BACKBONES
-    from skinjax.models.pretrained.hub import HubId, is_cached
+    from skinjax.models.pretrained.hub import HubId, find
     from skinjax.models.pretrained.known_weights import KNOWN, PINS
     from skinjax.models.pretrained.opening import OWNER, usual_weights
 
@@ -58,7 +58,7 @@ def show_list(options: argparse.Namespace) -> None:
             marks = [f"{known.side} px", known.filter, f"{known.classes:,} classes", known.licence]
             marks += ["pinned"] if name in PINS else []
             marks += ["for PyTorch alone, to be converted"] if known.url else []
-            marks += ["here"] if is_cached(HubId(f"{OWNER}/{name}"), folder) else []
+            marks += ["here"] if find(HubId(f"{OWNER}/{name}"), folder, PINS.get(name, ("", ""))[0]) else []
             lines.append(f"  {OWNER}/{name}: {', '.join(marks)}")
     if not lines:
         raise UserError(f"no backbone and no weights have {word!r} in their names; skinjax weights list has them all")

@@ -5,7 +5,8 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
 
 from skinjax.core.errors import UserError
 
@@ -24,16 +25,16 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--config.FIELD", metavar="VALUE", help="another value of a field: --config.seed=1")
         self.takes_changes = True
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
         if not self.takes_changes:
             return super().parse_known_args(args, namespace)
-        given = sys.argv[1:] if args is None else args
+        given = sys.argv[1:] if args is None else list(args)
         rest = [argument for argument in given if not argument.startswith("--config.")]
         options, unknown = super().parse_known_args(rest, namespace)
         options.changes = [argument.removeprefix("--config.") for argument in given if argument not in rest]
         return options, unknown
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         raise UserError(f"{message} (see {self.prog} --help)")
 
 

@@ -1,13 +1,14 @@
-"""Tables that people made: CSV in the encodings and dialects that spreadsheets write, with the line of each row."""
+"""CSV: read in the encodings and dialects that spreadsheets write, with the line of each row, and written in one."""
 
 import collections
 import csv
 import io
 import itertools
 import re
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import human_bytes
@@ -115,6 +116,23 @@ def read_file(path: Path) -> bytes:
             return file.read(MOST_BYTES + 1)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A CSV of these rows, with LF at the end of each line.
+
+    >>> csv_text(["image_id", "label"], [("a, b", "nv")])
+    'image_id,label\n"a, b",nv\n'
+    """
+    return "".join(f"{line}\n" for line in csv_lines([header, *rows]))
+
+
+def csv_lines(rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Each row as CSV without its line end; a cell with a line break in it is in quotes, and breaks its line."""
+    lines: list[str] = []
+    # The end of a line decides which breaks are put into quotes.
+    csv.writer(types.SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(rows)
+    return [line.removesuffix("\r\n") for line in lines]
 
 
 def _text(data: bytes, name: str) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.files import check_room, human_bytes
+from skinjax.core.hashes import short_hash
 from skinjax.data.acquire.decoding import DECODER_VERSION
-from skinjax.data.dataset import MANIFEST_FILE, Dataset, build_whole, short_hash
+from skinjax.data.dataset import MANIFEST_FILE, Dataset, build_whole
 from skinjax.data.pipeline import LoadPixels, StoredSize, load
 from skinjax.parallel import check_fits, put_whole
 

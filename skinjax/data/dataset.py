@@ -6,13 +6,11 @@ A prepared data set is a folder with the builder's ArrayRecord files, `columns.n
 
 import contextlib
 import dataclasses
-import fcntl
-import hashlib
 import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +18,8 @@ import numpy as np
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.files import write_atomically
+from skinjax.core.hashes import sha256_of, short_hash
+from skinjax.core.locks import exclusive
 from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA, how_to_prepare
 
 # What a prepared folder holds; one of an earlier format is not taken for damaged, but made anew under another name.
@@ -178,14 +178,6 @@ def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
         ) from error
 
 
-@contextlib.contextmanager
-def exclusive(lock: Path) -> Iterator[None]:
-    """Wait for, and hold, a lock that dies with its process."""
-    with open(lock, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def write_records(
     builder: Any, folder: Path, facts: Mapping[str, Any], finish: Callable[[], Mapping[str, Any]] = dict
 ) -> None:
@@ -209,7 +201,7 @@ def write_records(
         "images_per_class": counts,
         **facts,
         **finish(),
-        "columns_sha256": hashlib.sha256((folder / COLUMNS_FILE).read_bytes()).hexdigest(),
+        "columns_sha256": sha256_of(folder / COLUMNS_FILE),
         "records_sha256": builder.digest.hexdigest(),
         "records_folder": str(Path(builder.data_path).relative_to(folder)),
     }
@@ -240,8 +232,7 @@ def read_dataset(folder: Path, name: str, synthetic: bool = False) -> Dataset:
     """Open a prepared folder; one that was tampered with or cut short is refused."""
     manifest = read_manifest(folder)
     try:
-        raw = (folder / COLUMNS_FILE).read_bytes()
-        if hashlib.sha256(raw).hexdigest() != manifest["columns_sha256"]:
+        if sha256_of(folder / COLUMNS_FILE) != manifest["columns_sha256"]:
             raise ValueError(f"{COLUMNS_FILE} has changed")
         with np.load(folder / COLUMNS_FILE, allow_pickle=False) as columns:
             table = {column: columns[column] for column in columns.files}
@@ -283,11 +274,6 @@ class TfdsRecords:
     def __getitem__(self, record: int) -> bytes:
         # TFDS's own way to read one feature takes several times as long, and holds the GIL.
         return self._parse(self._source[int(record)]).features.feature["image"].bytes_list.value[0]
-
-
-def short_hash(value: Any, length: int = 8) -> str:
-    """Hex digits that stand for a JSON-able value, whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:length]
 
 
 def class_counts(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:

@@ -27,8 +27,9 @@ from skinjax.assembly import (
 from skinjax.core.compilation_cache import use_compilation_cache
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
+from skinjax.core.hashes import short_hash
 from skinjax.data.caches import open_pixels
-from skinjax.data.dataset import check_dataset, data_root, short_hash
+from skinjax.data.dataset import check_dataset, data_root
 from skinjax.data.pipeline import held_out_batches
 from skinjax.data.sampling.samplers import evaluation_batches
 from skinjax.data.splits.parts import Data

@@ -1,7 +1,6 @@
 """The folder of a run: claimed by one config and one process at a time, never taken from anybody else."""
 
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -15,7 +14,8 @@ from typing import Any
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
-from skinjax.data.dataset import short_hash
+from skinjax.core.hashes import short_hash
+from skinjax.core.locks import exclusive
 from skinjax.defaults import NOT_IDENTITY
 
 CONFIG_FILE = "config.json"
@@ -57,13 +57,8 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         _refuse_foreign(workdir)
-        with open(workdir / ".lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"another process is running in {workdir}: wait for it or use another workdir"
-                ) from None
+        taken = f"another process is running in {workdir}: wait for it or use another workdir"
+        with exclusive(workdir / ".lock", taken):
             for leftover in filter(_unfinished, list(workdir.iterdir())):
                 leftover.unlink(missing_ok=True)
             _refuse_other_config(workdir, config)

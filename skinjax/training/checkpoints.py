@@ -6,7 +6,6 @@ digest of every file and one of itself. The seal is written last: a checkpoint w
 
 import dataclasses
 import errno
-import hashlib
 import json
 import logging
 import re
@@ -20,6 +19,7 @@ import orbax.checkpoint as ocp
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
+from skinjax.core.hashes import sha256_of, short_hash
 
 # orbax logs every step of its work, and a failed write as pages of tracebacks; we report that, in one sentence.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
@@ -190,13 +190,12 @@ def _digests(folder: Path) -> dict[str, str]:
     digests = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            with open(path, "rb") as file:
-                digests[str(path.relative_to(folder))] = hashlib.file_digest(file, "sha256").hexdigest()
+            digests[str(path.relative_to(folder))] = sha256_of(path)
     return digests
 
 
 def _digest_of(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return short_hash(content, length=64)
 
 
 class _Writing:

@@ -1,7 +1,6 @@
 """skinjax split: writes splits of prepared sets, and finds groups and photographs that are in two parts of one."""
 
 import json
-import pickle
 import re
 from pathlib import Path
 
@@ -186,16 +185,12 @@ def test_a_split_of_ours_names_its_data_set_itself(split, tmp_path):
     )
 
 
-def test_a_check_reads_index_pickles(split, tmp_path):
-    # Sorted by id: again, i00, ..., i23, same, spare.
-    lists = {"testInd": [1, 3], "valIndCV": [[2], [4]], "trainIndCV": [[5, 6], [5, 6]]}
-    (tmp_path / "indices.pkl").write_bytes(pickle.dumps(lists))
-    status, output, _ = split("clinic", "--check=indices.pkl", "--no_pictures")
-    assert status == 1
-    assert re.findall("LEAK: .*", output) == [
-        "LEAK: 1 of 2 test images (50.0 %) are of 1 group that is in validation too, such as g00",
-        "LEAK: 1 of 2 test images (50.0 %) are of 1 group that is in validation too, such as g01",
-    ]
+@pytest.mark.parametrize("option", ["--check=indices.pkl", "--protocol=file --file=indices.pkl"])
+def test_a_pickle_is_one_sentence_that_names_the_program_for_it(split, tmp_path, option):
+    (tmp_path / "indices.pkl").write_bytes(b"}.")
+    status, _, errors = split("clinic", *option.split())
+    assert (status, errors.count("\n")) == (1, 1)
+    assert "`python tools/convert_index_pickle.py indices.pkl IMAGES.csv SPLIT.csv`" in errors
 
 
 def test_a_class_without_images_and_a_long_name_keep_the_columns(root):

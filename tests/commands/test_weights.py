@@ -18,15 +18,16 @@ FACTS = {"architecture": "resnet_tiny", "mean": "0.5,0.5,0.5", "std": "0.5,0.5,0
 def test_weights_are_fetched_listed_and_looked_into(capsys, tmp_path, monkeypatch):
     """The hub's own client, in a process of its own that reads HF_ENDPOINT as a user's does."""
     monkeypatch.setitem(KNOWN, "resnet_tiny.tag", KNOWN["resnet18.a1_in1k"])
-    name, folder = "timm/resnet_tiny.tag", tmp_path / "weights" / "timm" / "resnet_tiny.tag"
+    name = "timm/resnet_tiny.tag"
     command = [sys.executable, "-m", "skinjax.cli", "weights", "fetch", f"hf-hub:{name}", f"--data_dir={tmp_path}"]
     with serve() as (hub, address):
         hub.files[name, COMMIT, "model.safetensors"] = save(tensors_of("resnet_tiny"), FACTS)
         ran = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_ENDPOINT": address})
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()
-    assert lines[0].startswith(f"fetching {name} (")
-    assert lines[1].startswith(f"kept in {folder / 'model.safetensors'}: commit {COMMIT}, sha256 ")
+    assert lines[0] == f"fetching {name} from {address}, its newest commit"
+    path = tmp_path / "weights" / "models--timm--resnet_tiny.tag" / "snapshots" / COMMIT / "model.safetensors"
+    assert lines[1].startswith(f"kept in {path}: sha256 ")
     assert lines[-1] == (
         f"it fits resnet_tiny: --config.model.backbone=resnet_tiny --config.model.weights=hf-hub:{name} "
         "--config.views.normalisation=weights"

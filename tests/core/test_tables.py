@@ -8,7 +8,7 @@ import pytest
 
 from skinjax.core import tables
 from skinjax.core.errors import UserError
-from skinjax.core.tables import read_table, read_table_file
+from skinjax.core.tables import csv_text, read_table, read_table_file
 
 ONE_ROW = [("labels.csv line 2", {"image": "a.jpg", "label": "né"})]
 
@@ -183,6 +183,13 @@ def test_a_file_is_named_in_its_errors(tmp_path: Path):
     path.write_bytes(b"image,label\na,nv\nb,nv,x\n")
     with pytest.raises(UserError, match=f"^{path} line 3 has 3 cells for 2 columns"):
         read_table_file(path)
+
+
+def test_what_is_written_has_a_line_per_row_and_quotes_where_they_are_needed():
+    rows = [("a,b", 1), ('c "d"', ""), ("e\nf", 0.5), ("g\rh", None)]
+    text = csv_text(["image", "label"], rows)
+    assert text == 'image,label\n"a,b",1\n"c ""d""",\n"e\nf",0.5\n"g\rh",\n'
+    assert [cells["image"] for _, cells in read(text.encode())] == ["a,b", 'c "d"', "e\nf", "g\rh"]
 
 
 @pytest.mark.parametrize(

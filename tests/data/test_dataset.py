@@ -20,7 +20,6 @@ from skinjax.data.dataset import (
     data_root,
     open_dataset,
     read_dataset,
-    short_hash,
 )
 from skinjax.data.dataset import prepared as prepared_sets
 from skinjax.data.synthetic.photographs import Painter, Settings, encode
@@ -98,11 +97,6 @@ def test_label_names_and_counts():
     columns = {"image_id": ids, "group": ids, "label": labels}
     assert Dataset("x", ("a", "b", "c"), columns, [], "").label_names().tolist() == ["c", "", "a", "c"]
     assert class_counts(labels, ("a", "b", "c")).tolist() == [1, 0, 2]
-
-
-def test_a_hash_is_of_the_values_not_of_their_order():
-    assert short_hash({"a": 1, "b": [2]}) == short_hash({"b": [2], "a": 1}) != short_hash({"a": 1, "b": [3]})
-    assert len(short_hash({}, length=16)) == 16
 
 
 # Building

@@ -4,9 +4,6 @@ A prepared set is a folder of its own under the data root; `dataset.py` says wha
 laid out.
 """
 
-import csv
-import hashlib
-import io
 import re
 import sys
 from collections import Counter
@@ -24,7 +21,8 @@ from tqdm import tqdm
 import skinjax
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.files import check_room, write_atomically
-from skinjax.core.tables import TABLE_SUFFIXES
+from skinjax.core.hashes import digest_of, sha256_of, short_hash
+from skinjax.core.tables import TABLE_SUFFIXES, csv_text
 from skinjax.core.threads import map_in_order
 from skinjax.data.acquire.builders.base import Listing, Missing, Photograph, PhotographBuilder, counted, remedy
 from skinjax.data.acquire.builders.cifar10.cifar10 import Cifar10
@@ -46,7 +44,6 @@ from skinjax.data.dataset import (
     is_prepared,
     read_dataset,
     read_manifest,
-    short_hash,
     write_records,
 )
 
@@ -266,7 +263,7 @@ def check(photograph: Photograph, max_side: int) -> Checked:
         size = max(1, round(scale * width)), max(1, round(scale * height))
         smaller = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
         data = simplejpeg.encode_jpeg(smaller, quality=JPEG_QUALITY, colorsubsampling="444")
-    return Checked(data, hashlib.sha256(original).hexdigest(), "")
+    return Checked(data, digest_of(original), "")
 
 
 def _build(
@@ -307,20 +304,12 @@ def origins(listing: Listing, hashes: Mapping[str, str], source: Path) -> list[t
         path = file.origin.relative_to(place).as_posix()
         if path not in rows:
             loose = hashes.get(file.path) if file.path == path else None
-            rows[path] = (path, file.origin.stat().st_size, loose or _sha256(file.origin))
+            rows[path] = (path, file.origin.stat().st_size, loose or sha256_of(file.origin))
     return [rows[path] for path in sorted(rows)]
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """Write a CSV; gives what the manifest says of it."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue())
-    return {"table": path.name, "rows": len(rows), "sha256": hashlib.sha256(text.getvalue().encode()).hexdigest()}
+    text = csv_text(header, rows)
+    write_atomically(path, text)
+    return {"table": path.name, "rows": len(rows), "sha256": digest_of(text)}

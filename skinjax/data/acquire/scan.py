@@ -3,7 +3,6 @@
 Whether a file's bytes are a photograph is `decode`'s judgement, here as when a data set is prepared.
 """
 
-import hashlib
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import human_bytes
+from skinjax.core.hashes import digest_of
 from skinjax.core.tables import TABLE_SUFFIXES, Table, read_table, read_table_file
 from skinjax.core.threads import map_in_order
 from skinjax.data.acquire.builders.base import FORMAT_OF_SUFFIX, Missing, no_photographs, pictures
@@ -128,7 +128,7 @@ def look(file: File, min_side: int) -> Look:
     height, width = pixels.shape[:2]
     if min(height, width) < min_side:
         findings.append(Finding("tiny", file.path, f"{width}x{height} pixels"))
-    return Look(file.path, hashlib.sha256(data).hexdigest(), signature(pixels), findings)
+    return Look(file.path, digest_of(data), signature(pixels), findings)
 
 
 def _unusable(file: File, kind: str, reason: str) -> Look:

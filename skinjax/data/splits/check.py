@@ -1,6 +1,5 @@
 """The same photograph in two parts of a split under two groups: what a comparison of groups cannot see."""
 
-import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from skinjax.core.hashes import digest_of
 from skinjax.core.threads import map_in_order
 from skinjax.data.acquire.decoding import decode
 from skinjax.data.acquire.near_duplicates import near_duplicates, signature
@@ -33,7 +33,7 @@ def same_photographs(dataset: Dataset, image_ids: Sequence[str]) -> list[Pair]:
     def look(image_id: str) -> tuple[str, np.ndarray]:
         data = dataset.encoded(record_of[image_id])
         pixels = decode(data, None, fit="squash", filter="bilinear", name=image_id)
-        return hashlib.sha256(data).hexdigest(), signature(pixels)
+        return digest_of(data), signature(pixels)
 
     looks = map_in_order(look, image_ids)
     shown = tqdm(looks, total=len(image_ids), unit="images", disable=not sys.stderr.isatty(), leave=False)

@@ -69,7 +69,7 @@ def split_dataset(
         if protocol == "official":
             split = official(dataset, fold)
         else:
-            split = fold_split(read_published(Path(file), columns[0].tolist()), fold, columns)
+            split = fold_split(read_published(Path(file)), fold, columns)
         if train_on_validation:
             split = trained_on_validation(split)
         if validation and not len(split.rows("validation")):

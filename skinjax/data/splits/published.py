@@ -1,10 +1,10 @@
-"""Splits that others made, in the four layouts in which they come: which image is in which part of which fold.
+"""Splits that others made, in the three layouts in which they come: which image is in which part of which fold.
 
 Group and class of an image come from the data set; only skinjax's own layout has them too, and must agree.
 """
 
-import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +13,18 @@ from typing import Any
 import numpy as np
 
 from skinjax.core.errors import UserError
+from skinjax.core.hashes import digest_of
 from skinjax.core.tables import Table, read_file, read_table
-from skinjax.data.splits import index_pickle
 from skinjax.data.splits import split as splits
 from skinjax.data.splits.split import PARTS, Split
 
 LAYOUTS = (
     "a split file is a CSV with image_id,group,label,fold,split (as skinjax writes it), image_id,test_fold (folds from "
-    "1) or image_id,fold1,fold2,... (each train, validation or test), or a pickle of index lists"
+    "1) or image_id,fold1,fold2,... (each train, validation or test)"
 )
-TRAIN, VALIDATION, TEST, NO_PART = 0, 1, 2, -1  # positions in PARTS
+TRAIN, VALIDATION, TEST = 0, 1, 2  # positions in PARTS
 MOST_FOLDS = 1000
-# Paper 003's pickles, for each part: one list per fold ("CV"), else one for all.
-INDEX_KEYS = {TRAIN: ("trainIndCV", "trainInd"), VALIDATION: ("valIndCV", "valInd"), TEST: ("testIndCV", "testInd")}
+PICKLE_STARTS = (b"\x80", b"(d", b"}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +32,7 @@ class PublishedSplit:
     """What a split file says of its n images.
 
     path: the file; sha256: of its content; where: what errors call an image's place in it, [n].
-    parts: the part of each image in each fold, as positions in PARTS or -1 for none: int8 [folds, n].
+    parts: the part of each image in each fold, as positions in PARTS: int8 [folds, n].
     groups, labels: str [n], or None in layouts that do not have them.
     made_as: what the JSON beside skinjax's own layout says.
     """
@@ -48,18 +47,16 @@ class PublishedSplit:
     made_as: dict[str, Any] | None = None
 
 
-def read_published(path: Path, image_ids: Sequence[str] | None) -> PublishedSplit:
-    """Read a split file in any layout.
-
-    Args:
-      image_ids: those of the data set, which a pickle of positions is about; None where there is none at hand.
-    """
+def read_published(path: Path) -> PublishedSplit:
+    """Read a split file in any layout."""
     data = read_file(path)
-    digest = hashlib.sha256(data).hexdigest()
-    if path.suffix in (".pkl", ".pickle") or data.startswith((b"\x80", b"(d", b"}")):
-        if image_ids is None:
-            raise UserError(f"{path} holds positions in a data set's list of images: name the data set too")
-        return _from_pickle(path, digest, data, image_ids)
+    if path.suffix in (".pkl", ".pickle") or data.startswith(PICKLE_STARTS):
+        raise UserError(
+            f"{path} is a pickle, and opening such a file can run any program that is in it: convert it once with "
+            f"`python tools/convert_index_pickle.py {shlex.quote(str(path))} IMAGES.csv SPLIT.csv`, where IMAGES.csv "
+            "is a table with all images in a column image_id"
+        )
+    digest = digest_of(data)
     table = read_table(data, str(path), ["image_id"], fix=LAYOUTS)
     if {"fold", "split"} & set(table.columns):
         return _from_own(path, digest, read_table(data, str(path), splits.COLUMNS, fix=LAYOUTS))
@@ -75,7 +72,7 @@ def read_published(path: Path, image_ids: Sequence[str] | None) -> PublishedSpli
 
 
 def fold_split(published: PublishedSplit, fold: int, columns: Sequence[np.ndarray] | None = None) -> Split:
-    """One fold as a `Split`, without the images that are unlabelled or in no part of it.
+    """One fold as a `Split`, without the images that are unlabelled.
 
     Args:
       columns: image ids, groups and class names ('' = unlabelled) of the data set; None takes those of the file.
@@ -94,7 +91,7 @@ def fold_split(published: PublishedSplit, fold: int, columns: Sequence[np.ndarra
     else:
         raise UserError(f"{published.path} does not say which images show the same lesion: name the data set too")
     parts = published.parts[fold]
-    rows = np.flatnonzero((parts != NO_PART) & (labels != ""))
+    rows = np.flatnonzero(labels != "")
     if not (parts[rows] == TRAIN).any():
         raise UserError(f"{published.path} has no labelled training image in fold {fold}: is it the right file?")
     protocol = {
@@ -207,47 +204,3 @@ def _check_folds(path: Path, column: str, found: Iterable[int], expected: Sequen
         raise UserError(f"{path}: {column} goes up to {max(expected)}, which is more than {MOST_FOLDS} folds")
     if missing:
         raise UserError(f"{path}: no image has {column} {missing[0]}, but one has {max(expected)}: number the folds")
-
-
-def _from_pickle(path: Path, digest: str, data: bytes, image_ids: Sequence[str]) -> PublishedSplit:
-    """Positions in the list of the images sorted by id."""
-    keys = [key for names in INDEX_KEYS.values() for key in names]
-    lists = index_pickle.read_index_pickle(data, str(path), keys)
-    chosen = {part: key for part, names in INDEX_KEYS.items() for key in reversed(names) if key in lists}
-    if TRAIN not in chosen or len(chosen) < 2:
-        raise UserError(
-            f"{path} has {', '.join(lists) or 'no index lists'}: it needs trainIndCV or trainInd and others"
-        )
-    per_fold = {part: lists[key] for part, key in chosen.items()}
-    lengths = {chosen[part]: len(value) for part, value in per_fold.items() if isinstance(value, list)}
-    if len(set(lengths.values())) > 1 or not all(0 < length <= MOST_FOLDS for length in lengths.values()):
-        counts = ", ".join(f"{key} {length}" for key, length in lengths.items())
-        raise UserError(f"{path} has lists for other numbers of folds ({counts}): it is no whole split")
-    parts = np.full((max(lengths.values(), default=1), len(image_ids)), NO_PART, np.int8)
-    for fold in range(len(parts)):
-        where = np.full(len(image_ids), "", dtype=object)
-        for part, value in per_fold.items():
-            key, positions = (
-                (f"{chosen[part]}[{fold}]", value[fold]) if isinstance(value, list) else (chosen[part], value)
-            )
-            _place(parts[fold], where, positions, part, f"{path} {key}")
-    named = np.flatnonzero((parts != NO_PART).any(axis=0))
-    ids = np.array(sorted(image_ids))[named]
-    return PublishedSplit(path, digest, ids, [str(path)] * len(ids), parts[:, named])
-
-
-def _place(parts: np.ndarray, where: np.ndarray, positions: np.ndarray, part: int, key: str) -> None:
-    """Put the images at `positions` into a part; parts, where: [images], changed."""
-    outside = positions[(positions < 0) | (positions >= len(parts))]
-    if len(outside):
-        raise UserError(
-            f"{key} holds the position {outside[0]}, and the data set has {len(parts)} images, counted from 0: use the "
-            "split of this data set"
-        )
-    taken = positions[parts[positions] != NO_PART]
-    if len(taken):
-        raise UserError(f"{key} holds the position {taken[0]}, which {where[taken[0]]} holds already: mend one")
-    unique, counts = np.unique(positions, return_counts=True)
-    if len(unique) < len(positions):
-        raise UserError(f"{key} holds the position {unique[counts.argmax()]} {counts.max()} times: take it out")
-    parts[positions], where[positions] = part, key

@@ -2,11 +2,9 @@
 
 `lesion_grouped` is the protocol of paper 003's published split. `image_stratified` is that of papers 000 and 001, in
 which 37-39 % of HAM10000's held-out photographs show a lesion that training has seen. Splits of other makers are read
-in `published_splits`; `protocols` makes the split that a config names.
+in `published`; `protocols` makes the split that a config names.
 """
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +16,7 @@ import numpy as np
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.files import write_atomically
-from skinjax.core.tables import Row, Table, read_table_file
+from skinjax.core.tables import Row, Table, csv_text, read_table_file
 
 PARTS = ("train", "validation", "test")
 HELD_OUT_AND_OTHER = (("test", "train"), ("validation", "train"), ("test", "validation"))
@@ -186,12 +184,9 @@ def write_split(path: str | Path, split: Split) -> None:
 
 def split_texts(split: Split) -> tuple[str, str]:
     """What `write_split` writes: the CSV and the JSON."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(COLUMNS)
     columns = (split.image_ids, split.groups, split.labels, split.folds, split.parts)
-    rows.writerows(zip(*(column.tolist() for column in columns), strict=True))
-    return text.getvalue(), json.dumps(split.protocol, indent=2) + "\n"
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return csv_text(COLUMNS, rows), json.dumps(split.protocol, indent=2) + "\n"
 
 
 def read_split(path: str | Path) -> Split:

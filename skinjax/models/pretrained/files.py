@@ -4,7 +4,6 @@ The safetensors package checks lengths, offsets and coverage; here are what it l
 such a file.
 """
 
-import hashlib
 import json
 import os
 import shlex
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import human_bytes
+from skinjax.core.hashes import sha256_of
 
 MOST_HEADER_BYTES = 2**23
 PYTORCH_ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
@@ -100,23 +100,18 @@ def check_is_file(path: Path) -> None:
         raise UserError(_convert(path))
 
 
-def sha256_of(path: Path) -> str:
-    """The digest of the bytes of a file."""
+def check_sha256(path: Path, claims: Mapping[str, str], remedy: str = "delete it and get it again") -> str:
+    """The sha256 of a file, which must be what everybody says it is; claims: {who says it: sha256, or ''}."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def check_sha256(path: Path, expected: str, says: str) -> str:
-    """The sha256 of a file, which must be `expected` unless that is empty; `says` is who expects it."""
-    found = sha256_of(path)
-    if expected and found != expected:
-        raise UserError(
-            f"{path} has the sha256 {found} and {says} says {expected}: it is another file, or a damaged one; delete "
-            "it and get it again"
-        )
+    for says, expected in claims.items():
+        if expected and found != expected:
+            raise UserError(
+                f"{path} has the sha256 {found} and {says} says {expected}: it is another file, or a damaged one; "
+                f"{remedy}"
+            )
     return found
 
 

@@ -53,8 +53,7 @@ def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print)
         if not path.exists() and meant(name):
             raise UserError(f"{name} is no file; {meant(name)}")
         check_is_file(path)
-        found, revision, of_id = check_sha256(path, sha256, "the config or --sha256"), "", ""
-        folder_of_file = path.parent
+        found, revision, of_id = check_sha256(path, {"the config or --sha256": sha256}), "", ""
     else:
         of_id = _timms(hub_id)
         commit, pinned = PINS.get(of_id, ("", ""))
@@ -63,11 +62,10 @@ def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print)
         if of_id in KNOWN and KNOWN[of_id].url:
             _check_is_there(of_id, hub_id.folder(folder) / WEIGHTS_FILE)
         claims = {"the config or --sha256": sha256, "skinjax's table of known weights": pinned}
-        lock = fetch(hub_id, folder, commit, claims, say)
-        found, revision, folder_of_file = lock.sha256, lock.revision, hub_id.folder(folder)
-        path = folder_of_file / WEIGHTS_FILE
+        fetched = fetch(hub_id, folder, commit, claims, say)
+        path, found, revision = fetched.path, fetched.sha256, fetched.revision
     file = open_weights(path)
-    facts = facts_of_header(file.metadata, path).completed(facts_of_config(folder_of_file / CONFIG_FILE))
+    facts = facts_of_header(file.metadata, path).completed(facts_of_config(path.parent / CONFIG_FILE))
     known = of_id if of_id in KNOWN else next((known for known, (_, pin) in PINS.items() if pin == found), "")
     if known:
         facts = facts.completed(KNOWN[known].facts(architecture_of(known)))

@@ -1,4 +1,4 @@
-"""Published splits: four layouts are told apart, folds are as written, and what does not fit is named with its line."""
+"""Published splits: three layouts are told apart, folds are as written, and what does not fit has its line."""
 
 import pickle
 from pathlib import Path
@@ -20,7 +20,7 @@ OWN = "image_id,group,label,fold,split\n"
 
 def parts_of(path: Path, fold: int) -> dict[str, str]:
     """The part of each image, in the file's order."""
-    split = fold_split(read_published(path, IDS.tolist()), fold, COLUMNS)
+    split = fold_split(read_published(path), fold, COLUMNS)
     return dict(zip(split.image_ids.tolist(), split.parts.tolist(), strict=True))
 
 
@@ -30,17 +30,11 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def pickled(folder: Path, content: object) -> Path:
-    path = folder / "indices.pkl"
-    path.write_bytes(pickle.dumps(content))
-    return path
-
-
 def test_test_folds_count_from_1_and_the_other_folds_train(tmp_path):
     path = written(tmp_path, "image_id,test_fold\ni1,1\ni2,1\ni3,2\ni4,3\n")
     assert parts_of(path, 0) == {"i1": "test", "i2": "test", "i3": "train", "i4": "train"}
     assert parts_of(path, 2) == {"i1": "train", "i2": "train", "i3": "train", "i4": "test"}
-    split = fold_split(read_published(path, None), 1, COLUMNS)
+    split = fold_split(read_published(path), 1, COLUMNS)
     assert split.groups.tolist() == ["g1", "g1", "g3", "g4"]
     assert split.labels.tolist() == ["mel", "mel", "nv", "nv"]
     assert split.folds.tolist() == [0, 0, 1, 2]
@@ -58,45 +52,7 @@ def test_fold_columns_name_the_part_in_each_fold(tmp_path):
     path = written(tmp_path, "fold2,image_id,fold1\ntest,i3,test\ntrain,i1,validation\nvalidation,i4,train\n")
     assert parts_of(path, 0) == {"i3": "test", "i1": "validation", "i4": "train"}
     assert parts_of(path, 1) == {"i3": "test", "i1": "train", "i4": "validation"}
-    assert fold_split(read_published(path, None), 0, COLUMNS).folds.tolist() == [-1, 0, 1]
-
-
-@pytest.mark.parametrize(
-    "lists",
-    [
-        {"testInd": [0], "valIndCV": [[2], [3]], "trainIndCV": [[3, 4], [2, 4]]},
-        {"testInd": np.array([0]), "valIndCV": np.array([[2], [3]]), "trainIndCV": np.array([[3, 4], [4, 2]])},
-        {
-            "testInd": np.array([0]),
-            "valIndCV": np.array([np.array([2]), np.array([3])], dtype=object),
-            "trainIndCV": [np.array([3, 4]), np.array([2, 4])],
-            "exclude_inds": np.zeros(6, bool),
-        },
-    ],
-)
-def test_a_pickle_holds_positions_in_the_images_sorted_by_id(tmp_path, lists):
-    path = pickled(tmp_path, lists)
-    assert parts_of(path, 0) == {"i1": "test", "i3": "validation", "i4": "train", "i5": "train"}
-    assert parts_of(path, 1) == {"i1": "test", "i3": "train", "i4": "validation", "i5": "train"}
-    assert fold_split(read_published(path, IDS.tolist()), 0, COLUMNS).folds.tolist() == [-1, 0, 1, -1]
-
-
-def test_a_pickle_without_folds_has_one_and_may_lack_validation_or_test(tmp_path):
-    assert parts_of(pickled(tmp_path, {"testInd": [1], "trainInd": [0, 2]}), 0) == {
-        "i1": "train",
-        "i2": "test",
-        "i3": "train",
-    }
-    assert parts_of(pickled(tmp_path, {"valIndCV": [[1], [0]], "trainIndCV": [[0], [1]]}), 1) == {
-        "i1": "validation",
-        "i2": "train",
-    }
-
-
-def test_a_pickle_is_known_by_its_content_too(tmp_path):
-    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        (tmp_path / "indices").write_bytes(pickle.dumps({"testInd": [1], "trainInd": [0]}, protocol))
-        assert parts_of(tmp_path / "indices", 0) == {"i1": "train", "i2": "test"}
+    assert fold_split(read_published(path), 0, COLUMNS).folds.tolist() == [-1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +68,7 @@ def test_any_fold_of_a_split_of_ours_can_be_had_from_its_file(tmp_path, protocol
     columns = (np.array(ids), np.array(ids), np.array(["nv"] * 24))
     made = [protocol(*columns, seed=3, fold=fold, **request_) for fold in range(request_["folds"])]
     write_split(tmp_path / "cv.csv", made[1])
-    published = read_published(tmp_path / "cv.csv", ids)
+    published = read_published(tmp_path / "cv.csv")
     assert published.parts.shape == (request_["folds"], 24)
     for fold, split in enumerate(made):
         found = fold_split(published, fold, columns)
@@ -127,7 +83,7 @@ def test_validation_taken_from_training_is_that_of_the_written_fold_only(tmp_pat
     ids = [f"i{number}" for number in range(20)]
     split = lesion_grouped(ids, ids, ["nv"] * 20, seed=0, folds=2, fold=1, validation=0.2)
     write_split(tmp_path / "cv.csv", split)
-    published = read_published(tmp_path / "cv.csv", None)
+    published = read_published(tmp_path / "cv.csv")
     np.testing.assert_array_equal(fold_split(published, 1).parts, split.parts)
     assert set(fold_split(published, 0).parts) == {"train", "test"}
     assert published.made_as == split.protocol
@@ -135,7 +91,7 @@ def test_validation_taken_from_training_is_that_of_the_written_fold_only(tmp_pat
 
 def test_a_hold_out_of_ours_is_one_fold_with_its_own_groups_and_classes(tmp_path):
     path = written(tmp_path, f"{OWN}i3,g3,nv,-1,test\ni1,g1,mel,0,validation\ni4,g4,nv,-1,train\ni6,g6,,-1,train\n")
-    published = read_published(path, None)
+    published = read_published(path)
     split = fold_split(published, 0)
     assert split.parts.tolist() == ["test", "validation", "train"]  # i6 is unlabelled
     assert split.groups.tolist() == ["g3", "g1", "g4"]
@@ -146,7 +102,7 @@ def test_a_hold_out_of_ours_is_one_fold_with_its_own_groups_and_classes(tmp_path
 
 def test_every_part_of_a_published_split_is_a_known_one(tmp_path):
     path = written(tmp_path, "image_id,test_fold\ni1,1\ni2,2\n")
-    assert read_published(path, None).parts.tolist() == [
+    assert read_published(path).parts.tolist() == [
         [PARTS.index("test"), PARTS.index("train")],
         [PARTS.index("train"), PARTS.index("test")],
     ]
@@ -172,7 +128,7 @@ def test_every_part_of_a_published_split_is_a_known_one(tmp_path):
 )
 def test_a_bad_file_is_named_with_its_line(tmp_path, text, sentence):
     with pytest.raises(UserError, match=sentence) as caught:
-        read_published(written(tmp_path, text), IDS.tolist())
+        read_published(written(tmp_path, text))
     assert str(tmp_path / "published.csv") in str(caught.value)
 
 
@@ -189,7 +145,7 @@ def test_a_bad_file_is_named_with_its_line(tmp_path, text, sentence):
     ],
 )
 def test_what_does_not_agree_with_the_data_set_is_named_with_its_line(tmp_path, text, sentence):
-    published = read_published(written(tmp_path, text), IDS.tolist())
+    published = read_published(written(tmp_path, text))
     with pytest.raises(UserError, match=sentence) as caught:
         fold_split(published, 0, COLUMNS)
     assert str(tmp_path / "published.csv") in str(caught.value)
@@ -197,40 +153,25 @@ def test_what_does_not_agree_with_the_data_set_is_named_with_its_line(tmp_path, 
 
 @pytest.mark.parametrize("fold", [-1, 2])
 def test_a_fold_that_the_file_does_not_have_is_refused(tmp_path, fold):
-    published = read_published(written(tmp_path, "image_id,test_fold\ni1,1\ni2,2\n"), None)
+    published = read_published(written(tmp_path, "image_id,test_fold\ni1,1\ni2,2\n"))
     with pytest.raises(UserError, match=rf"fold {fold} is not one of the 2 of .*published\.csv, which count from 0"):
         fold_split(published, fold, COLUMNS)
 
 
-def test_files_without_groups_or_ids_need_the_data_set(tmp_path):
+def test_files_without_groups_need_the_data_set(tmp_path):
     with pytest.raises(UserError, match="does not say which images show the same lesion: name the data set too"):
-        fold_split(read_published(written(tmp_path, "image_id,test_fold\ni1,1\ni2,2\n"), None), 0)
-    with pytest.raises(UserError, match="holds positions in a data set's list of images: name the data set too"):
-        read_published(pickled(tmp_path, {"testInd": [1], "trainInd": [0]}), None)
+        fold_split(read_published(written(tmp_path, "image_id,test_fold\ni1,1\ni2,2\n")), 0)
 
 
-@pytest.mark.parametrize(
-    ("lists", "sentence"),
-    [
-        ({"test": [1]}, r"has no index lists: it needs trainIndCV or trainInd and others"),
-        ({"trainInd": [1]}, "has trainInd: it needs trainIndCV or trainInd and others"),
-        ({"testInd": [1], "valIndCV": [[2]]}, "has valIndCV, testInd: it needs trainIndCV"),
-        ({"testInd": [6], "trainInd": [0]}, "testInd holds the position 6, and the data set has 6 images"),
-        ({"testInd": [-1], "trainInd": [0]}, "testInd holds the position -1"),
-        ({"testInd": [0], "trainInd": [1, 0]}, "testInd holds the position 0, which .*trainInd holds already"),
-        ({"testInd": [0], "trainIndCV": [[1], [2, 0]]}, r"testInd holds the position 0, which .*trainIndCV\[1\] holds"),
-        ({"testInd": [2, 0, 2], "trainInd": [1]}, "testInd holds the position 2 2 times"),
-        ({"valIndCV": [[0]], "trainIndCV": [[1], [2]]}, r"other numbers of folds \(trainIndCV 2, valIndCV 1\)"),
-        ({"valIndCV": [[0]] * 1001, "trainIndCV": [[1]] * 1001}, r"\(trainIndCV 1001, valIndCV 1001\)"),
-        ({"testInd": ["i1"], "trainInd": [1]}, "testInd is no list of whole numbers"),
-    ],
-)
-def test_a_bad_pickle_is_named_with_its_list(tmp_path, lists, sentence):
-    with pytest.raises(UserError, match=sentence) as caught:
-        read_published(pickled(tmp_path, lists), IDS.tolist())
-    assert str(tmp_path / "indices.pkl") in str(caught.value)
+@pytest.mark.parametrize("name", ["indices.pkl", "indices.csv"])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_is_refused_and_the_program_that_converts_it_is_named(tmp_path, name, protocol):
+    path = tmp_path / name
+    path.write_bytes(pickle.dumps({"testInd": [1], "trainInd": [0]}, protocol))
+    with pytest.raises(UserError, match=rf"^{path} is a pickle, .*tools/convert_index_pickle.py {path} IMAGES.csv"):
+        read_published(path)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"absent\.csv cannot be read: No such file"):
-        read_published(tmp_path / "absent.csv", None)
+        read_published(tmp_path / "absent.csv")

@@ -120,6 +120,6 @@ def test_other_bytes_than_expected_are_told(tmp_path):
     path = tmp_path / "x.safetensors"
     path.write_bytes(b"abc")
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert check_sha256(path, "", "nobody") == check_sha256(path, digest, "the config") == digest
+    assert check_sha256(path, {"nobody": ""}) == check_sha256(path, {"the config": digest}) == digest
     with pytest.raises(UserError, match=f"has the sha256 {digest} and the config says 00"):
-        check_sha256(path, "00" * 32, "the config")
+        check_sha256(path, {"nobody": "", "the config": "00" * 32})

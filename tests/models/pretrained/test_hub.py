@@ -1,19 +1,19 @@
 """Weights of the hub, by the real client from a server of our own: whole and as announced, or not at all."""
 
 import hashlib
-import json
 
 import pytest
 from huggingface_hub import constants, file_download
 
 from skinjax.core.errors import UserError
-from skinjax.models.pretrained.hub import HubId, Lock, fetch, parse_hub_id
+from skinjax.models.pretrained.hub import Fetched, HubId, fetch, find, parse_hub_id
 from tests.hub import COMMIT, OTHER_COMMIT, serve
 
 NAME = "timm/net.tag"
 WEIGHTS = b"the weights, all of them" * 1000
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
 OTHER_SHA256 = hashlib.sha256(b"others").hexdigest()
+CACHE = "models--timm--net.tag"
 CONFIG = b'{"architecture": "net"}'
 
 
@@ -36,11 +36,6 @@ def get(folder, name=NAME, revision="", said=None, **claims):
     return fetch(parse_hub_id(name), folder, revision, claims, (said if said is not None else []).append)
 
 
-def files(folder):
-    """What lies in a folder, but for what locks it."""
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {".lock"}
-
-
 def test_ids():
     assert parse_hub_id("timm/resnet50.a1_in1k") == HubId("timm/resnet50.a1_in1k")
     assert parse_hub_id("hf-hub:timm/resnet50.a1_in1k") == HubId("timm/resnet50.a1_in1k")
@@ -49,86 +44,73 @@ def test_ids():
         assert parse_hub_id(name) is None, name
 
 
-def test_the_first_fetch_is_trusted_and_remembered(hub, tmp_path):
+def test_the_first_fetch_is_trusted_and_later_uses_ask_nobody(hub, tmp_path):
     said = []
-    assert get(tmp_path, said=said) == Lock(COMMIT, SHA256, len(WEIGHTS))
-    folder = tmp_path / NAME
-    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    assert (folder / "config.json").read_bytes() == CONFIG
-    assert json.loads((folder / "model.safetensors.lock").read_text())["sha256"] == SHA256
-    assert files(folder) == {"model.safetensors", "model.safetensors.lock", "config.json"}
-    assert said[0].startswith(f"fetching {NAME} (24 kB) from http://127.0.0.1")
-    assert said[1] == (
-        f"kept in {folder / 'model.safetensors'}: commit {COMMIT}, sha256 {SHA256}, taken on trust this first time; "
-        "later uses are checked against it"
-    )
+    fetched = get(tmp_path, said=said)
+    path = tmp_path / CACHE / "snapshots" / COMMIT / "model.safetensors"
+    assert fetched == Fetched(path, COMMIT, SHA256)
+    assert path.read_bytes() == WEIGHTS
+    assert (path.parent / "config.json").read_bytes() == CONFIG
+    assert said[0].startswith(f"fetching {NAME} from http://127.0.0.1")
+    assert said[1:] == [f"kept in {path}: sha256 {SHA256}, which later uses are checked against"]
+    hub.main, asked = OTHER_COMMIT, len(hub.requests)
+    assert get(tmp_path, said=said) == fetched
+    assert (len(hub.requests), len(said)) == (asked, 2)
 
 
-def test_later_uses_ask_nobody_and_are_checked(hub, tmp_path):
-    lock = get(tmp_path)
-    asked = len(hub.requests)
-    assert get(tmp_path, revision=lock.revision) == lock
-    assert len(hub.requests) == asked
-    path = tmp_path / NAME / "model.safetensors"
+def test_bytes_that_changed_on_the_disk_are_refused(hub, tmp_path):
+    path = get(tmp_path).path
     path.write_bytes(WEIGHTS[:-1] + b"x")
-    with pytest.raises(UserError, match=rf"{path} has the sha256 \w+ and {path}.lock says {SHA256}"):
+    told = rf"{path} has the sha256 \w+ and the hub says {SHA256}: .* delete {tmp_path / CACHE} to fetch it again$"
+    with pytest.raises(UserError, match=told):
         get(tmp_path)
 
 
-def test_a_lost_file_is_fetched_again_as_it_was(hub, tmp_path):
+def test_a_commit_that_is_named_is_fetched_and_has_its_own_file(hub, tmp_path):
     get(tmp_path)
-    (tmp_path / NAME / "model.safetensors").unlink()
-    hub.main = OTHER_COMMIT
+    other = get(tmp_path, f"{NAME}@{OTHER_COMMIT}", OTHER_COMMIT)
+    assert (other.revision, other.sha256, other.path.read_bytes()) == (OTHER_COMMIT, OTHER_SHA256, b"others")
+    assert not (other.path.parent / "config.json").exists()
     assert get(tmp_path).revision == COMMIT
-    assert any(f"/resolve/{COMMIT}/model.safetensors" in request for request in hub.requests)
 
 
-def test_a_commit_has_a_folder_of_its_own(hub, tmp_path):
+def test_a_file_that_was_put_there_by_hand_comes_first(hub, tmp_path):
     get(tmp_path)
-    assert get(tmp_path, f"{NAME}@{OTHER_COMMIT}", OTHER_COMMIT) == Lock(OTHER_COMMIT, OTHER_SHA256, 6)
-    assert (tmp_path / f"{NAME}@{OTHER_COMMIT}" / "model.safetensors").read_bytes() == b"others"
-    assert not (tmp_path / f"{NAME}@{OTHER_COMMIT}" / "config.json").exists()
+    path = tmp_path / NAME / "model.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"others")
+    assert get(tmp_path) == Fetched(path, "", OTHER_SHA256)
+    with pytest.raises(UserError, match=f"{path} has the sha256 {OTHER_SHA256} and table says {SHA256}: .* delete it"):
+        get(tmp_path, table=SHA256)
 
 
 def test_what_the_table_or_the_config_says_wins(hub, tmp_path):
-    said = []
-    assert get(tmp_path, said=said, revision=COMMIT, table=SHA256).sha256 == SHA256
-    assert "on trust" not in said[1]
+    assert get(tmp_path, revision=COMMIT, table=SHA256).sha256 == SHA256
     with pytest.raises(UserError, match=f"and config says {OTHER_SHA256}"):
-        get(tmp_path, config=OTHER_SHA256)
+        get(tmp_path, revision=COMMIT, config=OTHER_SHA256)
 
 
-@pytest.mark.parametrize("claims", [{"table": OTHER_SHA256}, {}])
-def test_other_bytes_than_announced_are_thrown_away(claims, hub, tmp_path):
-    hub.wrong_sha256 = "" if claims else OTHER_SHA256
-    with pytest.raises(UserError, match=f"sha256 {SHA256} and {'table' if claims else 'the hub'} says {OTHER_SHA256}"):
-        get(tmp_path, **claims)
-    assert files(tmp_path / NAME) == set()
+def test_other_bytes_than_the_hub_announced_are_refused(hub, tmp_path):
+    hub.wrong_sha256 = OTHER_SHA256
+    for _ in range(2):
+        with pytest.raises(UserError, match=f"has the sha256 {SHA256} and the hub says {OTHER_SHA256}"):
+            get(tmp_path)
 
 
-def test_a_body_that_ends_early_is_no_file(hub, tmp_path):
+def test_weights_that_end_early_are_no_file_and_come_after_their_config(hub, tmp_path):
     hub.short = 1000
-    with pytest.raises(UserError, match=r"put it at .*model.safetensors"):
+    with pytest.raises(UserError, match=r"cannot be fetched from http.*put it at .*model.safetensors"):
         get(tmp_path)
-    assert not (tmp_path / NAME / "model.safetensors").exists()
+    assert find(parse_hub_id(NAME), tmp_path, "") is None
+    assert (tmp_path / CACHE / "snapshots" / COMMIT / "config.json").read_bytes() == CONFIG
     hub.short = None
     assert get(tmp_path).sha256 == SHA256
 
 
-def test_a_fetch_that_was_killed_leaves_nothing_that_is_used(hub, tmp_path, monkeypatch):
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr("skinjax.models.pretrained.hub._write_lock", killed)
-        with pytest.raises(KeyboardInterrupt):
-            get(tmp_path)
-    assert not (tmp_path / NAME / "model.safetensors").exists()
-    partial = tmp_path / NAME / ".incoming" / "model.safetensors"
-    partial.write_bytes(WEIGHTS[:100])  # and on a disk that lost the rest of it
-    with pytest.raises(UserError, match="nothing of it is kept"):
-        get(tmp_path)
-    assert get(tmp_path).sha256 == SHA256
+def test_a_folder_that_cannot_be_written_is_told(hub, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=rf"^cannot write {tmp_path}/file\S*: .*; nothing half-fetched is used$"):
+        get(tmp_path / "file")
 
 
 MISTAKES = {
@@ -149,33 +131,33 @@ def test_what_the_hub_does_not_have_is_told(name, hub, tmp_path):
 
 def by_hand(folder, host="http"):
     """What a person is told to do without the hub."""
-    return rf"get {host}\S+/{NAME}/resolve/main/model.safetensors .* put it at {folder / NAME / 'model.safetensors'}"
+    return rf"get {host}\S+/{NAME}/resolve/main/model.safetensors .* put it at {folder / NAME / 'model.safetensors'}$"
 
 
-def test_a_hub_that_is_ill_is_told(hub, tmp_path):
-    hub.status = 503
-    with pytest.raises(UserError, match="answered 503 for timm/net.tag: try again later, or " + by_hand(tmp_path)):
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [
+        ((503, ""), r"is not here and cannot be fetched from http\S+ \(.*503.*\): "),
+        ((403, "GatedRepo"), "is open to those only who accepted its terms: accept them there, then "),
+    ],
+)
+def test_a_hub_that_is_ill_or_wants_a_promise_is_told(refusal, told, hub, tmp_path):
+    hub.refusal = refusal
+    with pytest.raises(UserError, match=rf"net.tag {told}{by_hand(tmp_path)}") as caught:
         get(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_without_a_network_one_is_told_which_file_to_put_where(tmp_path, monkeypatch):
+    monkeypatch.setattr(file_download.time, "sleep", lambda seconds: None)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # where nobody listens
-    with pytest.raises(UserError, match=r"cannot be reached for timm/net.tag \(.*\): " + by_hand(tmp_path)):
+    with pytest.raises(UserError, match=rf"cannot be fetched from \S+:9 \(.+\): {by_hand(tmp_path)}"):
         get(tmp_path)
     monkeypatch.delenv("HF_ENDPOINT")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="HF_HUB_OFFLINE forbids to fetch it: " + by_hand(tmp_path, "https")):
+    with pytest.raises(UserError, match=rf"\(.*HF_HUB_OFFLINE.*\): {by_hand(tmp_path, 'https')}"):
         get(tmp_path)
     path = tmp_path / NAME / "model.safetensors"
+    path.parent.mkdir(parents=True)
     path.write_bytes(WEIGHTS)
-    said = []
-    assert get(tmp_path, said=said) == Lock("", SHA256, len(WEIGHTS))
-    assert said == [f"{path} is used for the first time: sha256 {SHA256}, which later uses are checked against"]
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"revision": "", "sha256": "1", "size": 1}', "null"])
-def test_a_damaged_lock_is_told(content, hub, tmp_path):
-    get(tmp_path)
-    (tmp_path / NAME / "model.safetensors.lock").write_text(content)
-    with pytest.raises(UserError, match=r"model.safetensors.lock cannot be read .* delete the folder"):
-        get(tmp_path)
+    assert get(tmp_path) == Fetched(path, "", SHA256)
