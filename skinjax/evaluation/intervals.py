@@ -6,12 +6,13 @@ Images of one lesion are not independent evidence, so groups are resampled, neve
 import dataclasses
 import statistics
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.evaluation.metrics import METRICS, SCORE_METRICS, confusion_matrix, evaluate, json_number, summary
-from skinjax.evaluation.predictions import Predictions, align
+from skinjax.evaluation.metrics import METRICS, SCORE_METRICS, SMALL, confusion_matrix, evaluate, json_number, summary
+from skinjax.evaluation.predictions import UNLABELLED, Predictions, align
 
 Array = np.ndarray
 
@@ -32,7 +33,7 @@ class Interval:
 
     def as_dict(self) -> dict[str, float | None]:
         """`value`, `low` and `high`, JSON-ready."""
-        return {name: json_number(getattr(self, name)) for name in ("value", "low", "high")}
+        return _bounded(json_number(self.value), self.low, self.high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +85,9 @@ def paired_difference(
     value = evaluate(b, metric) - evaluate(a, metric)
     interval = _percentile_interval(a, value, differences, level)
     known = differences[~np.isnan(differences)]
-    tails = [(1 + np.sum(known <= 0)) / (1 + len(known)), (1 + np.sum(known >= 0)) / (1 + len(known))]
-    return Difference(**dataclasses.asdict(interval), p_value=min(1.0, 2 * float(min(tails))))
+    fewer = 1 + min(np.sum(known <= 0), np.sum(known >= 0))
+    p_value = min(1.0, 2 * fewer / (1 + len(known))) if len(known) else np.nan
+    return Difference(**dataclasses.asdict(interval), p_value=float(p_value))
 
 
 def wilson(successes: float, trials: float, level: float = 0.95) -> tuple[float, float]:
@@ -144,27 +146,53 @@ def summary_with_intervals(
     replicates: int = 2000,
     seed: int = 0,
     level: float = 0.95,
-    small: Sequence[int] = (1, 2, 3),
+    small: Sequence[int] = SMALL,
     training_counts: Sequence[int] | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """`metrics.summary` in which the headline metrics, and recall and precision per class, are {value, low, high}.
 
-    The headline metrics are bootstrapped over groups, the per-class shares have Wilson intervals; `intervals` says how.
+    The headline metrics are bootstrapped over groups, the per-class shares have Wilson intervals; `intervals` says how,
+    or why groups cannot be drawn: then the headline metrics have values alone. What is undefined has no bounds.
     """
     result = summary(predictions, small, training_counts)
-    headline = _intervals(predictions, [*METRICS, *SCORE_METRICS], replicates, seed, level)
-    result |= {name: interval.as_dict() for name, interval in headline.items()}
-    table = _labelled_rows(predictions)
-    correct = table.predicted == table.labels
-    for number, name in enumerate(table.classes):
+    names = [*METRICS, *SCORE_METRICS]
+    obstacle = _obstacle(predictions)
+    if obstacle:
+        how = f"no bootstrap: {obstacle}"
+        result |= {name: _bounded(result[name]) for name in names}
+    else:
+        headline = _intervals(predictions, names, replicates, seed, level)
+        how = headline["accuracy"].method
+        result |= {name: interval.as_dict() for name, interval in headline.items()}
+    correct = predictions.predicted == predictions.labels
+    given = np.where(predictions.labelled, predictions.predicted, UNLABELLED)
+    for number, name in enumerate(predictions.classes):
         figures = result["per_class"][name]
-        for figure, rows in (("recall", table.labels == number), ("precision", table.predicted == number)):
-            interval = proportion_interval(correct[rows], table.groups[rows], level)
-            # The figure itself follows the rules of metrics.py (0 for never predicted, None for an absent class).
-            figures[figure] = interval.as_dict() | {"value": figures[figure]}
-    how = {"level": level, "replicates": replicates, "seed": seed}
-    result["intervals"] = how | {"headline": headline["accuracy"].method, "per_class": "Wilson, effective images"}
+        for figure, classes in (("recall", predictions.labels), ("precision", given)):
+            rows = classes == number
+            interval = proportion_interval(correct[rows], predictions.groups[rows], level)
+            # The figure itself follows the rules of metrics.py: 0 for a class never predicted, None for an absent one.
+            figures[figure] = _bounded(figures[figure], interval.low, interval.high)
+    result["intervals"] = {"level": level, "replicates": replicates, "seed": seed, "headline": how}
+    result["intervals"]["per_class"] = "Wilson, effective images"
     return result
+
+
+def _bounded(value: float | None, low: float = np.nan, high: float = np.nan) -> dict[str, float | None]:
+    """A figure with its bounds for JSON; what is undefined has none."""
+    if value is None:
+        return dict.fromkeys(("value", "low", "high"))
+    return {"value": value, "low": json_number(low), "high": json_number(high)}
+
+
+def _obstacle(predictions: Predictions) -> str:
+    """Why the groups of the labelled images cannot be drawn with replacement; empty if they can."""
+    groups = np.unique(predictions.groups[predictions.labelled])
+    if len(groups) == 0:
+        return "no image of the table is labelled; an interval needs labelled images"
+    if len(groups) == 1:
+        return f"all labelled images are of one group ({str(groups[0])!r}); a bootstrap needs at least two"
+    return ""
 
 
 def _intervals(
@@ -183,26 +211,27 @@ def _replicate_values(predictions: Predictions, metrics: Sequence[str], replicat
         lookup("metric", name, {**METRICS, **SCORE_METRICS})
     if replicates < 1:
         raise UserError(f"replicates is {replicates}; the bootstrap needs at least 1, better 2000")
-    table = _labelled_rows(predictions)
-    classes, predicted = len(table.classes), table.predicted
-    chunk = max(1, CHUNK_ELEMENTS // max(len(table), classes**2))
+    if obstacle := _obstacle(predictions):
+        raise UserError(obstacle)
+    known, classes = predictions.labelled, len(predictions.classes)
+    labels, predicted = predictions.labels[known], predictions.predicted[known]
+    probabilities = predictions.probabilities[known]
+    chunk = max(1, CHUNK_ELEMENTS // max(len(labels), classes**2))
     parts: dict[str, list[Array]] = {name: [] for name in metrics}
-    for weights in _row_weights(table.groups, replicates, seed, chunk):
-        confusions = confusion_matrix(table.labels, predicted, classes, weights)
+    for weights in _row_weights(predictions.groups[known], replicates, seed, chunk):
+        confusions = confusion_matrix(labels, predicted, classes, weights)
         for name in metrics:
             if name in METRICS:
                 parts[name].append(METRICS[name](confusions))
             else:
-                parts[name].append(SCORE_METRICS[name](table.labels, table.probabilities, weights))
+                parts[name].append(SCORE_METRICS[name](labels, probabilities, weights))
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
 def _row_weights(groups: Array, replicates: int, seed: int, chunk: int) -> Iterator[Array]:
     """How often each row counts [<= chunk, N] in successive replicates; the draws do not depend on `chunk`."""
-    names, codes = np.unique(groups, return_inverse=True)
-    G = len(names)
-    if G == 1:
-        raise UserError(f"all labelled images are of one group ({str(names[0])!r}); a bootstrap needs at least two")
+    codes = np.unique(groups, return_inverse=True)[1]
+    G = codes.max() + 1
     rng = np.random.default_rng(seed)
     for start in range(0, replicates, chunk):
         draws = [np.bincount(rng.integers(G, size=G), minlength=G) for _ in range(min(chunk, replicates - start))]
@@ -217,23 +246,6 @@ def _percentile_interval(predictions: Predictions, value: float, values: Array, 
     groups = len(np.unique(predictions.groups[predictions.labelled]))
     method = f"percentile bootstrap of {groups} groups, {len(values)} replicates"
     return Interval(value, low, high, level, method, int(predictions.labelled.sum()), groups)
-
-
-def _labelled_rows(predictions: Predictions) -> Predictions:
-    rows = predictions.labelled
-    if not rows.any():
-        raise UserError("no image of the table is labelled; an interval needs labelled images")
-    if rows.all():
-        return predictions
-    return dataclasses.replace(
-        predictions,
-        image_ids=predictions.image_ids[rows],
-        groups=predictions.groups[rows],
-        labels=predictions.labels[rows],
-        splits=predictions.splits[rows],
-        probabilities=predictions.probabilities[rows],
-        scores=None,
-    )
 
 
 def _check_level(level: float) -> None:

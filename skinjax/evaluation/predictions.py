@@ -3,7 +3,6 @@
 On disk it is a CSV `image_id,group,label,split,p_<class>,...[,s_<class>,...]`, its protocol in a JSON of the same stem.
 """
 
-import csv
 import dataclasses
 import json
 import os
@@ -14,7 +13,7 @@ import numpy as np
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
-from skinjax.core.tables import csv_lines
+from skinjax.core.tables import Row, csv_lines, read_file, read_table
 
 UNLABELLED = -1
 SUM_TOLERANCE = 1e-3
@@ -46,7 +45,7 @@ class Predictions:
     scores: np.ndarray | None = None
     place: dataclasses.InitVar[Callable[[int], str] | None] = None
 
-    def __post_init__(self, place: Callable[[int], str] | None):
+    def __post_init__(self, place: Callable[[int], str] | None) -> None:
         for name in ("image_ids", "groups", "splits"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=str))
         for name in ("labels", "probabilities", "scores"):
@@ -94,42 +93,28 @@ def write_predictions(path: str | os.PathLike, predictions: Predictions) -> None
 
 
 def read_predictions(path: str | os.PathLike) -> Predictions:
-    """The table at `path`, also one made elsewhere: any column order, with or without BOM, CRLF and protocol JSON.
+    """The table at `path`, also one made elsewhere, in any dialect of `read_table` and without a protocol JSON.
 
     A missing `group` column, or an empty group, means that the image is a group of its own; a missing `split` is empty;
     an empty `label` is unlabelled. The classes are the `p_` columns in their order; columns not known are ignored.
     """
     path = _csv_path(path)
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            columns = _columns(header, path)
-            classes = tuple(name[2:] for name in columns if name.startswith("p_"))
-            _check_classes(classes, str(path))
-            lines, texts, numbers = _parse(reader, columns, classes, len(header), path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; name a predictions table") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not a CSV in UTF-8 ({error}); save it as one") from error
-    if not lines:
-        raise UserError(f"{path} holds no rows below its header")
-
-    def place(row: int) -> str:
-        return f"{path}, line {lines[row]}"
-
-    image_ids = np.array(texts["image_id"])
-    groups = np.array(texts.get("group", texts["image_id"]))
+    _, columns, rows = read_table(read_file(path), str(path), ("image_id", "label"), optional=("group", "split"))
+    classes = tuple(name[2:] for name in columns if name.startswith("p_"))
+    _check_classes(classes, str(path))
+    missing = [f"s_{name}" for name in classes if f"s_{name}" not in columns]
+    if 0 < len(missing) < len(classes):
+        raise UserError(f"{path} has no column {missing[0]}, though other classes have an s_ column; give all or none")
     return Predictions(
-        image_ids=image_ids,
-        groups=np.where(groups == "", image_ids, groups),
-        labels=_labels(texts["label"], classes, place),
-        splits=np.array(texts.get("split", [""] * len(lines))),
-        probabilities=numbers[:, : len(classes)],
+        image_ids=np.array([row.cells["image_id"] for row in rows]),
+        groups=np.array([row.cells.get("group") or row.cells["image_id"] for row in rows]),
+        labels=_labels(rows, classes),
+        splits=np.array([row.cells.get("split", "") for row in rows]),
+        probabilities=_numbers(rows, "p_", classes),
         classes=classes,
         protocol=_read_protocol(path.with_suffix(".json")),
-        scores=numbers[:, len(classes) :] if numbers.shape[1] > len(classes) else None,
-        place=place,
+        scores=None if missing else _numbers(rows, "s_", classes),
+        place=lambda row: rows[row].where,
     )
 
 
@@ -231,64 +216,28 @@ def _check_rows(table: Predictions, place: Callable[[int], str]) -> None:
         )
 
 
-def _columns(names: list[str], path: pathlib.Path) -> dict[str, int]:
-    """Position of each column that a predictions table knows, by name, in the order of the file."""
-    for name in ("image_id", "label"):
-        if name not in names:
-            raise UserError(f"{path}, line 1: no column {name}; found: {', '.join(names) or 'nothing'}")
-    columns = {name: names.index(name) for name in names if name in TEXT_COLUMNS or name.startswith("p_")}
-    classes = [name[2:] for name in columns if name.startswith("p_")]
-    scores = {name: names.index(name) for name in (f"s_{c}" for c in classes) if name in names}
-    if scores and len(scores) < len(classes):
-        missing = next(f"s_{c}" for c in classes if f"s_{c}" not in scores)
-        raise UserError(
-            f"{path}, line 1: no column {missing}, though other classes have an s_ column; give all or none"
-        )
-    known = columns | scores
-    for name in known:
-        if names.count(name) > 1:
-            raise UserError(f"{path}, line 1: column {name} is there {names.count(name)} times; keep one")
-    return known
-
-
-def _parse(reader, columns: dict[str, int], classes: tuple[str, ...], width: int, path: pathlib.Path):
-    """(line numbers, text columns by name, numbers [N, classes or 2 * classes]); blank lines are skipped."""
-    names = [f"{prefix}{name}" for prefix in ("p_", "s_") for name in classes if f"{prefix}{name}" in columns]
-    positions = [columns[name] for name in names]
-    texts: dict[str, list[str]] = {name: [] for name in TEXT_COLUMNS if name in columns}
-    lines: list[int] = []
-    numbers: list[np.ndarray] = []
-    for cells in reader:
-        if not any(cells):
-            continue
-        if len(cells) != width:
-            raise UserError(f"{path}, line {reader.line_num}: {len(cells)} cells, but the header has {width}")
-        try:
-            numbers.append(np.array([float(cells[position]) for position in positions]))
-        except ValueError:
-            name, cell = next((n, cells[p]) for n, p in zip(names, positions, strict=True) if not _is_number(cells[p]))
-            raise UserError(f"{path}, line {reader.line_num}, column {name}: {cell!r} is not a number") from None
-        for name, values in texts.items():
-            values.append(cells[columns[name]])
-        lines.append(reader.line_num)
-    return lines, texts, np.array(numbers)
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _labels(names: list[str], classes: tuple[str, ...], place: Callable[[int], str]) -> np.ndarray:
+def _labels(rows: Sequence[Row], classes: Sequence[str]) -> np.ndarray:
     numbers = {name: number for number, name in enumerate(classes)} | {"": UNLABELLED}
-    labels = [numbers.get(name.strip()) for name in names]
-    if None in labels:
-        row = labels.index(None)
-        raise UserError(f"{place(row)}, column label: unknown class {names[row]!r}; known: {', '.join(classes)}")
-    return np.array(labels, dtype=int)
+    for row in rows:
+        if _label(row) not in numbers:
+            row.refuse(f"unknown class {_label(row)!r} in column label; known: {', '.join(classes)}")
+    return np.array([numbers[_label(row)] for row in rows])
+
+
+def _label(row: Row) -> str:
+    """The class, its blanks as `read_table` leaves those of the header."""
+    return " ".join(row.cells["label"].split())
+
+
+def _numbers(rows: Sequence[Row], prefix: str, classes: Sequence[str]) -> np.ndarray:
+    return np.array([[_number(row, f"{prefix}{name}") for name in classes] for row in rows])
+
+
+def _number(row: Row, column: str) -> float:
+    try:
+        return float(row.cells[column])
+    except ValueError:
+        row.refuse(f"{row.cells[column]!r} in column {column} is not a number")
 
 
 def _read_protocol(path: pathlib.Path) -> dict:

@@ -57,9 +57,11 @@ def two_class_table(correct: list[bool], groups: list[str] | None = None) -> Pre
     return Predictions(ids, groups or ids, labels, ["test"] * len(ids), np.eye(2)[predicted], ("a", "b"))
 
 
-def test_judging_needs_no_jax():
-    code = "import sys, skinjax.evaluation.intervals; sys.exit('jax' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_judging_needs_no_jax_and_of_the_other_rooms_only_the_core():
+    code = "import sys, skinjax.evaluation.intervals; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert "jax" not in loaded
+    assert {name.split(".")[1] for name in loaded if name.startswith("skinjax.")} == {"core", "evaluation"}
 
 
 @pytest.mark.parametrize("metric", EVERY_METRIC)
@@ -151,6 +153,31 @@ def test_an_undefined_metric_has_an_undefined_interval():
     table = dataclasses.replace(random_table(), labels=np.zeros(120, dtype=int))
     interval = bootstrap(table, "macro_auc", replicates=20)
     assert interval.as_dict() == {"value": None, "low": None, "high": None}
+    assert math.isnan(paired_difference(table, table, "macro_auc", replicates=20).p_value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"groups": ["g"] * 120}, "all labelled images are of one group ('g'); a bootstrap needs at least two"),
+        ({"labels": [-1] * 120}, "no image of the table is labelled; an interval needs labelled images"),
+    ],
+)
+def test_where_groups_cannot_be_drawn_the_summary_has_values_alone_and_says_why(changes, reason):
+    table = dataclasses.replace(random_table(), **changes)
+    plain = metrics.summary(table, training_counts=[30, 60, 10])
+    found = json.loads(json.dumps(summary_with_intervals(table, training_counts=[30, 60, 10]), allow_nan=False))
+    for name in EVERY_METRIC:
+        assert found[name] == {"value": plain[name], "low": None, "high": None}
+    assert found["intervals"]["headline"] == f"no bootstrap: {reason}"
+
+
+def test_one_labelled_image_is_judged():
+    table = Predictions(["a", "b"], ["a", "b"], [0, -1], ["test"] * 2, [[0.9, 0.1], [0.2, 0.8]], ("mel", "nv"))
+    found = summary_with_intervals(table)
+    assert found["accuracy"] == {"value": 1, "low": None, "high": None}
+    assert found["macro_auc"] == {"value": None, "low": None, "high": None}
+    assert found["per_class"]["nv"]["precision"] == {"value": None, "low": None, "high": None}
 
 
 @pytest.mark.parametrize(
@@ -260,11 +287,12 @@ def test_summary_with_intervals_is_the_summary_with_low_and_high():
 
 
 def test_per_class_intervals_of_all_correct_absent_and_never_predicted_classes():
-    labels, predicted = np.array([0] * 9 + [1] * 4), np.array([0] * 9 + [0] * 4)
+    labels, predicted = np.array([0] * 9 + [1] * 4), np.array([0] * 9 + [0, 0, 0, 2])
     ids = [f"i{i}" for i in range(13)]
     table = Predictions(ids, ids, labels, ["test"] * 13, np.eye(3)[predicted], CLASSES)
     found = summary_with_intervals(table, replicates=10)["per_class"]
     assert found["mel"]["recall"] == pytest.approx({"value": 1, "low": wilson(9, 9)[0], "high": 1})
     assert found["nv"]["recall"] == pytest.approx({"value": 0, "low": 0, "high": wilson(0, 4)[1]})
     assert found["nv"]["precision"] == {"value": 0, "low": None, "high": None}
-    assert found["df"]["recall"] == {"value": None, "low": None, "high": None}
+    # An image was given to the absent class: its precision is undefined all the same.
+    assert found["df"]["recall"] == found["df"]["precision"] == {"value": None, "low": None, "high": None}

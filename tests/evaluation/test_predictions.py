@@ -70,11 +70,12 @@ def test_float32_comes_back_exactly_and_bytes_are_deterministic(tmp_path):
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
-def test_reads_a_foreign_table_with_bom_crlf_other_order_and_no_group_split_or_protocol(tmp_path):
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_reads_a_foreign_table_with_bom_crlf_semicolons_other_order_and_no_group_split_or_protocol(tmp_path, encoding):
     path = write(
         tmp_path / "foreign.csv",
-        "p_nv,age, label,p_mel,image_id\r\n0.75,61,nv,0.25,x\r\n\r\n0.5,,,0.5,y\r\n",
-        "utf-8-sig",
+        "p_nv;age; label;p_mel;Image_ID\r\n0.75;61;nv;0.25;x\r\n\r\n0.5;;;0.5;y\r\n",
+        encoding,
     )
     found = read_predictions(path)
     assert found.classes == ("nv", "mel")
@@ -86,6 +87,12 @@ def test_reads_a_foreign_table_with_bom_crlf_other_order_and_no_group_split_or_p
     assert found.scores is None
 
 
+def test_a_class_with_two_blanks_in_its_name_is_read_back(tmp_path):
+    write_predictions(tmp_path / "t.csv", table(classes=("mel", "nv", "basal  cell")))
+    found = read_predictions(tmp_path / "t.csv")
+    assert (found.classes, found.labels.tolist()) == (("mel", "nv", "basal cell"), [0, 2, -1])
+
+
 def test_an_empty_group_is_the_image_itself_not_one_large_group(tmp_path):
     path = write(tmp_path / "t.csv", "image_id,group,label,p_a,p_b\nx,,a,1,0\ny,,a,1,0\nz,l,a,1,0\n")
     assert read_predictions(path).groups.tolist() == ["x", "y", "l"]
@@ -94,20 +101,19 @@ def test_an_empty_group_is_the_image_itself_not_one_large_group(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1: no column image_id; found: nothing"),
-        ("image_id;label;p_a;p_b\n", "no column image_id; found: image_id;label"),
-        ("image_id,p_a,p_b\nx,1,0\n", "no column label; found: image_id, p_a, p_b"),
+        ("", "holds no rows"),
+        ("image_id,p_a,p_b\nx,1,0\n", "line 1 lacks the column label; it has image_id, p_a, p_b"),
         ("image_id,label,p_a\nx,a,1\n", "1 classes"),
-        ("image_id,label,p_a,p_a\nx,a,1,0\n", "column p_a is there 2 times"),
+        ("image_id,label,p_a,p_a\nx,a,1,0\n", "line 1 names the column 'p_a' twice"),
         ("image_id,label,p_a,p_b,s_a\nx,a,1,0,1\n", "no column s_b"),
         ("image_id,label,p_a,p_b\n", "no rows"),
-        ("image_id,label,p_a,p_b\nx,a,1,0\n\ny,a,1\n", "line 4: 3 cells, but the header has 4"),
-        ("image_id,label,p_a,p_b\nx,a,1,0\ny,a,1,zero\n", "line 3, column p_b: 'zero' is not a number"),
+        ("image_id,label,p_a,p_b\nx,a,1,0\n\ny,a,1\n", "line 4 has 3 cells for 4 columns"),
+        ("image_id,label,p_a,p_b\nx,a,1,0\ny,a,1,zero\n", "line 3: 'zero' in column p_b is not a number"),
         ("image_id,label,p_a,p_b\nx,a,1,0\ny,a,nan,0\n", "line 3, column p_a: nan is no probability"),
         ("image_id,label,p_a,p_b\nx,a,inf,0\n", "line 2, column p_a: inf"),
         ("image_id,label,p_a,p_b\nx,a,-0.5,1.5\n", "line 2, column p_a: -0.5"),
         ("image_id,label,p_a,p_b\nx,a,1,0\n\ny,a,0.9,0.2\n", "line 4, columns p_a to p_b: they sum to 1.1, not 1"),
-        ("image_id,label,p_a,p_b\nx,a,1,0\ny,c,1,0\n", "line 3, column label: unknown class 'c'; known: a, b"),
+        ("image_id,label,p_a,p_b\nx,a,1,0\ny,c,1,0\n", "line 3: unknown class 'c' in column label; known: a, b"),
         ("image_id,label,p_a,p_b\nx,a,1,0\ny,a,1,0\nx,a,1,0\n", "line 4, column image_id: 'x' is there twice"),
         ("image_id,label,p_a,p_b\n,a,1,0\n", "line 2, column image_id: empty"),
     ],
@@ -122,11 +128,11 @@ def test_a_faulty_file_is_named_with_line_and_column(tmp_path, text, message):
 
 def test_other_unreadable_files_are_named(tmp_path):
     good = "image_id,label,p_a,p_b\nx,a,1,0\n"
-    with pytest.raises(UserError, match=r"missing\.csv does not exist"):
+    with pytest.raises(UserError, match=r"missing\.csv cannot be read: No such file"):
         read_predictions(tmp_path / "missing.csv")
     with pytest.raises(UserError, match=r"table\.txt does not end in \.csv"):
         read_predictions(write(tmp_path / "table.txt", good))
-    with pytest.raises(UserError, match=r"latin\.csv is not a CSV in UTF-8"):
+    with pytest.raises(UserError, match=r"latin\.csv line 2 is not UTF-8"):
         read_predictions(write(tmp_path / "latin.csv", good.replace("x", "ü"), "latin-1"))
     write(tmp_path / "a.json", "{")
     with pytest.raises(UserError, match=r"a\.json is not JSON"):
