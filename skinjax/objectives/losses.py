@@ -167,21 +167,6 @@ ADJUSTMENTS: dict[str, Callable[[ClassificationLoss, Array, Array, Array], Array
 }
 
 
-def reconstruction(reconstructed: Array, images: Array, targets: Array, example_weights: Array, norm: str):
-    """(sums, counts) [classes] of the reconstruction error per class: L_k of paper 000, eq. (2).
-
-    The error of an image is the mean over its pixels and channels of the squared (`l2`) or absolute (`l1`) difference.
-    The paper's sum runs over K + 1 terms for K classes; there are K.
-    """
-    difference = reconstructed.astype(jnp.promote_types(reconstructed.dtype, jnp.float32)) - images
-    error = lookup("reconstruction norm", norm, RECONSTRUCTION_NORMS)(difference).mean(axis=(1, 2, 3))
-    membership = targets * example_weights[:, None]
-    return jnp.sum(membership * error[:, None], axis=0), jnp.sum(membership, axis=0)
-
-
-RECONSTRUCTION_NORMS = {"l1": jnp.abs, "l2": jnp.square}
-
-
 def log_one_minus_softmax(logits: Array) -> Array:
     """log(1 - softmax(logits)) [..., classes], finite for finite logits.
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.objectives.losses import ClassificationLoss, focal, log_one_minus_softmax, reconstruction
+from skinjax.objectives.losses import ClassificationLoss, focal, log_one_minus_softmax
 from skinjax.training.state import term_value
 
 LOGITS = np.array([[2.0, -1.0, 0.5], [0.1, 0.2, -0.3], [-1.5, 3.0, 0.0], [0.0, 0.0, 4.0]], np.float32)
@@ -264,39 +264,6 @@ def test_bfloat16_logits_are_summed_in_float32():
     assert (float(total), float(count)) == tuple(map(float, exact))
 
 
-IMAGES = np.linspace(-2, 2, 4 * 2 * 3 * 3, dtype=np.float32).reshape(4, 2, 3, 3)
-REBUILT = np.cos(7 * IMAGES)
-
-
-@pytest.mark.parametrize(("norm", "function"), [("l1", np.abs), ("l2", np.square)])
-def test_reconstruction_error_is_a_mean_per_class(norm, function):
-    sums, counts = reconstruction(REBUILT, IMAGES, HARD, ALL, norm)
-    error = function(REBUILT - IMAGES).mean(axis=(1, 2, 3))
-    np.testing.assert_allclose(sums, [error[0] + error[3], error[2], error[1]], rtol=1e-6)
-    assert counts.tolist() == [2, 1, 1]
-
-
-def test_reconstruction_leaves_out_masked_and_unlabelled_images():
-    targets = HARD.copy()
-    targets[1] = 0
-    sums, counts = reconstruction(REBUILT, IMAGES, targets, np.array([1, 1, 0, 1], np.float32), "l2")
-    error = np.square(REBUILT - IMAGES).mean(axis=(1, 2, 3))
-    np.testing.assert_allclose(sums, [error[0] + error[3], 0, 0], rtol=1e-6)
-    assert counts.tolist() == [2, 0, 0]
-
-
-@pytest.mark.parametrize("norm", ["l1", "l2"])
-def test_reconstruction_weighted_one_hot_ignores_the_other_classes(norm):
-    def weighted(rebuilt):
-        sums, counts = reconstruction(rebuilt, IMAGES, HARD, ALL, norm)
-        return jnp.sum(jnp.eye(3)[0] * sums / counts)
-
-    value, gradient = jax.jit(jax.value_and_grad(weighted))(jnp.asarray(REBUILT))
-    others = REBUILT + 100 * (LABELS != 0)[:, None, None, None]
-    assert weighted(others) == pytest.approx(float(value), rel=1e-6)
-    assert np.abs(gradient).max(axis=(1, 2, 3)).astype(bool).tolist() == [True, False, False, True]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -374,8 +341,3 @@ def test_the_effective_number_has_a_beta_of_its_own():
     loss = ClassificationLoss(class_weights="effective", effective_beta=0.9)
     expected = 0.1 / (1 - 0.9 ** COUNTS.astype(np.float64))
     np.testing.assert_allclose(loss.weights(jnp.asarray(COUNTS)), 3 * expected / expected.sum(), rtol=1e-6)
-
-
-def test_wrong_norm_is_named():
-    with pytest.raises(UserError, match=r"unknown reconstruction norm 'l3'.*l1, l2"):
-        reconstruction(REBUILT, IMAGES, HARD, ALL, "l3")
