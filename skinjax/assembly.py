@@ -141,6 +141,7 @@ def own_arguments(config: ConfigDict, dtype: Any) -> dict[str, Any]:
             "beta": settings.beta,
             "norm": settings.norm,
             "reconstruction_weight_formula": settings.reconstruction_weights,
+            "reconstruction_reduction": settings.reconstruction_reduction,
             "twin_batch_norm": settings.twin_batch_norm,
             "stop_reconstruction_gradient": settings.stop_reconstruction_gradient,
         }
@@ -288,13 +289,13 @@ def phase_sampler(config: ConfigDict, phase: str) -> str:
     return config.phases[phase].sampler or config.sampler
 
 
-def initial_variables(method: Method, data: Data, seed: jax.Array) -> Variables:
-    """Parameters drawn from the seed, and the constants of this training part."""
+def initial_variables(method: Method, data: Data, first: Phase, seed: jax.Array) -> Variables:
+    """Parameters drawn from the seed, and the constants of this training part as the first phase draws from it."""
     batch = {"image": jnp.zeros((1, data.size.height, data.size.width, 3), jnp.uint8)}
     # XLA's own generator: threefry takes four times as long to compile, and there is one draw per layer.
     variables = method.init(jax.random.key(seed, impl="rbg"), batch)
-    constants = jax.tree.map(jnp.asarray, method.constants(data.training_counts()))
-    return {**variables, "constants": constants}
+    constants = method.constants(data.training_counts(), first.sampler.class_shares(len(method.classes)))
+    return {**variables, "constants": jax.tree.map(jnp.asarray, constants)}
 
 
 def phase_optimizer(

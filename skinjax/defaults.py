@@ -107,7 +107,9 @@ def decoder_method(alpha: float = 10.0, beta: float = 0.2) -> dict[str, Any]:
         "alpha": alpha,
         "beta": beta,
         "norm": "l2",
+        # Of eq. 2; the formula none, with per_image, is the plain mean over images.
         "reconstruction_weights": "odds_normalised",
+        "reconstruction_reduction": "per_image",  # eq. 2 in expectation; or class_means, 0 for a class not in the batch
         "twin_batch_norm": "update",
         "stop_reconstruction_gradient": False,
         "decoder": {"channels": 256, "kernels": (4, 8), "strides": (4, 8), "paddings": (0, 0)},

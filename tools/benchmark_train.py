@@ -44,7 +44,7 @@ def main() -> None:
         data = assembly.make_data(config, Path(folder), root, print)
     method = assembly.make_method(config, data.dataset.classes)
     phase = assembly.make_phases(config, data)[0]
-    variables = jax.jit(lambda seed: assembly.initial_variables(method, data, seed))(config.seed)
+    variables = jax.jit(lambda seed: assembly.initial_variables(method, data, phase, seed))(config.seed)
     trainable, _ = partition(variables["params"], phase.frozen)
     optimizer = assembly.phase_optimizer(config, method, phase, list(trainable))
     state = begin_phase(

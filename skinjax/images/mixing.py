@@ -15,7 +15,7 @@ from skinjax.core.errors import UserError
 
 
 class Mixed(NamedTuple):
-    """A mixed batch, and how it was mixed: a loss not linear in the target (focal) mixes two losses instead."""
+    """A mixed batch, and how it was mixed."""
 
     images: Array  # [batch, ...]
     targets: Array  # [batch, classes]

@@ -36,8 +36,11 @@ class Method(Protocol):
     def init(self, rng: Array, batch: Batch) -> Variables:
         """`params` and `batch_stats` of the modules by name, from the shapes of a batch."""
 
-    def constants(self, counts: np.ndarray) -> dict[str, np.ndarray]:
-        """`variables['constants']`, from the training images per class; changing them compiles nothing anew."""
+    def constants(self, counts: np.ndarray, shares: np.ndarray) -> dict[str, np.ndarray]:
+        """`variables['constants']`; changing them compiles nothing anew.
+
+        counts: the training images per class; shares: what each class is expected to be of a batch, of its sampler
+        """
 
     def loss(
         self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: PhaseOfMethod

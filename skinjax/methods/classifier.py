@@ -61,8 +61,9 @@ class Classifier:
         head = self.head.init(module_key(rng, "head"), maps["features"], train=False)
         return gather({"backbone": backbone, "head": head})
 
-    def constants(self, counts: np.ndarray) -> dict[str, np.ndarray]:
+    def constants(self, counts: np.ndarray, shares: np.ndarray) -> dict[str, np.ndarray]:
         """What depends on the training images: their `counts` [classes], which must do for the loss."""
+        del shares
         self.loss_function.check_counts(counts, self.classes)
         if self.logit_adjustment:
             check_every_class_has_images(counts, self.classes)

@@ -1,8 +1,8 @@
 """Paper 000: an auxiliary decoder and a twin classifier, L = L_c + alpha L_r + beta L_t (eq. 1).
 
 The decoder rebuilds the augmented, normalised input from the last map; L_r is the class-weighted reconstruction error
-(eq. 2); L_t is the classification loss of the same classifier on the reconstruction. CD is beta = 0; with alpha = beta
-= 0 nothing is added and the method is the plain classifier.
+(eq. 2, in one of two `RECONSTRUCTION_REDUCTIONS`); L_t is the classification loss of the same classifier on the
+reconstruction. CD is beta = 0; with alpha = beta = 0 nothing is added and the method is the plain classifier.
 """
 
 import dataclasses
@@ -14,8 +14,12 @@ import numpy as np
 from skinjax.core.errors import UserError, lookup
 from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
 from skinjax.methods.classifier import Classifier, Draws, module_key, own, train_pass
-from skinjax.objectives.class_weights import class_weights
-from skinjax.objectives.losses import RECONSTRUCTION_NORMS, reconstruction
+from skinjax.objectives.reconstruction import (
+    RECONSTRUCTION_NORMS,
+    RECONSTRUCTION_REDUCTIONS,
+    reconstruction,
+    reconstruction_weights,
+)
 
 TWIN_BATCH_NORMS = {
     "update": "the twin pass updates the running statistics a second time, as a plain second forward pass does",
@@ -33,11 +37,13 @@ class DecoderClassifier(Classifier):
     beta: float = 0.2
     norm: str = "l2"
     reconstruction_weight_formula: str = "odds_normalised"
+    reconstruction_reduction: str = "per_image"
     twin_batch_norm: str = "update"
     stop_reconstruction_gradient: bool = False
 
     def __post_init__(self):
         lookup("reconstruction norm", self.norm, RECONSTRUCTION_NORMS)
+        lookup("reconstruction_reduction", self.reconstruction_reduction, RECONSTRUCTION_REDUCTIONS)
         lookup("twin_batch_norm", self.twin_batch_norm, TWIN_BATCH_NORMS)
         if self.alpha < 0 or self.beta < 0:
             raise UserError(f"method.alpha and method.beta must not be negative; they are {self.alpha} and {self.beta}")
@@ -59,12 +65,13 @@ class DecoderClassifier(Classifier):
                 variables[collection]["decoder"] = decoder[collection]
         return variables
 
-    def constants(self, counts: np.ndarray) -> dict[str, np.ndarray]:
-        """Reconstruction weights are scaled to sum to one, so that alpha means the same for every formula."""
-        constants = super().constants(counts)
+    def constants(self, counts: np.ndarray, shares: np.ndarray) -> dict[str, np.ndarray]:
+        """As the classifier's, and what an image of each class weighs in the reconstruction term."""
+        constants = super().constants(counts, shares)
         if self.alpha > 0:
-            weights = class_weights(self.reconstruction_weight_formula, counts, self.classes)
-            constants["reconstruction_weights"] = (weights / weights.sum()).astype(np.float32)
+            formula, reduction = self.reconstruction_weight_formula, self.reconstruction_reduction
+            weights = reconstruction_weights(formula, reduction, counts, shares, self.classes)
+            constants["reconstruction_weights"] = weights.astype(np.float32)
         return constants
 
     def loss(
@@ -87,9 +94,9 @@ class DecoderClassifier(Classifier):
             logits, after = self.decide(after, maps["features"], draws, phase)
         terms["classification"] = (1.0, *self.classify(variables, logits, targets, weights, phase))
         if self.alpha > 0:
-            coefficients = self.alpha * variables["constants"]["reconstruction_weights"]
-            sums, counts = reconstruction(rebuilt, images, targets, weights, self.norm)
-            terms["reconstruction"] = (coefficients, sums, counts)
+            of_classes, reduction = variables["constants"]["reconstruction_weights"], self.reconstruction_reduction
+            term = reconstruction(rebuilt, images, targets, of_classes, weights, self.norm, reduction)
+            terms["reconstruction"] = (self.alpha * term[0], *term[1:])
         return terms, after["batch_stats"]
 
     def decode(

@@ -1,12 +1,12 @@
 """Losses as pure functions: a value per example, then a (sum, count) that the trainer divides once over the batch.
 
-Targets are probabilities [batch, classes]: one-hot rows, mixtures of mixup, or all zero for an unlabelled image, which
-then contributes to neither sum nor count.
+Targets are probabilities [batch, classes]: one-hot rows, mixtures, or all zero for an unlabelled image, which then
+contributes to neither sum nor count. The loss of a mixture, be it mixup's or label smoothing's, is the mixture of the
+losses that its classes have alone, each with its own class weight (paper 001).
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -23,40 +23,6 @@ from skinjax.objectives.class_weights import (
 Array = jax.Array
 
 
-class ExampleLoss(Protocol):
-    def __call__(self, logits: Array, targets: Array, class_weights: Array, gamma: float) -> Array: ...
-
-
-def cross_entropy(logits: Array, targets: Array, class_weights: Array, gamma: float = 0.0) -> Array:
-    """Class-weighted softmax cross-entropy [batch]; the paper's "BCE" (baseline) is this with weights of one."""
-    del gamma
-    return -jnp.sum(targets * class_weights * jax.nn.log_softmax(logits), axis=-1)
-
-
-def focal(logits: Array, targets: Array, class_weights: Array, gamma: float = 2.0) -> Array:
-    """Class-weighted softmax focal loss [batch]: -sum_c y_c w_c (1 - p_c)^gamma log p_c.
-
-    The factor is exp(gamma log(1 - p)), finite with its gradient at saturated logits, where (1 - p)**gamma is not.
-    """
-    factor = jnp.exp(gamma * log_one_minus_softmax(logits))
-    return -jnp.sum(targets * class_weights * factor * jax.nn.log_softmax(logits), axis=-1)
-
-
-def bce_with_logits(logits: Array, targets: Array, class_weights: Array, gamma: float = 0.0) -> Array:
-    """One sigmoid per class, mean over classes [batch], weighted by the example's own class (paper 002)."""
-    del gamma
-    per_class = jax.nn.softplus(logits) - targets * logits
-    return jnp.mean(per_class, axis=-1) * jnp.sum(targets * class_weights, axis=-1)
-
-
-LOSSES: dict[str, ExampleLoss] = {
-    "cross_entropy": cross_entropy,
-    "focal": focal,
-    "bce_with_logits": bce_with_logits,
-    "balanced_softmax": cross_entropy,
-    "logit_adjusted": cross_entropy,
-    "ldam": cross_entropy,
-}
 REDUCTIONS = {
     "torch_weighted_mean": "sum of weighted losses / sum of the weights in the batch",
     "batch_mean": "sum of weighted losses / number of labelled images",
@@ -72,8 +38,7 @@ class ClassificationLoss:
     in small batches undoes most of the weighting (papers.md, 1.3); `batch_mean` does not. For soft targets, whose
     weight here is the mixture's, PyTorch's 'mean' is `batch_mean`.
 
-    Class weights are those of the formula, each to the power of `weight_exponent`. Three losses move the logits by what
-    is known of the classes' frequencies before the cross-entropy is taken: see `ADJUSTMENTS`.
+    Class weights are those of the formula, each to the power of `weight_exponent`.
     """
 
     name: str = "cross_entropy"
@@ -87,7 +52,7 @@ class ClassificationLoss:
     scale: float = 30.0  # of ldam: that of its logits, as the cosine head has it
     reduction: str = "torch_weighted_mean"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         lookup("loss", self.name, LOSSES)
         lookup("loss reduction", self.reduction, REDUCTIONS)
         lookup("class weight formula", self.class_weights, CLASS_WEIGHTS)
@@ -101,7 +66,7 @@ class ClassificationLoss:
     def check_counts(self, counts: Sequence[int] | np.ndarray, classes: Sequence[str]) -> None:
         """Refuse training counts [classes] of which this loss can make nothing."""
         class_weights(self.class_weights, counts, classes)
-        if self.name in ADJUSTMENTS:
+        if self.name in OF_COUNTS:
             check_every_class_has_images(counts, classes)
 
     def weights(self, counts: Array) -> Array:
@@ -117,21 +82,19 @@ class ClassificationLoss:
         class_weights: Array,
         example_weights: Array,
         counts: Array | None = None,
-    ):
+    ) -> tuple[Array, Array | None]:
         """(sum, count) of `logits`, `targets` [batch, classes]; `example_weights` [batch] are 0 where masked.
 
-        `counts` [classes] are the training images per class, which the losses of `ADJUSTMENTS` need. The count that is
+        `counts` [classes] are the training images per class, which the losses of `OF_COUNTS` need. The count that is
         returned is None where nothing is divided.
         """
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         labelled = targets.sum(axis=-1)
-        if self.name in ADJUSTMENTS:
-            if counts is None:
-                raise ValueError(f"the loss {self.name} needs the training images per class")
-            logits = ADJUSTMENTS[self.name](self, logits, targets, counts)
+        if self.name in OF_COUNTS and counts is None:
+            raise ValueError(f"the loss {self.name} needs the training images per class")
         smooth = self.label_smoothing
         smoothed = (1 - smooth) * targets + smooth * labelled[:, None] / logits.shape[-1]
-        values = LOSSES[self.name](logits, smoothed, class_weights, self.gamma)
+        values = jnp.sum(smoothed * class_weights * LOSSES[self.name](self, logits, counts), axis=-1)
         total = jnp.sum(jnp.where(example_weights > 0, example_weights * values, 0))
         # The count uses the targets before smoothing, as PyTorch does.
         if self.reduction == "sum":
@@ -143,43 +106,54 @@ class ClassificationLoss:
         return total, jnp.sum(count).astype(total.dtype)
 
 
-def balanced_softmax(loss: ClassificationLoss, logits: Array, targets: Array, counts: Array) -> Array:
-    """logits + log n: the probabilities of a test set in which all classes are equally frequent."""
-    del loss, targets
-    return logits + jnp.log(counts)
+def cross_entropy(loss: ClassificationLoss, logits: Array, counts: Array | None) -> Array:
+    """Softmax cross-entropy: -log p_c; paper 000's "BCE" (baseline) is this without class weights."""
+    return -jax.nn.log_softmax(logits)
 
 
-def logit_adjusted(loss: ClassificationLoss, logits: Array, targets: Array, counts: Array) -> Array:
-    """logits + tau log(n / N); with tau = 1 the balanced softmax."""
-    del targets
-    return logits + loss.tau * jnp.log(counts / counts.sum())
+def focal(loss: ClassificationLoss, logits: Array, counts: Array | None) -> Array:
+    """Softmax focal loss: -(1 - p_c)^gamma log p_c.
+
+    The factor is exp(gamma log(1 - p)), finite with its gradient at saturated logits, where (1 - p)**gamma is not.
+    """
+    return -jnp.exp(loss.gamma * log_one_minus_softmax(logits)) * jax.nn.log_softmax(logits)
 
 
-def ldam(loss: ClassificationLoss, logits: Array, targets: Array, counts: Array) -> Array:
-    """logits - scale * m_y with m_j = margin (n_min / n_j)^(1/4): label-distribution-aware margins."""
-    return logits - loss.scale * loss.margin * (counts.min() / counts) ** 0.25 * targets
+def bce_with_logits(loss: ClassificationLoss, logits: Array, counts: Array | None) -> Array:
+    """One sigmoid per class, and the mean over them (paper 002)."""
+    return jnp.mean(jax.nn.softplus(logits), axis=-1, keepdims=True) - logits / logits.shape[-1]
 
 
-ADJUSTMENTS: dict[str, Callable[[ClassificationLoss, Array, Array, Array], Array]] = {
+def balanced_softmax(loss: ClassificationLoss, logits: Array, counts: Array) -> Array:
+    """Cross-entropy of logits + log n: they are those of a test set in which all classes are equally frequent."""
+    return -jax.nn.log_softmax(logits + jnp.log(counts))
+
+
+def logit_adjusted(loss: ClassificationLoss, logits: Array, counts: Array) -> Array:
+    """Cross-entropy of logits + tau log(n / N); with tau = 1 the balanced softmax."""
+    return -jax.nn.log_softmax(logits + loss.tau * jnp.log(counts / counts.sum()))
+
+
+def ldam(loss: ClassificationLoss, logits: Array, counts: Array) -> Array:
+    """Cross-entropy of logits whose own class stands lower by scale * margin (n_min / n_c)^(1/4).
+
+    Label-distribution-aware margins: log(1 + e^margin (1 - p_c) / p_c), with the p of the logits as they are.
+    """
+    margins = loss.scale * loss.margin * (counts.min() / counts) ** 0.25
+    return jax.nn.softplus(margins + log_one_minus_softmax(logits) - jax.nn.log_softmax(logits))
+
+
+# From logits [batch, classes], and for those of `OF_COUNTS` the training images per class: what each class would cost
+# were it the label, [batch, classes].
+LOSSES: dict[str, Callable[..., Array]] = {
+    "cross_entropy": cross_entropy,
+    "focal": focal,
+    "bce_with_logits": bce_with_logits,
     "balanced_softmax": balanced_softmax,
     "logit_adjusted": logit_adjusted,
     "ldam": ldam,
 }
-
-
-def reconstruction(reconstructed: Array, images: Array, targets: Array, example_weights: Array, norm: str):
-    """(sums, counts) [classes] of the reconstruction error per class: L_k of paper 000, eq. (2).
-
-    The error of an image is the mean over its pixels and channels of the squared (`l2`) or absolute (`l1`) difference.
-    The paper's sum runs over K + 1 terms for K classes; there are K.
-    """
-    difference = reconstructed.astype(jnp.promote_types(reconstructed.dtype, jnp.float32)) - images
-    error = lookup("reconstruction norm", norm, RECONSTRUCTION_NORMS)(difference).mean(axis=(1, 2, 3))
-    membership = targets * example_weights[:, None]
-    return jnp.sum(membership * error[:, None], axis=0), jnp.sum(membership, axis=0)
-
-
-RECONSTRUCTION_NORMS = {"l1": jnp.abs, "l2": jnp.square}
+OF_COUNTS = ("balanced_softmax", "logit_adjusted", "ldam")
 
 
 def log_one_minus_softmax(logits: Array) -> Array:

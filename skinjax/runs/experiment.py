@@ -144,7 +144,7 @@ def train_and_evaluate(
         should_stop=should_stop,
         say=say,
     )
-    init = functools.partial(initial_variables, method, data)
+    init = functools.partial(initial_variables, method, data, phases[0])
     state, history = trainer.fit(phases, init)
     if config.evaluate == "best" and history.best_step is not None:
         state = trainer.restore(phases, init, checkpoints.sealed(history.best_step))
@@ -216,7 +216,7 @@ def open_run(folder: Path, root: Path, say: Say = print) -> Trained:
     trainer = make_trainer(
         config, folder, data, method, phases, mesh, checkpoints, batches=batches, validate=None, should_stop=bool
     )
-    state = trainer.restore(phases, functools.partial(initial_variables, method, data), seal)
+    state = trainer.restore(phases, functools.partial(initial_variables, method, data, phases[0]), seal)
     checkpoints.close()
     return Trained(config, data, method, state.evaluated(), facts)
 

@@ -48,7 +48,7 @@ def files(root: Path) -> list[str]:
 @pytest.mark.parametrize("rows", [slice(None), slice(0, 4)])
 def test_batches_on_the_devices_are_the_same_bits(photographs, root, mesh, cache, rows):
     balanced = balanced_batches(ALL, photographs.columns["label"], 8, seed=3, classes=photographs.classes)
-    pairs = Sampler(8, 60, lambda step: balanced(step).reshape(4, 2).repeat(2, axis=0))
+    pairs = Sampler(8, 60, lambda step: balanced(step).reshape(4, 2).repeat(2, axis=0), balanced.shares)
 
     def batches(cache):
         pixels = open_pixels(cache, photographs, SIZE, root, mesh, silent)

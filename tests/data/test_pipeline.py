@@ -104,7 +104,7 @@ PAIRS = np.array([[3, 1], [4, 15], [9, 2], [6, 50], [35, 8], [58, 9]])
 
 @pytest.mark.parametrize("threads", [0, 2])
 def test_tuples_have_a_column_more_in_everything_but_their_position(photographs, pixels, threads):
-    pairs = Sampler(6, 6, lambda step: PAIRS + step)
+    pairs = Sampler(6, 6, lambda step: PAIRS + step, ())
     _, batch = training_batches(photographs, pairs, pixels, start=0, stop=2, rows=slice(3, 6), threads=threads)
     shapes = {"image": (3, 2, 24, 20, 3), "position": (3,)}
     assert {name: x.shape for name, x in batch.items()} == {
@@ -213,7 +213,7 @@ LEAVE = """
 
     flags.FLAGS.mark_as_parsed()
     dataset = read_dataset(Path(sys.argv[1]), "synthetic")
-    sampler = Sampler(8, 8, lambda step: np.arange(8))
+    sampler = Sampler(8, 8, lambda step: np.arange(8), ())
     pixels = lambda records: load(dataset, records, StoredSize(64, 64))
     left, closed = (training_batches(dataset, sampler, pixels, start=0, stop=10**6) for _ in range(2))
     next(left), next(closed)

@@ -73,10 +73,10 @@ def test_what_the_file_has_is_drawn_by_nobody_and_the_rest_as_without_it(tmp_pat
     changes = [change.removeprefix("--config.") for change in TINY[1:]]
     config = load_config(str(ROOT / "configs" / "cdc.py"), changes)
     data = assembly.make_data(config, tmp_path, data_dir, print)
-    method = assembly.make_method(config, data.dataset.classes)
+    method, phase = assembly.make_method(config, data.dataset.classes), assembly.make_phases(config, data)[0]
 
     def init(seed):
-        return assembly.initial_variables(method, data, seed)
+        return assembly.initial_variables(method, data, phase, seed)
 
     seed, mesh = jax.numpy.uint32(3), make_mesh()
     starting = StartingWeights(str(weights), "", "resnet_tiny", tmp_path, tmp_path)

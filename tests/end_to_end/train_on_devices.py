@@ -52,7 +52,7 @@ def main(data_dir: Path, output: Path) -> None:
         data = assembly.make_data(config, Path(folder), data_dir, print)
     method = assembly.make_method(config, data.dataset.classes)
     phase = assembly.make_phases(config, data)[0]
-    variables = jax.jit(lambda seed: assembly.initial_variables(method, data, seed))(config.seed)
+    variables = jax.jit(lambda seed: assembly.initial_variables(method, data, phase, seed))(config.seed)
     single = jax.device_put(variables, replicated(mesh))
     double = jax.tree.map(lambda x: x.astype(jnp.float64), single)
 

@@ -94,11 +94,11 @@ def make():
 
 @pytest.fixture(scope="session")
 def begin(batch):
-    """A function (method) -> its initial variables, for 4, 1 and 7 training images of the three classes."""
+    """A function (method) -> its initial variables, for 4, 1 and 7 training images of three classes drawn alike."""
 
     def begin(method):
         initial = jitted(method.init)(jax.random.key(0, impl="rbg"), batch)
-        constants = method.constants(np.array([4, 1, 7]))
+        constants = method.constants(np.array([4, 1, 7]), np.full(3, 1 / 3))
         return {**initial, "constants": {name: jnp.asarray(x) for name, x in constants.items()}}
 
     return begin

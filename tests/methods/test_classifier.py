@@ -11,7 +11,7 @@ from skinjax.images.copies import fixed_copies
 from skinjax.images.mixing import Mixed, mixup
 from skinjax.methods.base import Method
 from skinjax.methods.classifier import Classifier
-from skinjax.objectives.losses import ClassificationLoss
+from skinjax.objectives.losses import LOSSES, ClassificationLoss
 from tests.jitted import jitted
 
 CLASS_WEIGHTS = [1.0, 4.0, 4 / 7]  # balanced, for 4, 1 and 7 images
@@ -107,15 +107,19 @@ def mix_with_reversed(key, images, targets, mask):
     return Mixed(*mixed, jnp.arange(len(images))[::-1], jnp.full(len(images), 0.7))
 
 
-def test_a_mixed_batch_costs_the_mixture_of_both_labels(make, variables, batch, loss):
-    mixing = make(Classifier, mix=mix_with_reversed)
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_mixed_batch_costs_the_mixture_of_both_labels_each_with_its_weights(make, variables, batch, loss, name):
+    loss_function = ClassificationLoss(name, class_weights="balanced")
+    mixing = make(Classifier, mix=mix_with_reversed, loss_function=loss_function)
     images = shown(mixing, batch)
     logits, _ = training_logits(mixing, variables, 0.7 * images + 0.3 * images[::-1])
-    labels = np.array([0, 1, 2, 1, 0, 2])
-    own, partner = (weighted_cross_entropy(logits, x).sum() for x in (labels, labels[::-1]))
-    total, count = loss(mixing, variables, batch)[0]["classification"][1:]
-    assert total == pytest.approx(0.7 * own + 0.3 * partner, rel=1e-4)
-    assert count == pytest.approx(2 * sum(CLASS_WEIGHTS), rel=1e-6)
+    weights = jnp.array([1.0, 4, 1, 1, 1, 1])
+    hard = jax.nn.one_hot(batch["label"], 3), weights
+    counts, class_weights = jnp.array([4.0, 1, 7]), jnp.array(CLASS_WEIGHTS)
+    own, partner = (loss_function(logits, x, class_weights, w, counts) for x, w in (hard, [y[::-1] for y in hard]))
+    _, total, count = loss(mixing, variables, {**batch, "weight": weights})[0]["classification"]
+    assert total == pytest.approx(float(0.7 * own[0] + 0.3 * partner[0]), rel=1e-4)
+    assert count == pytest.approx(2 * sum(CLASS_WEIGHTS) + 3 * CLASS_WEIGHTS[1], rel=1e-6)
 
 
 def test_mixup_leaves_unusable_rows_out(make, variables, batch, counts):

@@ -16,6 +16,7 @@ from skinjax.objectives.losses import ClassificationLoss
 from tests.jitted import jitted
 
 DECODER = Decoder((32, 32), channels=8)
+ODDS = np.array([8 / 4, 11 / 1, 5 / 7])  # against each class, of 4, 1 and 7 images
 close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
 
 
@@ -93,13 +94,22 @@ def test_all_three_terms_by_hand(cdc, variables, batch, loss):
     assert set(terms) == {"classification", "reconstruction", "twin"}
     close(terms["classification"], (1, *cross_entropy(cdc, variables, features, batch)))
     close(terms["twin"], (0.2, *cross_entropy(cdc, variables, twin_features, batch)))
-    coefficients, sums, counts = terms["reconstruction"]
-    odds = np.array([8 / 4, 11 / 1, 5 / 7])
-    close(coefficients, 10 * odds / odds.sum())
     error = np.square(rebuilt - images).mean(axis=(1, 2, 3))
+    weights = 3 * ODDS / ODDS.sum()  # drawn alike, each class is a third of a batch
+    close(terms["reconstruction"], (10, error @ weights[batch["label"]], 6))
+    jax.tree.map(close, stats, {"backbone": twice, "decoder": decoder_stats, "head": {}})
+
+
+def test_class_means_by_hand(cdc, begin, batch, loss):
+    method = dataclasses.replace(cdc, beta=0.0, reconstruction_reduction="class_means")
+    variables = begin(method)
+    coefficients, sums, counts = loss(method, variables, batch)[0]["reconstruction"]
+    images = shown(cdc, batch)
+    features, _ = encode(cdc, variables, variables["batch_stats"]["backbone"], images)
+    error = np.square(decode(cdc, variables, features)[0] - images).mean(axis=(1, 2, 3))
+    close(coefficients, 10 * ODDS / ODDS.sum())
     close(sums, [error[0] + error[4], error[1] + error[3], error[2] + error[5]])
     assert counts.tolist() == [2, 2, 2]
-    jax.tree.map(close, stats, {"backbone": twice, "decoder": decoder_stats, "head": {}})
 
 
 def test_beta_zero_is_cd(cdc, variables, batch, loss):
@@ -117,7 +127,7 @@ def test_beta_zero_is_cd(cdc, variables, batch, loss):
 
 def test_alpha_zero_has_a_twin_and_no_reconstruction_term(make, batch, counts, variables):
     method = make(DecoderClassifier, decoder=DECODER, alpha=0.0)
-    assert set(method.constants(np.array([4, 1, 7]))) == {"class_counts"}
+    assert set(method.constants(np.array([4, 1, 7]), np.full(3, 1 / 3))) == {"class_counts"}
     assert set(counts(method, variables, batch)) == {"classification", "twin"}
 
 
@@ -190,9 +200,8 @@ def test_rows_that_are_masked_weightless_or_unlabelled_are_in_no_term(cdc, varia
     for name in ("classification", "twin"):
         assert full[name][2] - terms[name][2] == pytest.approx(weight, rel=1e-5)
         assert full[name][1] > terms[name][1]
-    error = full["reconstruction"][1] - terms["reconstruction"][1]
-    assert (np.abs(error) > 1e-3).tolist() == [False, False, True]
-    assert terms["reconstruction"][2].tolist() == [2, 2, 1]
+    assert full["reconstruction"][1] > terms["reconstruction"][1] + 1e-3
+    assert terms["reconstruction"][2] == 5
 
 
 def test_a_class_that_is_not_in_the_batch_costs_nothing(make, variables, batch, gradient):
@@ -210,7 +219,7 @@ def test_a_class_that_is_not_in_the_batch_costs_nothing(make, variables, batch, 
 
 def test_counts_do_not_depend_on_images(cdc, variables, batch, counts):
     blind = dataclasses.replace(cdc, train_view=lambda keys, images: jnp.full(images.shape, jnp.nan))
-    expected = {"classification": 2 * (1 + 4 + 4 / 7), "twin": 2 * (1 + 4 + 4 / 7), "reconstruction": [2, 2, 2]}
+    expected = {"classification": 2 * (1 + 4 + 4 / 7), "twin": 2 * (1 + 4 + 4 / 7), "reconstruction": 6}
     jax.tree.map(close, counts(blind, variables, batch), {name: np.array(x) for name, x in expected.items()})
 
 
@@ -262,8 +271,13 @@ def test_prediction_shows_the_reconstruction_of_the_evaluation_view(cdc, make, v
     ],
 )
 def test_reconstruction_weights_sum_to_one_for_every_formula(cdc, formula, expected):
-    method = dataclasses.replace(cdc, reconstruction_weight_formula=formula)
-    np.testing.assert_allclose(method.constants(np.array([4, 1, 7]))["reconstruction_weights"], expected, rtol=1e-6)
+    """And are over the classes' shares, but for class means and for the plain mean over images."""
+    counts, shares = np.array([4, 1, 7]), np.array([0.5, 0.2, 0.3])
+    over_shares = np.ones(3) if formula == "none" else np.array(expected) / shares
+    for reduction, weights in (("class_means", expected), ("per_image", over_shares)):
+        method = dataclasses.replace(cdc, reconstruction_weight_formula=formula, reconstruction_reduction=reduction)
+        found = method.constants(counts, shares)["reconstruction_weights"]
+        np.testing.assert_allclose(found, weights, rtol=1e-6)
 
 
 def test_the_decoder_is_a_stage_of_its_own(cdc):
@@ -274,6 +288,7 @@ def test_the_decoder_is_a_stage_of_its_own(cdc):
     ("arguments", "message"),
     [
         ({"norm": "l3"}, "unknown reconstruction norm 'l3'"),
+        ({"reconstruction_reduction": "mean"}, "unknown reconstruction_reduction 'mean'.*class_means, per_image"),
         ({"twin_batch_norm": "none"}, "unknown twin_batch_norm 'none'.*batch_stats_no_update, concat, update"),
         ({"alpha": -1.0}, "method.alpha and method.beta must not be negative; they are -1.0 and 0.2"),
     ],

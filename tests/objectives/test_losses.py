@@ -1,6 +1,7 @@
 """Losses against PyTorch's numbers and a naive focal loss; what masks, shards and saturation must not change."""
 
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.objectives.losses import ClassificationLoss, focal, log_one_minus_softmax, reconstruction
+from skinjax.objectives.class_weights import CLASS_WEIGHTS
+from skinjax.objectives.losses import LOSSES, REDUCTIONS, ClassificationLoss, log_one_minus_softmax
 from skinjax.training.state import term_value
 
 LOGITS = np.array([[2.0, -1.0, 0.5], [0.1, 0.2, -0.3], [-1.5, 3.0, 0.0], [0.0, 0.0, 4.0]], np.float32)
@@ -22,7 +24,7 @@ SOFT = np.array([[0.7, 0.3, 0], [0, 0.7, 0.3], [0, 1, 0], [0.3, 0, 0.7]], np.flo
 WEIGHTS = np.array([0.5, 1.0, 3.0], np.float32)
 ONES = np.ones(3, np.float32)
 ALL = np.ones(4, np.float32)
-REDUCTIONS = ("torch_weighted_mean", "batch_mean", "sum")
+COUNTS = np.array([6.0, 3.0, 1.0], np.float32)
 GAMMAS = (0.0, 0.5, 1.0, 1.5, 2.0, 5.0)
 SATURATED = np.array(
     [
@@ -40,7 +42,7 @@ SATURATED = np.array(
 
 @functools.partial(jax.jit, static_argnums=0)
 def totals(loss, logits, targets, class_weights, example_weights):
-    return loss(logits, targets, class_weights, example_weights)
+    return loss(logits, targets, class_weights, example_weights, COUNTS)
 
 
 def mean(loss, logits=LOGITS, targets=HARD, class_weights=WEIGHTS, example_weights=ALL):
@@ -95,13 +97,14 @@ def naive_focal(logits, targets, class_weights, gamma):
 @pytest.mark.parametrize("gamma", GAMMAS)
 @pytest.mark.parametrize("targets", [HARD, SOFT])
 def test_focal_is_the_formula(gamma, targets):
-    values = jax.jit(focal)(LOGITS, targets, WEIGHTS, gamma)
+    values = per_example(ClassificationLoss("focal", gamma=gamma, reduction="sum"), targets, WEIGHTS)
     np.testing.assert_allclose(values, naive_focal(LOGITS, targets, WEIGHTS, gamma), rtol=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 2.0])
 def test_focal_has_the_gradient_of_the_formula(gamma):
-    gradient = jax.jit(jax.grad(lambda logits: focal(logits, SOFT, WEIGHTS, gamma).sum()))(jnp.asarray(LOGITS))
+    loss = ClassificationLoss("focal", gamma=gamma, reduction="sum")
+    gradient = jax.jit(jax.grad(lambda logits: loss(logits, SOFT, WEIGHTS, ALL)[0]))(jnp.asarray(LOGITS))
     small = 1e-6 * np.eye(LOGITS.size).reshape(-1, *LOGITS.shape)
     above, below = (naive_focal(LOGITS + sign * small, SOFT, WEIGHTS, gamma).sum(-1) for sign in (1, -1))
     np.testing.assert_allclose(gradient.ravel(), (above - below) / 2e-6, rtol=1e-4, atol=1e-5)
@@ -133,17 +136,18 @@ def test_focal_is_finite_at_saturated_logits(gamma):
 
 @pytest.mark.parametrize("gamma", GAMMAS)
 def test_focal_gradient_of_a_confident_mistake_is_that_of_cross_entropy(gamma):
-    gradient = jax.jit(jax.grad(lambda logits: focal(logits, jnp.eye(2)[1], jnp.ones(2), gamma)))
-    np.testing.assert_allclose(gradient(jnp.array([1e4, -1e4])), [1, -1], rtol=1e-5)
+    loss = ClassificationLoss("focal", gamma=gamma, reduction="sum")
+    gradient = jax.jit(jax.grad(lambda logits: loss(logits, jnp.eye(2)[1:], jnp.ones(2), jnp.ones(1))[0]))
+    np.testing.assert_allclose(gradient(jnp.array([[1e4, -1e4]])), [[1, -1]], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "bce_with_logits"])
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"focal"}))
 def test_other_losses_are_finite_at_saturated_logits(name):
     loss = ClassificationLoss(name, label_smoothing=0.1)
     targets = jnp.eye(3)[jnp.arange(len(SATURATED)) % 3]
 
     def value(logits):
-        total, count = loss(logits, targets, WEIGHTS, jnp.ones(len(logits)))
+        total, count = loss(logits, targets, WEIGHTS, jnp.ones(len(logits)), COUNTS)
         return total / count
 
     value, gradient = jax.jit(jax.value_and_grad(value))(jnp.asarray(SATURATED))
@@ -159,13 +163,71 @@ def test_log_one_minus_softmax_keeps_small_differences_of_large_logits():
     np.testing.assert_allclose(log_one_minus_softmax(jnp.array([50.0, 0.0])), [-50, -1.9287e-22], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "focal"])
-def test_loss_of_a_mixture_is_the_mixture_of_losses(name):
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_of_a_mixture_is_the_mixture_of_losses(name, smoothing):
     """Mixup with .7 and .3 (paper 001): one soft target, or two weighted losses."""
-    loss = ClassificationLoss(name, reduction="batch_mean")
+    loss = ClassificationLoss(name, label_smoothing=smoothing, reduction="batch_mean")
     partner = HARD[::-1]
     mixed = mean(loss, targets=0.7 * HARD + 0.3 * partner)
     assert mixed == pytest.approx(0.7 * mean(loss) + 0.3 * mean(loss, targets=partner), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "plain", "weighted"),
+    [
+        ({"name": "cross_entropy"}, 1.141311, 1.056852),
+        ({"name": "focal", "gamma": 0.0}, 1.141311, 1.056852),
+        ({"name": "focal", "gamma": 1.0}, 0.970577, 0.952469),
+        ({"name": "focal", "gamma": 2.0}, 0.905580, 0.901698),
+        ({"name": "bce_with_logits"}, 0.771422, 0.606424),
+        ({"name": "balanced_softmax"}, 1.168175, 1.147094),
+        ({"name": "logit_adjusted", "tau": 2.0}, 1.334361, 1.327896),
+        ({"name": "ldam"}, 10.179753, 7.279719),
+    ],
+)
+def test_a_mixture_by_hand(loss, plain, weighted):
+    """.7 of the loss were the label the first class, and .3 were it the second, each with its own class weight."""
+    loss = ClassificationLoss(**loss, reduction="batch_mean")
+    for class_weights, expected in ((ONES, plain), (WEIGHTS, weighted)):
+        found = mean(loss, LOGITS[:1], SOFT[:1], class_weights, ALL[:1])
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", LOSSES)
+def test_classes_that_a_batch_lacks_make_nothing_infinite(name, reduction):
+    """A batch without the rarest class, one of a single class, and one without any label: values and gradients."""
+    loss = ClassificationLoss(name, label_smoothing=0.1, reduction=reduction)
+
+    @jax.jit
+    @jax.value_and_grad
+    def value(logits, targets, class_weights):
+        return term_value(1.0, *loss(logits, targets, class_weights, ALL, COUNTS))
+
+    for formula, labels in itertools.product(CLASS_WEIGHTS, ([0, 1, 1, 0], [0, 0, 0, 0], [-1, -1, -1, -1])):
+        targets = jax.nn.one_hot(jnp.array(labels), 3)
+        found, gradient = value(jnp.asarray(LOGITS), targets, np.float32(CLASS_WEIGHTS[formula](COUNTS)))
+        assert (found > 0) == (labels[0] >= 0)
+        assert np.isfinite(found)
+        assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", ["cross_entropy", "focal", "bce_with_logits"])
+def test_a_class_without_training_images_makes_nothing_infinite(name, reduction):
+    """Where it is not refused, which it is wherever a weight or a frequency would be undefined."""
+    loss, counts = ClassificationLoss(name, reduction=reduction), jnp.array([6.0, 3.0, 0.0])
+    loss.check_counts(counts, "abc")
+
+    @jax.jit
+    @jax.value_and_grad
+    def value(logits):
+        return term_value(1.0, *loss(logits, HARD[:, [0, 1, 1]] * [1, 1, 0], loss.weights(counts), ALL, counts))
+
+    found, gradient = value(jnp.asarray(LOGITS))
+    assert found > 0
+    assert np.isfinite(gradient).all()
 
 
 def test_weighted_mean_equals_batch_mean_up_to_the_weight_when_all_labels_are_equal():
@@ -264,39 +326,6 @@ def test_bfloat16_logits_are_summed_in_float32():
     assert (float(total), float(count)) == tuple(map(float, exact))
 
 
-IMAGES = np.linspace(-2, 2, 4 * 2 * 3 * 3, dtype=np.float32).reshape(4, 2, 3, 3)
-REBUILT = np.cos(7 * IMAGES)
-
-
-@pytest.mark.parametrize(("norm", "function"), [("l1", np.abs), ("l2", np.square)])
-def test_reconstruction_error_is_a_mean_per_class(norm, function):
-    sums, counts = reconstruction(REBUILT, IMAGES, HARD, ALL, norm)
-    error = function(REBUILT - IMAGES).mean(axis=(1, 2, 3))
-    np.testing.assert_allclose(sums, [error[0] + error[3], error[2], error[1]], rtol=1e-6)
-    assert counts.tolist() == [2, 1, 1]
-
-
-def test_reconstruction_leaves_out_masked_and_unlabelled_images():
-    targets = HARD.copy()
-    targets[1] = 0
-    sums, counts = reconstruction(REBUILT, IMAGES, targets, np.array([1, 1, 0, 1], np.float32), "l2")
-    error = np.square(REBUILT - IMAGES).mean(axis=(1, 2, 3))
-    np.testing.assert_allclose(sums, [error[0] + error[3], 0, 0], rtol=1e-6)
-    assert counts.tolist() == [2, 0, 0]
-
-
-@pytest.mark.parametrize("norm", ["l1", "l2"])
-def test_reconstruction_weighted_one_hot_ignores_the_other_classes(norm):
-    def weighted(rebuilt):
-        sums, counts = reconstruction(rebuilt, IMAGES, HARD, ALL, norm)
-        return jnp.sum(jnp.eye(3)[0] * sums / counts)
-
-    value, gradient = jax.jit(jax.value_and_grad(weighted))(jnp.asarray(REBUILT))
-    others = REBUILT + 100 * (LABELS != 0)[:, None, None, None]
-    assert weighted(others) == pytest.approx(float(value), rel=1e-6)
-    assert np.abs(gradient).max(axis=(1, 2, 3)).astype(bool).tolist() == [True, False, False, True]
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -311,9 +340,6 @@ def test_reconstruction_weighted_one_hot_ignores_the_other_classes(norm):
 def test_wrong_settings_are_named(arguments, message):
     with pytest.raises(UserError, match=message):
         ClassificationLoss(**arguments)
-
-
-COUNTS = np.array([6.0, 3.0, 1.0], np.float32)
 
 
 def adjusted(loss, logits=LOGITS):
@@ -374,8 +400,3 @@ def test_the_effective_number_has_a_beta_of_its_own():
     loss = ClassificationLoss(class_weights="effective", effective_beta=0.9)
     expected = 0.1 / (1 - 0.9 ** COUNTS.astype(np.float64))
     np.testing.assert_allclose(loss.weights(jnp.asarray(COUNTS)), 3 * expected / expected.sum(), rtol=1e-6)
-
-
-def test_wrong_norm_is_named():
-    with pytest.raises(UserError, match=r"unknown reconstruction norm 'l3'.*l1, l2"):
-        reconstruction(REBUILT, IMAGES, HARD, ALL, "l3")

@@ -141,7 +141,8 @@ class Run:
 
     def init(self, seed: jax.Array):
         variables = self.classifier.init(jax.random.key(seed), {"image": jnp.zeros((1, 32, 40, 3), jnp.uint8)})
-        constants = self.classifier.constants(np.ones(len(self.photographs.classes)))
+        even = np.ones(len(self.photographs.classes))
+        constants = self.classifier.constants(even, even / len(even))
         return {**variables, "constants": jax.tree.map(jnp.asarray, constants)}
 
     def steps(self) -> list[int]:

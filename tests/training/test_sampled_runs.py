@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from skinjax import assembly
 from skinjax.core.errors import UserError
+from skinjax.data.pipeline import StoredSize
 from skinjax.defaults import defaults, phase
 
 COUNTS = np.array([10, 6, 8, 3, 7, 20, 6])
@@ -56,6 +57,20 @@ def test_weights_of_the_data_sets_own_column(config, data):
     del data.dataset.columns["weight"]
     with pytest.raises(UserError, match="the data set synthetic has no column `weight`: choose one of none, inverse"):
         assembly.make_phases(config, data)
+
+
+def test_a_method_hears_how_the_first_phase_draws(config, data):
+    """The last ten images alone are drawn: four of one class and six of another."""
+    config.sampler_weights = "column"
+    data.size, data.training_counts = StoredSize(2, 2), lambda: COUNTS
+    method = SimpleNamespace(
+        classes=range(7),
+        init=lambda key, batch: {},
+        constants=lambda counts, shares: {"counts": counts, "shares": shares},
+    )
+    found = assembly.initial_variables(method, data, assembly.make_phases(config, data)[0], 0)["constants"]
+    assert found["counts"].tolist() == COUNTS.tolist()
+    np.testing.assert_allclose(found["shares"], [0, 0, 0, 0, 0, 0.4, 0.6], rtol=1e-6)
 
 
 def test_unknown_sampler_weights_are_refused(config):

@@ -28,16 +28,25 @@ class Sampler:
     batch: int
     epoch_length: int
     draw: Callable[[int], np.ndarray]
+    shares: tuple[float, ...]  # see `class_shares`; of the classes up to the last that is drawn
     copies: Callable[[int], np.ndarray] | None = None
 
     def __call__(self, step: int) -> np.ndarray:
         return self.draw(int(step))
 
+    def class_shares(self, classes: int) -> np.ndarray:
+        """The expected share of each class among the labelled images of a batch [classes]; 0 where it is never drawn.
+
+        >>> natural(np.arange(4), np.array([0, 2, 2, 2]), batch=2, seed=0).class_shares(4).tolist()
+        [0.25, 0.0, 0.75, 0.0]
+        """
+        return np.pad(self.shares, (0, classes - len(self.shares)))
+
 
 def natural(
     records: np.ndarray, labels: np.ndarray, batch: int, seed: int, classes: Sequence[str] | None = None
 ) -> Sampler:
-    """Every record once in an epoch, in a fresh order each time. Labels and classes do not matter.
+    """Every record once in an epoch, in a fresh order each time, whatever the labels and classes.
 
     records: [n] record numbers of the data set; labels: [n] their classes; batch: images per step.
 
@@ -45,8 +54,9 @@ def natural(
     >>> sorted(np.concatenate([sampler(0), sampler(1)]).tolist())
     [0, 1, 2, 3]
     """
-    records, _ = checked(records, labels, batch)
-    return _epochs(batch, len(records), lambda epoch: generator(seed, "natural", epoch).permutation(records))
+    records, labels = checked(records, labels, batch)
+    shares = shares_by_class(labels)
+    return _epochs(batch, len(records), lambda epoch: generator(seed, "natural", epoch).permutation(records), shares)
 
 
 def oversampled(
@@ -58,7 +68,7 @@ def oversampled(
     """
     records, labels = checked(records, labels, batch)
     members = _members(records, labels, classes)
-    return _levelled(members, max(map(len, members)), batch, seed, "oversampled")
+    return _levelled(members, max(map(len, members)), batch, seed, "oversampled", equal_shares(labels))
 
 
 def downsampled(
@@ -73,7 +83,7 @@ def downsampled(
             f"downsampling leaves {len(members)} classes of {smallest} images, fewer than a batch of {batch}: lower "
             f"the batch size to {smallest * len(members)} or less, or choose another sampler"
         )
-    return _levelled(members, smallest, batch, seed, "downsampled")
+    return _levelled(members, smallest, batch, seed, "downsampled", equal_shares(labels))
 
 
 def balanced_batches(
@@ -103,13 +113,13 @@ def balanced_batches(
         streams = [_window(partial(chunk, label), length, start, stop) for label, length in enumerate(lengths)]
         return np.stack(streams, axis=1).ravel()
 
-    in_turn = _epochs(batch, turns_each * len(members), turns)
+    in_turn = _epochs(batch, turns_each * len(members), turns, equal_shares(labels))
 
     def draw(step: int) -> np.ndarray:
         # Unshuffled, place k of a batch would always hold one class, and mixing by place always meet the same partner.
         return generator(seed, "balanced_batches order", step).permutation(in_turn(step))
 
-    return Sampler(batch, len(records), draw)
+    return Sampler(batch, len(records), draw, in_turn.shares)
 
 
 def weighted(
@@ -123,10 +133,9 @@ def weighted(
 ) -> Sampler:
     """Every image drawn independently, with replacement, in proportion to its weight; one of weight zero never is.
 
-    weights: [n] numbers from 0 on, on any scale (see `weights_by_class`). Labels and classes do not matter. An epoch is
-    as long as that of `natural`.
+    weights: [n] numbers from 0 on, on any scale (see `weights_by_class`). An epoch is as long as that of `natural`.
     """
-    records, _ = checked(records, labels, batch)
+    records, labels = checked(records, labels, batch)
     weights = np.asarray(weights, np.float64)
     if weights.shape != records.shape:
         raise ValueError(f"weights {weights.shape} and records {records.shape} must be two lists of one length")
@@ -146,7 +155,7 @@ def weighted(
     def draw(step: int) -> np.ndarray:
         return drawable[np.searchsorted(borders, generator(seed, "weighted", step).random(batch), side="right")]
 
-    return Sampler(batch, len(records), draw)
+    return Sampler(batch, len(records), draw, shares_by_class(labels[weights > 0], scaled))
 
 
 def statically_balanced(
@@ -176,8 +185,14 @@ def statically_balanced(
     times_before = np.concatenate([np.arange(largest, dtype=np.int32) // len(member) for member in members])
     copy = np.where(times_before > 0, first_copy + times_before, 0).astype(np.int32)
     every = np.arange(len(listed), dtype=np.int32)
-    places = _epochs(batch, len(every), lambda epoch: generator(seed, "statically_balanced", epoch).permutation(every))
-    return Sampler(batch, len(listed), lambda step: listed[places(step)], lambda step: copy[places(step)])
+
+    def epoch(number: int) -> np.ndarray:
+        return generator(seed, "statically_balanced", number).permutation(every)
+
+    places = _epochs(batch, len(every), epoch, equal_shares(labels))
+    return Sampler(
+        batch, len(listed), lambda step: listed[places(step)], places.shares, lambda step: copy[places(step)]
+    )
 
 
 SAMPLERS: Mapping[str, Callable[..., Sampler]] = {  # each takes (records, labels, batch, seed, classes)
@@ -203,6 +218,18 @@ def weights_by_class(formula: str, labels: np.ndarray, classes: Sequence[str] | 
         present, labels = np.unique(labels, return_inverse=True)
         classes = [str(number) for number in present]
     return class_weights(formula, np.bincount(labels, minlength=len(classes)), classes)[labels]
+
+
+def shares_by_class(labels: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, ...]:
+    """Each class's part of the `weights` [n] (by default, of the number) of labelled images; labels: [n]."""
+    labelled = labels >= 0
+    drawn = np.bincount(labels[labelled], None if weights is None else weights[labelled])
+    return tuple((drawn / (drawn.sum() or 1)).tolist())
+
+
+def equal_shares(labels: np.ndarray) -> tuple[float, ...]:
+    """One share for every class that occurs."""
+    return shares_by_class(np.unique(labels))
 
 
 @dataclass(frozen=True)
@@ -280,20 +307,22 @@ def check_labelled(labels: np.ndarray) -> None:
         )
 
 
-def _levelled(members: list[np.ndarray], count: int, batch: int, seed: int, purpose: str) -> Sampler:
+def _levelled(
+    members: list[np.ndarray], count: int, batch: int, seed: int, purpose: str, shares: tuple[float, ...]
+) -> Sampler:
     """Epochs that hold `count` images of every class: the class's fresh order, repeated cyclically or cut short."""
 
     def epoch(number: int) -> np.ndarray:
         fresh = generator(seed, purpose, number)
         return fresh.permutation(np.concatenate([np.resize(fresh.permutation(m), count) for m in members]))
 
-    return _epochs(batch, count * len(members), epoch)
+    return _epochs(batch, count * len(members), epoch, shares)
 
 
-def _epochs(batch: int, length: int, epoch: Callable[[int], np.ndarray]) -> Sampler:
+def _epochs(batch: int, length: int, epoch: Callable[[int], np.ndarray], shares: tuple[float, ...]) -> Sampler:
     """Batches cut from the endless row of epochs, of which about two million records (8 MB) stay cached."""
     cached = lru_cache(maxsize=max(4, 2_000_000 // length))(epoch)
-    return Sampler(batch, length, lambda step: _window(cached, length, step * batch, (step + 1) * batch))
+    return Sampler(batch, length, lambda step: _window(cached, length, step * batch, (step + 1) * batch), shares)
 
 
 def _window(block: Callable[[int], np.ndarray], length: int, start: int, stop: int) -> np.ndarray:

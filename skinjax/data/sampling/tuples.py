@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skinjax.core.errors import UserError
-from skinjax.data.sampling.samplers import Sampler, check_labelled, checked, generator, natural
+from skinjax.data.sampling.samplers import Sampler, check_labelled, checked, generator, natural, shares_by_class
 
 ATTEMPTS = 256  # patterns begun for a sampler; a step takes one of those that came out and shuffles its rows
 
@@ -38,6 +38,7 @@ def tuples(
     2
     """
     records, labels = checked(records, labels, batch)
+    present = np.unique(labels)
     labels, sizes = _classes(labels, classes, n)
     pool = _pattern_pool(batch, n, share, generator(seed, "tuples patterns", 0))
     # Images by class: position p of class c stands at starts[c] + p.
@@ -60,7 +61,7 @@ def tuples(
         )
         return np.roll(by_class[chosen], step, axis=1)
 
-    return Sampler(batch, len(records), draw)
+    return Sampler(batch, len(records), draw, shares_by_class(present, _shares(sizes, n, pool[:, 1:].mean())))
 
 
 def _classes(labels: np.ndarray, classes: Sequence[str] | None, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +81,16 @@ def _classes(labels: np.ndarray, classes: Sequence[str] | None, n: int) -> tuple
             "leave such classes out or change the split"
         )
     return labels, sizes
+
+
+def _shares(sizes: np.ndarray, n: int, same: float) -> np.ndarray:
+    """The share of each class of `sizes` images [classes] in rows of n, each partner of the row's own class by `same`.
+
+    A partner's other class is that of an image drawn from all the classes but the row's own.
+    """
+    own = sizes / sizes.sum()
+    other = sizes * (np.sum(own / (1 - own)) - own / (1 - own)) / sizes.sum()
+    return (own + (n - 1) * (same * own + (1 - same) * other)) / n
 
 
 def _pattern_pool(batch: int, n: int, share: tuple[float, float], fresh: np.random.Generator) -> np.ndarray:

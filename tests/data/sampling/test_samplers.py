@@ -259,6 +259,34 @@ def test_a_subset_without_some_classes_is_balanced_over_those_it_has():
     assert class_counts(balanced_batches(records, labels, 4, 0)(0), records, labels).tolist() == [0, 0, 2, 0, 0, 2]
 
 
+@pytest.mark.parametrize(
+    ("name", "shares"),
+    [
+        ("natural", [0, 0, 2 / 3, 0, 0, 1 / 4, 1 / 12, 0]),
+        ("weighted", [0, 0, 0.50867, 0, 0, 0.31149, 0.17984, 0]),  # in proportion to the roots of 16, 6 and 2
+        *((name, [0, 0, 1 / 3, 0, 0, 1 / 3, 1 / 3, 0]) for name in BALANCED),
+    ],
+)
+def test_class_shares_are_those_of_what_is_drawn(name, shares):
+    """A phase of three classes of eight, of 16, 6 and 2 images."""
+    records, labels = np.arange(24), np.repeat([2, 5, 6], [16, 6, 2])
+    weights = {"weights": weights_by_class("inverse", labels) ** 0.5} if name == "weighted" else {}
+    sampler = SAMPLERS[name](records, labels, 6, 0, **weights)
+    steps = 20_000 if name == "weighted" else sampler.epoch_length
+    counted = class_counts(drawn(sampler, steps), records, labels) / (6 * steps)
+    atol = 0.005 if name == "weighted" else 1e-12
+    np.testing.assert_allclose(sampler.class_shares(8), shares, atol=1e-4)
+    np.testing.assert_allclose(sampler.class_shares(7), counted, atol=atol)
+
+
+def test_class_shares_are_of_the_labelled_images_and_follow_the_weights_of_single_images():
+    labels = np.array([0, 0, 2, -1])
+    assert natural(np.arange(4), labels, 2, 0).class_shares(3).tolist() == [2 / 3, 0, 1 / 3]
+    column = weighted(np.arange(4), labels, 2, 0, weights=[0, 3, 1, 50])
+    assert column.class_shares(3).tolist() == [0.75, 0, 0.25]
+    assert natural(np.arange(4), np.full(4, -1), 2, 0).class_shares(3).tolist() == [0, 0, 0]
+
+
 @pytest.mark.parametrize("name", BALANCED)
 def test_a_named_class_without_images_is_an_error(name):
     with pytest.raises(UserError, match="no training images of 'df', 'vasc'"):

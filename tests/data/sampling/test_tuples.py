@@ -39,6 +39,19 @@ def test_any_two_places_of_every_batch_agree_in_45_to_55_percent_and_no_image_co
     assert shares == {15 / 32, 16 / 32, 17 / 32}
 
 
+@pytest.mark.parametrize(("n", "malignant"), [(2, 0.3461), (3, 0.3974), (4, 0.4231)])
+def test_class_shares_are_those_of_what_is_drawn(n, malignant):
+    """Paper 004's: of 900 images 173 are malignant, and of the rows' images more."""
+    sampler, labels = made(ISIC_2016, 32, n)
+    np.testing.assert_allclose(sampler.class_shares(2), [1 - malignant, malignant], atol=1e-3)
+    rows = np.concatenate([sampler(step) for step in range(1800)])
+    np.testing.assert_allclose(sampler.class_shares(2)[1], labels[rows].mean(), atol=2e-3)
+    of_four = tuples(np.arange(20), np.repeat([1, 3, 4], [4, 6, 10]), 8, 0, n=n)
+    drawn = np.concatenate([of_four(step) for step in range(4000)])
+    counted = np.bincount(np.repeat([1, 3, 4], [4, 6, 10])[drawn].ravel()) / drawn.size
+    np.testing.assert_allclose(of_four.class_shares(6), [*counted, 0], atol=4e-3)
+
+
 @pytest.mark.parametrize(
     ("batch", "n", "agreeing"), [(2, 2, {1}), (4, 3, {2}), (11, 2, {5, 6}), (200, 3, range(90, 111))]
 )
