@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from skinjax import assembly
 from skinjax.core.errors import UserError
-from skinjax.data import synthetic
+from skinjax.data.synthetic import photographs as synthetic
 from skinjax.defaults import defaults
 from skinjax.images import correction
 from skinjax.images.correction import CORRECTIONS, corrected
