@@ -16,7 +16,8 @@ from PIL import Image
 
 from skinjax.commands.correct import draw_rows, draw_sheet, operations
 from skinjax.data import synthetic
-from skinjax.data.synthetic.photographs import Painter, Settings, class_names
+from skinjax.data.synthetic.photographs import Painter
+from skinjax.data.synthetic.settings import Settings, class_names
 from skinjax.images import correction
 from skinjax.report.figures import SYNTHETIC
 

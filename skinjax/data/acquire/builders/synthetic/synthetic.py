@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from skinjax.core.threads import map_in_order
 from skinjax.data.acquire.builders.base import PhotographBuilder
-from skinjax.data.synthetic.photographs import Painter, Settings, class_names, encode
+from skinjax.data.synthetic.photographs import Painter, encode
+from skinjax.data.synthetic.settings import Settings, class_names
 
 
 class Synthetic(PhotographBuilder):
