@@ -42,7 +42,7 @@ def test_the_offset_has_the_best_accuracy_that_costs_no_recall(of_nv, of_df, cho
 
 
 def test_a_point_of_recall_buys_accuracy():
-    """An offset of 0.1 wins 30 of 200 nv; that it loses 20 of 100 df is 2.5 points of macro recall, 16 are half a point."""
+    """An offset of 0.1 wins 30 of 200 nv; losing 20 of 100 df costs 2.5 points of macro recall, 16 half a point."""
     of_nv, of_df = [0.9] * 170 + [0.44] * 30, [0.9] * 80 + [0.51] * 20
     run = table([*([p, 1 - p] for p in of_nv), *([1 - p, p] for p in of_df)], [0] * 200 + [1] * 100)
     assert demo_table.choose_offset([run], np.array([160, 10]))[1][:2] == [
