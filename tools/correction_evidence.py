@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image
 
 from skinjax.commands.correct import draw_rows, draw_sheet, operations
-from skinjax.data.synthetic import photographs as synthetic
-from skinjax.data.synthetic.photographs import Painter, Settings, class_names
+from skinjax.data import synthetic
+from skinjax.data.synthetic.photographs import Painter
+from skinjax.data.synthetic.settings import Settings, class_names
 from skinjax.images import correction
 from skinjax.report.figures import SYNTHETIC
 

@@ -24,7 +24,8 @@ from skinjax.data.acquire.builders.base import images
 from skinjax.data.acquire.decoding import decode
 from skinjax.data.acquire.near_duplicates import LEAST_SIMILARITY, near_duplicates, signature
 from skinjax.data.acquire.sources import open_source
-from skinjax.data.synthetic.photographs import Painter, Settings
+from skinjax.data.synthetic.photographs import Painter
+from skinjax.data.synthetic.settings import Settings
 
 CROP = 0.05
 SWEEP = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)

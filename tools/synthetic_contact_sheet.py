@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from skinjax.data.synthetic.photographs import Painter, Settings, class_names
+from skinjax.data.synthetic.photographs import Painter
+from skinjax.data.synthetic.settings import Settings, class_names
 
 MARGIN = 60
 TITLE = 18

@@ -20,7 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from skinjax.data.synthetic.photographs import GENERATOR_VERSION, Painter, Settings, class_names, encode
+from skinjax.data.synthetic.photographs import Painter, encode
+from skinjax.data.synthetic.settings import GENERATOR_VERSION, Settings, class_names
 
 THUMBNAIL = 8
 BATCH = 32

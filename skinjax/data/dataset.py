@@ -122,7 +122,7 @@ def is_prepared(folder: Path) -> bool:
 
 
 def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
-    from skinjax.data.synthetic.photographs import GENERATOR_VERSION, Settings
+    from skinjax.data.synthetic.settings import GENERATOR_VERSION, Settings
 
     known = {field.name: field for field in dataclasses.fields(Settings)}
     for argument in arguments:

@@ -13,7 +13,8 @@ from skinjax.data.acquire.prepare import prepare
 from skinjax.data.dataset import read_dataset
 from skinjax.data.splits.protocols import split_dataset
 from skinjax.data.splits.split import check, read_split
-from skinjax.data.synthetic.photographs import Painter, Settings
+from skinjax.data.synthetic.photographs import Painter
+from skinjax.data.synthetic.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ from skinjax.data.dataset import (
     read_dataset,
 )
 from skinjax.data.dataset import prepared as prepared_sets
-from skinjax.data.synthetic.photographs import Painter, Settings, encode
+from skinjax.data.synthetic.photographs import Painter, encode
+from skinjax.data.synthetic.settings import Settings
 
 ARGUMENTS = {"images": 60, "height": 32, "width": 40}
 

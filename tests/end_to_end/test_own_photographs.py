@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skinjax.data.synthetic.photographs import Painter, Settings
+from skinjax.data.synthetic.photographs import Painter
+from skinjax.data.synthetic.settings import Settings
 from skinjax.evaluation.predictions import read_predictions
 from tests.end_to_end.conftest import ROOT
 

@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 from skinjax import assembly
 from skinjax.core.errors import UserError
 from skinjax.data.synthetic import photographs as synthetic
+from skinjax.data.synthetic.settings import Settings
 from skinjax.defaults import defaults
 from skinjax.images import correction
 from skinjax.images.correction import CORRECTIONS, corrected
@@ -325,7 +326,7 @@ def test_what_is_no_dark_hair_stays():
 @pytest.fixture(scope="module")
 def drawn():
     """Synthetic photographs of all classes as they are and without hairs, and which of them have dark hairs."""
-    painter = synthetic.Painter(synthetic.Settings(images=28, height=160, width=200, imbalance=1.0, seed=1))
+    painter = synthetic.Painter(Settings(images=28, height=160, width=200, imbalance=1.0, seed=1))
     hairs_drawn = []
 
     def draw_none(layers, view, rng):
@@ -335,12 +336,12 @@ def drawn():
         layers.update(as_they_are)
 
     hairy = np.stack([painter.draw(row) for row in range(28)])
-    with mock.patch.object(synthetic, "_draw_hairs", draw_none):
+    with mock.patch.object(synthetic, "draw_hairs", draw_none):
         bald = np.stack([painter.draw(row) for row in range(28)])
     return hairy, bald, np.array(hairs_drawn)
 
 
-DRAW_HAIRS = synthetic._draw_hairs
+DRAW_HAIRS = synthetic.draw_hairs
 
 
 def test_hairs_of_synthetic_photographs(drawn):

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from skinjax.data.acquire.near_duplicates import near_duplicates, signature
-from skinjax.data.synthetic.photographs import Painter, Settings
+from skinjax.data.synthetic.photographs import Painter
+from skinjax.data.synthetic.settings import Settings
 
 PHOTOGRAPHS = 12
 

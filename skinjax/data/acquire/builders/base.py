@@ -75,7 +75,7 @@ class PhotographBuilder(tfds.core.ShardBasedBuilder):
         self.digest = hashlib.sha256()
         super().__init__(data_dir=data_dir, file_format="array_record")
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         # Names such as cifar10 and folder are for our own table; TFDS has data sets of the same names.
         super().__init_subclass__(skip_registration=True, **kwargs)
 
@@ -95,11 +95,11 @@ class PhotographBuilder(tfds.core.ShardBasedBuilder):
         )
         return tfds.core.DatasetInfo(builder=self, features=features)
 
-    def _shard_iterators_per_split(self, dl_manager: tfds.download.DownloadManager):
+    def _shard_iterators_per_split(self, dl_manager: tfds.download.DownloadManager) -> dict[str, list[Callable]]:
         del dl_manager
         return {"images": [self._generate_examples]}
 
-    def _generate_examples(self):
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         ids, labels, groups = (self.columns[name] for name in ("image_id", "label", "group"))
         for row, image in self.encoded_images():
             self.rows.append(row)

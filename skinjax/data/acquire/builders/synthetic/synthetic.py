@@ -1,19 +1,23 @@
 """The embedded synthetic set as a TFDS builder: drawn once, then read like any other data set."""
 
+import sys
 from collections.abc import Iterator
 
-from skinjax.core.threads import map_in_order
+from tqdm import tqdm
+
 from skinjax.data.acquire.builders.base import PhotographBuilder
-from skinjax.data.synthetic.photographs import Painter, Settings, class_names, encode
+from skinjax.data.synthetic.plan import plan
+from skinjax.data.synthetic.settings import Settings, class_names
+from skinjax.data.synthetic.workers import encoded_photographs
 
 
 class Synthetic(PhotographBuilder):
     """Procedurally drawn photographs; a test bench, not medicine."""
 
     def __init__(self, settings: Settings, data_dir: str):
-        painter = Painter(settings)
-
         def drawn() -> Iterator[tuple[int, bytes]]:
-            return enumerate(map_in_order(lambda row: encode(painter.draw(row)), range(settings.images)))
+            images, hidden = encoded_photographs(settings), not sys.stderr.isatty()
+            return enumerate(tqdm(images, total=settings.images, unit="images", disable=hidden, leave=False))
 
-        super().__init__(class_names(settings.classes), painter.columns, drawn, data_dir)
+        columns, _ = plan(settings)
+        super().__init__(class_names(settings.classes), columns, drawn, data_dir)
