@@ -82,7 +82,7 @@ def defer_reweighting(config, share=0.8):
     """The last fifth of training with class-balanced weights, as a phase of its own, at a hundredth of the rate."""
     first = config.phases.train.to_dict()
     length = first["duration"]
-    milestones = tuple(m for m in first["milestones"] if m < share * length)
+    milestones = tuple(m for m in first.get("milestones", ()) if m < share * length)
     last = first | {
         "duration": (1 - share) * length,
         "schedule": "constant",

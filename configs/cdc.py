@@ -12,30 +12,28 @@ All but the demo start from ImageNet weights, which are fetched from the hub at 
 folds of an image-level split, at the last epoch: `--config.split.fold=0` ... `4`.
 """
 
-from ml_collections import ConfigDict
-
 from skinjax.core.errors import lookup
-from skinjax.defaults import decoder_method, defaults, phase
+from skinjax.recipe import defaults
 
 
 def get_config(variant="demo"):
     config = lookup("variant of configs/cdc.py", variant, RECIPES)("cdc", variant)
-    config.method = ConfigDict(decoder_method())
+    config.method = {"name": "decoder_classifier"}
     if variant == "demo":
-        config.method.decoder.channels = 64  # as narrow as the network
+        config.method.decoder = {"channels": 64}  # as narrow as the network
     return config
 
 
 def demo(name, variant):
     """How every method is trained on the synthetic set; chosen on its validation part."""
     config = defaults(name, variant)
-    config.dataset.arguments = ConfigDict({"images": 1500, "height": 96, "width": 128})
+    config.dataset.arguments = {"images": 1500, "height": 96, "width": 128}
     config.stored_size.update(height=112, width=112)
     config.views.size = (96, 96)
     config.model.backbone = "resnet_narrow"
     config.sampler = "balanced_batches"
     config.optimizer.update(name="adam", learning_rate=2e-3)
-    config.phases.train = phase(16.0) | {"schedule": "cosine", "warmup": 1.0}
+    config.phases.train = {"duration": 16.0, "schedule": "cosine", "warmup": 1.0}
     config.evaluations.every = 4.0
     config.checkpoints.every = 4.0
     return config
@@ -50,7 +48,7 @@ def skin7(name, variant, dataset="ham10000", backbone="resnet50", weights="timm/
     config.stored_size.update(height=300, width=300)
     config.views.train = "skin7_group"
     config.batch = 96
-    config.phases.train = phase(200.0) | {"schedule": "step", "milestones": (100.0,)}
+    config.phases.train = {"duration": 200.0, "schedule": "step", "milestones": (100.0,)}
     return config
 
 

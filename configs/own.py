@@ -12,8 +12,6 @@ It aims at no printed number: a first look at what a data set holds. On an accel
 
 from cdc import demo
 
-from skinjax.defaults import phase
-
 
 def get_config(variant="demo"):
     config = demo("own", variant)
@@ -21,7 +19,7 @@ def get_config(variant="demo"):
         config.dataset.name = variant
         config.dataset.arguments = {}
     config.batch = 8  # a clinic's first folder may hold thirty photographs
-    config.phases.train = phase(20000.0, unit="examples") | {"schedule": "cosine", "warmup": 1000.0}
+    config.phases.train = {"duration": 20000.0, "unit": "examples", "schedule": "cosine", "warmup": 1000.0}
     for section in (config.evaluations, config.checkpoints):
         section.update(every=4000.0, unit="examples")
     config.logging.every = 250

@@ -39,15 +39,14 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"{asked} photographs are asked for; choose 1 to {MOST_IMAGES}")
     import jax
 
-    from skinjax.assembly import make_normalisation
     from skinjax.commands.show import make_folder, to_bytes, write
     from skinjax.data.dataset import data_root
     from skinjax.data.pipeline import load
     from skinjax.explain.attention import framed
-    from skinjax.images.crops import grid_of
     from skinjax.methods.patches import Patches, attention_at
     from skinjax.models.layers import compiler_options
     from skinjax.report.figures import tiled, view_panel
+    from skinjax.runs.building import normalisation
     from skinjax.runs.experiment import open_run
     from skinjax.runs.workdir import read_config
 
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     read_config(folder)  # a folder that holds no run is not made one for pictures
     out = make_folder(options.out or str(folder), "")
     trained = open_run(folder, data_root(options.data_dir))
-    config, data, method = trained.config, trained.data, trained.method
+    recipe, data, method = trained.recipe, trained.data, trained.method
     if not isinstance(method, Patches) or not method.attention:
         raise UserError(f"the run in {folder} has no attention between patches: its method.attention names no place")
     records = chosen(trained.data, options.image_ids, options.images)
@@ -65,9 +64,9 @@ def run(options: argparse.Namespace) -> int:
     answers = [jax.device_get(predict(trained.variables, part)) for part in parts]
     outputs = {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
     shown = to_bytes(
-        np.asarray(method.evaluation_view(jax.numpy.asarray(stored))), make_normalisation(config, trained.facts)
+        np.asarray(method.evaluation_view(jax.numpy.asarray(stored))), normalisation(recipe, trained.facts)
     )
-    grid = grid_of(config.views.crops, config.views.grid)
+    grid = recipe.views.corners()
     rows = {"as stored": stored}
     for place in method.attention:
         weights = outputs[attention_at(place)]
@@ -76,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     names = data.dataset.label_names()[records]
     likeliest = np.array(data.dataset.classes)[outputs["probabilities"].argmax(-1)]
     captions = [f"{name} ({answer})" for name, answer in zip(names, likeliest, strict=True)]
-    title = f"{config.name}:{config.variant}: attention, and true class (answer)"
+    title = f"{recipe.name}:{recipe.variant}: attention, and true class (answer)"
     figure = view_panel(rows, captions, title=title, synthetic=data.dataset.synthetic)
     write(figure, out / PICTURE)
     return 0

@@ -23,13 +23,13 @@ from skinjax.core.errors import UserError
 
 if TYPE_CHECKING:  # they import jax or matplotlib, which --help does not wait for
     from matplotlib.figure import Figure
-    from ml_collections import ConfigDict
 
     from skinjax.data.dataset import Dataset
     from skinjax.data.sampling.samplers import Sampler
     from skinjax.data.splits.parts import Data
     from skinjax.images.colour import Normalisation
     from skinjax.models.pretrained.facts import Facts
+    from skinjax.recipe import Recipe
     from skinjax.training.phases import Phase
 
 MOST_PER_CLASS = 50
@@ -77,23 +77,23 @@ def show_config(options: argparse.Namespace) -> None:
     """The classes, views and learning rate of the config that `options.target` names."""
     from skinjax.recipe.config_files import load_config
 
-    config = load_config(options.target, options.changes)
-    from skinjax import assembly
+    recipe = load_config(options.target, options.changes)
     from skinjax.data.dataset import check_dataset, data_root
+    from skinjax.runs import building
 
-    assembly.check(config)
+    building.check(recipe)
     root = data_root(options.data_dir)
-    check_dataset(config.dataset.name, root)
-    folder = make_folder(options.out, f"{config.name}-{config.variant}")
+    check_dataset(recipe.dataset.name, root)
+    folder = make_folder(options.out, f"{recipe.name}-{recipe.variant}")
     with tempfile.TemporaryDirectory() as workdir:
         weights = None
-        if config.views.normalisation == "weights":
-            weights = assembly.open_weights(config, Path(workdir), root, print)
-        data = assembly.make_data(config, Path(workdir), root, print)
-    phases = assembly.make_phases(config, data)
+        if recipe.views.normalisation == "weights":
+            weights = building.open_weights(recipe, Path(workdir), root, print)
+        data = building.make_data(recipe, Path(workdir), root, print)
+    phases = building.make_phases(recipe, data)
     draw_classes(data.dataset, data.records, f", {data.split.protocol['name']} split", folder, options)
-    draw_views(config, data, phases[0], folder, weights.facts if weights else None)
-    draw_schedule(config, data, phases, folder)
+    draw_views(recipe, data, phases[0], folder, weights.facts if weights else None)
+    draw_schedule(recipe, data, phases, folder)
 
 
 def make_folder(out: str | None, name: str) -> Path:
@@ -193,7 +193,7 @@ def thumbnail(dataset: "Dataset", record: int) -> np.ndarray:
     return np.array(image)
 
 
-def draw_views(config: "ConfigDict", data: "Data", phase: "Phase", folder: Path, facts: "Facts | None" = None) -> None:
+def draw_views(recipe: "Recipe", data: "Data", phase: "Phase", folder: Path, facts: "Facts | None" = None) -> None:
     """views.png: the beginning of the first batch of a phase after each view, and what classes that batch has."""
     from skinjax.data.dataset import class_counts
     from skinjax.report import figures
@@ -204,16 +204,16 @@ def draw_views(config: "ConfigDict", data: "Data", phase: "Phase", folder: Path,
     print(f"the first batch of phase {phase.name}, {records.size} images: {', '.join(present)}")
     shown = records.ravel()[:PHOTOGRAPHS]
     figure = figures.view_panel(
-        view_rows(config, data, phase.sampler, shown, facts),
+        view_rows(recipe, data, phase.sampler, shown, facts),
         data.dataset.label_names()[shown].tolist(),
-        title=f"{config.name}:{config.variant}: {len(shown)} of {records.size} images of a batch after each view",
+        title=f"{recipe.name}:{recipe.variant}: {len(shown)} of {records.size} images of a batch after each view",
         synthetic=data.dataset.synthetic,
     )
     write(figure, folder / "views.png")
 
 
 def view_rows(
-    config: "ConfigDict", data: "Data", sampler: "Sampler", shown: np.ndarray, facts: "Facts | None" = None
+    recipe: "Recipe", data: "Data", sampler: "Sampler", shown: np.ndarray, facts: "Facts | None" = None
 ) -> dict[str, np.ndarray]:
     """The first images of the first batch, `shown`, as they are stored and as the network sees them: {view: uint8}.
 
@@ -222,31 +222,30 @@ def view_rows(
     import jax
     import jax.numpy as jnp
 
-    from skinjax.assembly import make_normalisation, make_views
     from skinjax.data.pipeline import load
     from skinjax.images.copies import fixed_copies
     from skinjax.images.correction import corrected
-    from skinjax.images.crops import grid_of
-    from skinjax.images.views import example_keys
+    from skinjax.images.views import example_keys, make_views
     from skinjax.models.pretrained.facts import NO_FACTS
     from skinjax.report.figures import tiled
+    from skinjax.runs.building import normalisation
 
+    mean_and_std = normalisation(recipe, facts or NO_FACTS)
     stored = trained = load(data.dataset, shown, data.size)
     rows = {f"as stored\n{data.size.height}x{data.size.width}": stored}
-    if config.views.corrections:
-        rows["\n".join(["corrected", *config.views.corrections])] = jax.jit(corrected(config.views.corrections))(stored)
+    if recipe.views.corrections:
+        rows["\n".join(["corrected", *recipe.views.corrections])] = jax.jit(corrected(recipe.views.corrections))(stored)
     if sampler.copies is not None:
         trained = np.asarray(fixed_copies(*map(jnp.asarray, (stored, shown, sampler.copies(0)[: len(shown)]))))
         rows["fixed copies"] = trained
-    training, evaluation = map(jax.jit, make_views(config, facts or NO_FACTS))
-    size = "x".join(map(str, config.views.size))
+    training, evaluation = (jax.jit(view) for view in make_views(recipe.views, mean_and_std))
+    size = "x".join(map(str, recipe.views.size))
     for draw in range(DRAWS):
-        keys = example_keys(jax.random.fold_in(jax.random.key(config.seed), draw), jnp.arange(len(shown)))
-        rows[f"training view\n{config.views.train}, {size}\ndraw {draw + 1}"] = training(keys, trained)
-    rows[f"evaluation view\n{config.views.evaluation}, {size}"] = evaluation(stored)
-    normalisation = make_normalisation(config, facts or NO_FACTS)
-    grid = grid_of(config.views.crops, config.views.grid)
-    pictures = {name: to_bytes(np.asarray(row), normalisation) for name, row in rows.items()}
+        keys = example_keys(jax.random.fold_in(jax.random.key(recipe.seed), draw), jnp.arange(len(shown)))
+        rows[f"training view\n{recipe.views.train}, {size}\ndraw {draw + 1}"] = training(keys, trained)
+    rows[f"evaluation view\n{recipe.views.evaluation}, {size}"] = evaluation(stored)
+    grid = recipe.views.corners()
+    pictures = {name: to_bytes(np.asarray(row), mean_and_std) for name, row in rows.items()}
     return {name: tiled(row, grid) if row.ndim == 5 else row for name, row in pictures.items()}
 
 
@@ -260,7 +259,7 @@ def to_bytes(images: np.ndarray, normalisation: "str | Normalisation") -> np.nda
     return np.clip(np.round(255 * (images * np.array(std) + np.array(mean))), 0, 255).astype(np.uint8)
 
 
-def draw_schedule(config: "ConfigDict", data: "Data", phases: "Sequence[Phase]", folder: Path) -> None:
+def draw_schedule(recipe: "Recipe", data: "Data", phases: "Sequence[Phase]", folder: Path) -> None:
     """schedule.png: the learning rate of all phases in their order."""
     from skinjax.report import figures
 
@@ -270,7 +269,7 @@ def draw_schedule(config: "ConfigDict", data: "Data", phases: "Sequence[Phase]",
         curve = np.asarray(phase.learning_rate(steps))
         rows = phase.learning_rate_multipliers
         rates.append(figures.PhaseRates(phase.name, phase.steps, steps, curve, rows, phase.frozen))
-    title = f"{config.name}:{config.variant}: learning rate ({config.optimizer.name})"
+    title = f"{recipe.name}:{recipe.variant}: learning rate ({recipe.optimizer.name})"
     write(figures.schedule(rates, title=title, synthetic=data.dataset.synthetic), folder / "schedule.png")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import grain
 import numpy as np
 
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.settings import Settings, choice, number
 from skinjax.data.acquire.decoding import FILTERS, FITS, decode
 from skinjax.data.dataset import Dataset
 from skinjax.data.sampling.samplers import EvaluationBatches, Sampler
@@ -18,19 +18,15 @@ READ_AT_ONCE = 16  # images; turn and turn about, reading and decoding empty the
 
 
 @dataclasses.dataclass(frozen=True)
-class StoredSize:
+class StoredSize(Settings):
     """The one shape that all images are brought to on the host, and how."""
 
-    height: int
-    width: int
-    fit: str = "squash"
-    filter: str = "bilinear"
+    place = "stored_size"
 
-    def __post_init__(self):
-        lookup("fit", self.fit, FITS)
-        lookup("filter", self.filter, FILTERS)
-        if min(self.height, self.width) < 1:
-            raise UserError(f"the stored size is {self.height}x{self.width}; both sides must be positive")
+    height: int = number(224, 1, 2**14)
+    width: int = number(224, 1, 2**14)
+    fit: str = choice("squash", "fit", FITS)
+    filter: str = choice("bilinear", "filter", FILTERS)
 
 
 def load(dataset: Dataset, records: np.ndarray, size: StoredSize) -> np.ndarray:

@@ -14,11 +14,78 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from skinjax.core.errors import lookup
+from skinjax.core.errors import UserError, lookup
+from skinjax.core.settings import Settings, choice, number
 from skinjax.images import geometry
-from skinjax.images.colour import Normalisation, as_normalisation, colour_jitter, normalise
-from skinjax.images.crops import Grid, cut, ordered_corners
+from skinjax.images.colour import NORMALISATIONS, Normalisation, as_normalisation, colour_jitter, normalise
+from skinjax.images.correction import CORRECTIONS, corrected
+from skinjax.images.crops import Grid, cut, grid_of, ordered_corners
 from skinjax.images.geometry import Size
+
+WEIGHTS = "weights"
+TrainView = Callable[[Array, Array], Array]
+EvaluationView = Callable[[Array], Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewSettings(Settings):
+    """What the network is shown of a stored picture, in training and in evaluation."""
+
+    place = "views"
+
+    size: tuple[int, int] = number((224, 224), 1)
+    train: str = choice("plain", "training view", lambda: VIEWS)
+    evaluation: str = choice("squash", "evaluation view", lambda: EVALUATION_VIEWS)
+    # (height, width) that the evaluation view centre_crop cuts and resizes to `size`; without it, `size` itself
+    window: tuple[int, int] | None = number(None, 1)
+    crops: int = number(9, 1, 2**10)  # of the view ordered_crop: 5 (corners and centre), 9, 16 or another square
+    grid: tuple[int, int] | None = number(None, 1)  # its (rows, columns), instead of `crops`
+    # a name, or `weights`: that of model.weights
+    normalisation: str = choice("imagenet", "normalisation", {**NORMALISATIONS, WEIGHTS: "that of the weights"})
+    corrections: tuple[str, ...] = choice((), "correction", CORRECTIONS)  # before either view, in this order
+
+    @property
+    def several_in_training(self) -> bool:
+        """Whether training shows several patches of an image."""
+        return VIEWS[self.train].ordered
+
+    @property
+    def several_in_evaluation(self) -> bool:
+        """Whether evaluation shows several patches of an image."""
+        return self.evaluation == "ordered_crop"
+
+    def check(self) -> None:
+        if self.several_in_training or self.several_in_evaluation:
+            self.corners()
+
+    def corners(self) -> Grid:
+        """The grid of the ordered crops."""
+        return grid_of(self.crops, self.grid or ())
+
+    def shown_crops(self) -> int | None:
+        """How many ordered crops an answer is of; None, if it is of one picture."""
+        if not self.several_in_evaluation:
+            return None
+        return self.grid[0] * self.grid[1] if self.grid else self.crops
+
+
+def make_views(settings: ViewSettings, normalisation: Normalisation) -> tuple[TrainView, EvaluationView]:
+    """The training view, of keys and stored images, and the evaluation view, of stored images, both corrected alike."""
+    correct, grid = corrected(settings.corrections), settings.corners()
+    training = train_view(VIEWS[settings.train], settings.size, normalisation, grid=grid)
+    evaluation = evaluation_view(settings.evaluation, settings.size, normalisation, settings.window, grid=grid)
+    return lambda keys, images: training(keys, correct(images)), lambda images: evaluation(correct(images))
+
+
+def make_normalisation(settings: ViewSettings, of_weights: tuple | None = None) -> Normalisation:
+    """The mean and deviation by name; `of_weights` are those (mean, std) that the run's weights are used to."""
+    if settings.normalisation != WEIGHTS:
+        return NORMALISATIONS[settings.normalisation]
+    if of_weights is None:
+        raise UserError(
+            f"the weights do not say their normalisation: set views.normalisation to one of {', '.join(NORMALISATIONS)}"
+        )
+    return Normalisation(*of_weights)
 
 
 class Step(Protocol):
@@ -107,7 +174,7 @@ class View:
 
 PATCH_JITTER = ColourJitter(brightness=32 / 255, saturation=0.5)
 
-VIEWS = {
+VIEWS: dict[str, View] = {
     "none": View(),
     "plain": View((Flips(),), RandomCrop()),
     "skin7_group": View(
@@ -187,7 +254,7 @@ def evaluation_view(
     return show
 
 
-EVALUATION_VIEWS = {
+EVALUATION_VIEWS: dict[str, str] = {
     "squash": "the whole picture",
     "centre_crop": "its middle",
     "ordered_crop": "windows at the same places of every picture",

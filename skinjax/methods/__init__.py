@@ -1,14 +1,34 @@
-"""Methods: how images become a loss, and how images become predictions. One paper, one file."""
+"""Methods: how images become a loss, and how images become predictions. One paper, one file; they know no data set.
+
+A new method is a file with its settings and `build`, and a line here.
+"""
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from skinjax.methods.base import Method
-from skinjax.methods.classifier import Classifier
-from skinjax.methods.decoder_classifier import DecoderClassifier
-from skinjax.methods.patches import Patches
+from skinjax.methods import classifier, decoder_classifier, patches
+from skinjax.methods.base import Method, MethodSettings, Parts
 
-METHODS: dict[str, Callable[..., Method]] = {
-    "classifier": Classifier,
-    "decoder_classifier": DecoderClassifier,
-    "patches": Patches,
+
+class Kind(NamedTuple):
+    """A method's settings, and the function (parts, settings) that builds it."""
+
+    settings: type[MethodSettings]
+    build: Callable[[Parts, Any], Method]
+
+
+METHODS: dict[str, Kind] = {
+    "classifier": Kind(MethodSettings, classifier.build),
+    "decoder_classifier": Kind(decoder_classifier.DecoderClassifierSettings, decoder_classifier.build),
+    "patches": Kind(patches.PatchesSettings, patches.build),
 }
+
+
+def method_settings() -> dict[str, type[MethodSettings]]:
+    """The settings of every method by its name."""
+    return {name: kind.settings for name, kind in METHODS.items()}
+
+
+def build_method(parts: Parts, settings: MethodSettings) -> Method:
+    """The method that `settings` name."""
+    return METHODS[settings.name].build(parts, settings)

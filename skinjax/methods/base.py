@@ -1,11 +1,16 @@
 """The contract between a method and the trainer."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import jax
 import numpy as np
 
+from skinjax.core.errors import UserError
+from skinjax.core.settings import Settings, number
+from skinjax.images.mixing import make_mixing
+from skinjax.images.views import EvaluationView, TrainView, ViewSettings
 from skinjax.objectives.losses import ClassificationLoss
 
 Array = jax.Array
@@ -15,6 +20,59 @@ Variables = dict[str, Any]
 # name -> (coefficient, sum, count): the trainer adds coefficient * sum / count, divided once over the global batch.
 # Vectors are allowed; counts depend on labels, weights and mask only; a count of None is a sum that is not divided.
 Terms = dict[str, tuple[Any, Array, Array | None]]
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodSettings(Settings):
+    """What every method can be told; a method with more to say has a class of its own that begins with this."""
+
+    place = "method"
+
+    name: str = "classifier"
+    mixup_share: float = number(0.0, 0, 1)  # 0 = off; give one of the two
+    mixup_beta: float = number(0.0, 0, 1e6)
+    # predictions are of the logits minus this times the log of the training frequencies
+    logit_adjustment: float = number(0.0, -100, 100)
+
+    def check(self) -> None:
+        make_mixing(self.mixup_share, self.mixup_beta)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a method is built of beside its own settings."""
+
+    classes: tuple[str, ...]
+    backbone: Module
+    head: Module
+    views: ViewSettings
+    train_view: TrainView
+    evaluation_view: EvaluationView
+    loss_function: ClassificationLoss
+    dtype: Any = None
+
+    def of_every_method(self, settings: MethodSettings) -> dict[str, Any]:
+        """The arguments that every method's constructor takes."""
+        return {
+            "classes": self.classes,
+            "backbone": self.backbone,
+            "head": self.head,
+            "train_view": self.train_view,
+            "evaluation_view": self.evaluation_view,
+            "loss_function": self.loss_function,
+            "logit_adjustment": settings.logit_adjustment,
+            "mix": make_mixing(settings.mixup_share, settings.mixup_beta),
+        }
+
+    def refuse_patches(self, method: str) -> None:
+        """Refuse views of several patches, for a method that takes one picture."""
+        shown = {"train": self.views.several_in_training, "evaluation": self.views.several_in_evaluation}
+        for name, several in shown.items():
+            if several:
+                raise UserError(
+                    f"views.{name} is {getattr(self.views, name)!r}, which shows several patches of an image, and "
+                    f"method.name is {method!r}: set it to patches, or choose another view"
+                )
 
 
 class PhaseOfMethod(Protocol):

@@ -12,7 +12,7 @@ import numpy as np
 from skinjax.images.copies import fixed_copies
 from skinjax.images.mixing import Mixed, mix_weights
 from skinjax.images.views import example_keys
-from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
+from skinjax.methods.base import Array, Batch, MethodSettings, Module, Parts, PhaseOfMethod, Terms, Variables
 from skinjax.models.layers import drawn_by_position
 from skinjax.objectives.class_weights import check_every_class_has_images
 from skinjax.objectives.losses import ClassificationLoss
@@ -155,6 +155,12 @@ class Classifier:
         """Evaluation-mode logits [batch, classes] of stored uint8 images."""
         maps = self.backbone.apply(own(variables, "backbone"), self.evaluation_view(images), train=False, at=at)
         return self.head.apply(own(variables, "head"), maps["features"], train=False)
+
+
+def build(parts: Parts, settings: MethodSettings) -> Classifier:
+    """The classifier of these parts."""
+    parts.refuse_patches(settings.name)
+    return Classifier(**parts.of_every_method(settings))
 
 
 def train_pass(

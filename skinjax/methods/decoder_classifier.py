@@ -11,9 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skinjax.core.errors import UserError, lookup
-from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
+from skinjax.core.settings import choice, number, section, to_plain
+from skinjax.methods.base import Array, Batch, MethodSettings, Module, Parts, PhaseOfMethod, Terms, Variables
 from skinjax.methods.classifier import Classifier, Draws, module_key, own, train_pass
+from skinjax.models.heads.decoder import Decoder, DecoderSettings
+from skinjax.objectives.class_weights import CLASS_WEIGHTS
 from skinjax.objectives.reconstruction import (
     RECONSTRUCTION_NORMS,
     RECONSTRUCTION_REDUCTIONS,
@@ -29,6 +31,23 @@ TWIN_BATCH_NORMS = {
 
 
 @dataclasses.dataclass(frozen=True)
+class DecoderClassifierSettings(MethodSettings):
+    """Paper 000's method; beta = 0 is CD."""
+
+    name: str = "decoder_classifier"
+    alpha: float = number(10.0, 0, 1e9)
+    beta: float = number(0.2, 0, 1e9)
+    norm: str = choice("l2", "reconstruction norm", RECONSTRUCTION_NORMS)
+    # of eq. 2; the formula none, with per_image, is the plain mean over images
+    reconstruction_weights: str = choice("odds_normalised", "class weight formula", CLASS_WEIGHTS)
+    # per_image is eq. 2 in expectation; class_means has 0 for a class that is not in the batch
+    reconstruction_reduction: str = choice("per_image", "reconstruction_reduction", RECONSTRUCTION_REDUCTIONS)
+    twin_batch_norm: str = choice("update", "twin_batch_norm", TWIN_BATCH_NORMS)
+    stop_reconstruction_gradient: bool = False
+    decoder: DecoderSettings = section(DecoderSettings)
+
+
+@dataclasses.dataclass(frozen=True)
 class DecoderClassifier(Classifier):
     """The classifier with a decoder and a twin pass that shares its weights."""
 
@@ -40,13 +59,6 @@ class DecoderClassifier(Classifier):
     reconstruction_reduction: str = "per_image"
     twin_batch_norm: str = "update"
     stop_reconstruction_gradient: bool = False
-
-    def __post_init__(self):
-        lookup("reconstruction norm", self.norm, RECONSTRUCTION_NORMS)
-        lookup("reconstruction_reduction", self.reconstruction_reduction, RECONSTRUCTION_REDUCTIONS)
-        lookup("twin_batch_norm", self.twin_batch_norm, TWIN_BATCH_NORMS)
-        if self.alpha < 0 or self.beta < 0:
-            raise UserError(f"method.alpha and method.beta must not be negative; they are {self.alpha} and {self.beta}")
 
     @property
     def has_decoder(self) -> bool:
@@ -136,3 +148,19 @@ class DecoderClassifier(Classifier):
             maps = self.backbone.apply(own(variables, "backbone"), self.evaluation_view(images), train=False, at=at)
             outputs["reconstruction"] = self.decoder.apply(own(variables, "decoder"), maps["features"], train=False)
         return outputs
+
+
+def build(parts: Parts, settings: DecoderClassifierSettings) -> DecoderClassifier:
+    """The method of these parts, with a decoder back to the size that the network is shown."""
+    parts.refuse_patches(settings.name)
+    return DecoderClassifier(
+        **parts.of_every_method(settings),
+        decoder=Decoder(parts.views.size, **to_plain(settings.decoder), dtype=parts.dtype),
+        alpha=settings.alpha,
+        beta=settings.beta,
+        norm=settings.norm,
+        reconstruction_weight_formula=settings.reconstruction_weights,
+        reconstruction_reduction=settings.reconstruction_reduction,
+        twin_batch_norm=settings.twin_batch_norm,
+        stop_reconstruction_gradient=settings.stop_reconstruction_gradient,
+    )

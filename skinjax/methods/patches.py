@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.core.errors import UserError, lookup
+from skinjax.core.settings import BELOW_ONE, choice, number, section, to_plain
 from skinjax.images.views import example_keys
-from skinjax.methods.base import Array, Batch, Module, PhaseOfMethod, Terms, Variables
+from skinjax.methods.base import Array, Batch, MethodSettings, Module, Parts, PhaseOfMethod, Terms, Variables
 from skinjax.methods.classifier import Classifier, Draws, gather, module_key, own
-from skinjax.models.heads.patches import PatchAttention
+from skinjax.models.heads.patches import GRU, GRUSettings, PatchAttention
 
 PIXELS = "pixels"
 JOINS = {
@@ -24,6 +25,20 @@ JOINS = {
     "votes": "one vote a patch for its likeliest class, and one shared as the mean of probabilities, which breaks ties",
     "gru": "a recurrent network over the patches, whose last output the head reads",
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class PatchesSettings(MethodSettings):
+    """Paper 003's method; with nothing changed, the mean of the patches' logits."""
+
+    name: str = "patches"
+    attention: tuple[
+        str, ...
+    ] = ()  # where patches are scaled: "pixels" (initial), "features" (end), or a stage between
+    join: str = choice("logits", "method.join", JOINS)  # how patches become one answer
+    # the probability that a patch of a training image is all zero, for any number of them
+    patch_dropout: float = number(0.0, 0, BELOW_ONE)
+    gru: GRUSettings = section(GRUSettings)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +55,11 @@ class Patches(Classifier):
     patch_dropout: float = 0.0
 
     def __post_init__(self):
-        lookup("method.join", self.join, JOINS)
         places = dict.fromkeys((PIXELS, *self.backbone.stages))
         for place in self.attention:
             lookup("place of attention", place, places)
         if len(set(self.attention)) < len(self.attention):
             raise UserError(f"method.attention is {self.attention}; a place is named twice")
-        if not 0 <= self.patch_dropout < 1:
-            raise UserError(f"method.patch_dropout is {self.patch_dropout}; it must be at least 0 and less than 1")
 
     def stages(self) -> tuple[str, ...]:
         """The backbone's stages, the head, then what joins the patches."""
@@ -146,6 +158,31 @@ class Patches(Classifier):
         """What the recurrent network says after the last patch, as maps of one pixel [batch, 1, 1, features]."""
         vectors = pooled(features, patches)
         return as_map(self.gru.apply({"params": variables["params"]["gru"]}, vectors)[:, -1])
+
+
+def build(parts: Parts, settings: PatchesSettings) -> Patches:
+    """The method of these parts; refuses what joins patches where none are shown, and a loss that has no meaning so."""
+    views, join = parts.views, settings.join
+    by_place = [f"method.attention at {place!r}" for place in settings.attention]
+    by_place += ["method.join 'gru'"] * (join == "gru")
+    if by_place and not (views.several_in_training and views.several_in_evaluation):
+        raise UserError(
+            f"{by_place[0]} joins the patches of ordered crops: set views.train and views.evaluation to ordered_crop"
+        )
+    if settings.patch_dropout and not views.several_in_training:
+        raise UserError("method.patch_dropout needs several patches: set views.train to ordered_crop, or it to 0")
+    if parts.loss_function.name == "bce_with_logits" and join in ("probabilities", "votes"):
+        raise UserError(
+            f"method.join {join!r} averages the patches' probabilities, of which loss.name 'bce_with_logits' has none: "
+            "set method.join to logits, or choose another loss"
+        )
+    return Patches(
+        **parts.of_every_method(settings),
+        attention=settings.attention,
+        join=join,
+        gru=GRU(**to_plain(settings.gru)),
+        patch_dropout=settings.patch_dropout,
+    )
 
 
 def attention_at(place: str) -> str:

@@ -3,11 +3,14 @@
 The columns are those of HAM10000: how a diagnosis was made, from a look (consensus) to the microscope (histo).
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from skinjax.core.errors import UserError, lookup
+from skinjax.core.settings import choice, fields, number
+from skinjax.objectives.losses import ClassificationLoss
 
 PAPERS_FACTORS = {"consensus": 1.0, "follow_up": 2.0, "confocal": 3.0, "histo": 4.0}
 BENIGN = ("bkl", "df", "nv", "vasc")
@@ -16,6 +19,29 @@ SCOPES = {
     "benign": "the benign classes bkl, df, nv and vasc, as the paper's text has it",
     "all": "every class, as the code of the group's 2018 challenge has it",
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class LossSettings(ClassificationLoss):
+    """The loss of a run: that of classification, and what an image weighs in it by how its diagnosis was made."""
+
+    diagnosis_factors: tuple[tuple[str, float], ...] = number((), 0)  # by `dx_type`, like (("histo", 4.0), ...)
+    diagnosis_scope: str = choice("nv", "loss.diagnosis_scope", SCOPES)
+    diagnosis_as_released: bool = False  # with the two defects of paper 003's code, which knows no scope
+
+    def check(self) -> None:
+        names = [name for name, _ in self.diagnosis_factors]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(f"loss.diagnosis_factors has {names.count(name)} rows for {name!r}: keep one of them")
+        if self.diagnosis_as_released and not names:
+            raise UserError(
+                "loss.diagnosis_as_released repeats defects of diagnosis factors: set loss.diagnosis_factors"
+            )
+
+    def of_classes(self) -> ClassificationLoss:
+        """The loss without what weighs single images."""
+        return ClassificationLoss(**{field.name: getattr(self, field.name) for field in fields(ClassificationLoss)})
 
 
 def diagnosis_factors(

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.settings import ABOVE_ZERO, BELOW_ONE, Settings, choice, number
 from skinjax.objectives.class_weights import (
     CLASS_WEIGHTS,
     check_every_class_has_images,
@@ -31,7 +31,7 @@ REDUCTIONS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassificationLoss:
+class ClassificationLoss(Settings):
     """A loss by name with its settings; called, it gives the (sum, count) of a batch.
 
     `torch_weighted_mean` is PyTorch's 'mean' with class weights. It divides by the weights of the batch at hand, which
@@ -41,27 +41,18 @@ class ClassificationLoss:
     Class weights are those of the formula, each to the power of `weight_exponent`.
     """
 
-    name: str = "cross_entropy"
-    class_weights: str = "none"
-    weight_exponent: float = 1.0
-    effective_beta: float = 0.999  # of the formula `effective`
-    gamma: float = 2.0
-    label_smoothing: float = 0.0
-    tau: float = 1.0  # of logit_adjusted
-    margin: float = 0.5  # of ldam: the rarest class's
-    scale: float = 30.0  # of ldam: that of its logits, as the cosine head has it
-    reduction: str = "torch_weighted_mean"
+    place = "loss"
 
-    def __post_init__(self) -> None:
-        lookup("loss", self.name, LOSSES)
-        lookup("loss reduction", self.reduction, REDUCTIONS)
-        lookup("class weight formula", self.class_weights, CLASS_WEIGHTS)
-        if not 0 < self.effective_beta < 1:
-            raise UserError(f"loss.effective_beta is {self.effective_beta}; it must lie between 0 and 1")
-        if self.gamma < 0:
-            raise UserError(f"loss.gamma is {self.gamma}; the focal loss needs gamma >= 0")
-        if not 0 <= self.label_smoothing < 1:
-            raise UserError(f"loss.label_smoothing is {self.label_smoothing}; it must lie in [0, 1)")
+    name: str = choice("cross_entropy", "loss", lambda: LOSSES)
+    class_weights: str = choice("none", "class weight formula", CLASS_WEIGHTS)
+    weight_exponent: float = number(1.0, 0, 10)  # k of paper 003: each class weight to this power
+    effective_beta: float = number(0.999, ABOVE_ZERO, BELOW_ONE)  # of the formula `effective`
+    gamma: float = number(2.0, 0, 1e3)  # of focal
+    label_smoothing: float = number(0.0, 0, BELOW_ONE)
+    tau: float = number(1.0, 0, 100)  # of logit_adjusted
+    margin: float = number(0.5, 0, 100)  # of ldam: the rarest class's
+    scale: float = number(30.0, 0, 1e4)  # of ldam: that of the logits of model.head cosine, which ldam needs
+    reduction: str = choice("torch_weighted_mean", "loss reduction", REDUCTIONS)
 
     def check_counts(self, counts: Sequence[int] | np.ndarray, classes: Sequence[str]) -> None:
         """Refuse training counts [classes] of which this loss can make nothing."""

@@ -2,28 +2,44 @@
 
 import ast
 import contextlib
+import dataclasses
 import re
 import runpy
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+import typing
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from skinjax.config_checks import PHASE_LOSS_FIELDS, kind
 from skinjax.core.errors import UserError, lookup
-from skinjax.defaults import defaults
+from skinjax.core.settings import Settings, fields, from_plain, to_plain
+from skinjax.methods import method_settings
+from skinjax.recipe.recipe import Recipe
 
-# Sections whose fields belong to whoever reads them; a command line may add some.
-OPEN_SECTIONS = ("dataset.arguments",)
-# What it may add to a phase's loss are fields of `loss`.
-PHASE_LOSS = re.compile(r"phases\.\w+\.loss")
+ANYTHING: dataclasses.Field = dataclasses.field()
+ANYTHING.type = Any
+
+# What config files of version 0.1.0 import, and where it is now.
+MOVED = {
+    "skinjax.defaults": "from skinjax.recipe import defaults",
+    "skinjax.errors": "from skinjax.core.errors import lookup",
+    "skinjax.diagnosis": "from skinjax.objectives.diagnosis import PAPERS_FACTORS",
+}
 
 
-def load_config(name: str, changes: Sequence[str] = ()) -> ConfigDict:
-    """The config that `get_config(variant)` of the file `name` (`FILE[:VARIANT]`) gives, with `FIELD=VALUE` changes.
+def defaults(name: str, variant: str) -> ConfigDict:
+    """The base of every config file: all fields with their defaults, to be changed; see `Recipe` for what they may be.
+
+    A section may be given as a dictionary, `{"name": "patches", "join": "gru"}`, of the fields that differ.
+    """
+    return ConfigDict(to_plain(Recipe(name=name, variant=variant)), type_safe=False).lock()
+
+
+def load_config(name: str, changes: Sequence[str] = ()) -> Recipe:
+    """The recipe that `get_config(variant)` of the file `name` (`FILE[:VARIANT]`) gives, with `FIELD=VALUE` changes.
 
     >>> load_config("configs/cdc.py:demo", ["seed=3", "views.size=(64, 64)"]).seed  # doctest: +SKIP
     3
@@ -47,36 +63,58 @@ def load_config(name: str, changes: Sequence[str] = ()) -> ConfigDict:
         # The config is a program of the user's: whatever it raises is told with its place.
         raise UserError(f"the config cannot be read: {_place(error, path)}: {_reason(error)}") from error
     if not isinstance(config, ConfigDict):
-        raise UserError(f"get_config of {path} gives {type(config).__name__}, not the ConfigDict of skinjax.defaults")
+        raise UserError(f"get_config of {path} gives {type(config).__name__}, not the ConfigDict of defaults()")
+    return with_changes(from_plain(Recipe, config.to_dict(), "config"), changes)
+
+
+def with_changes(recipe: Recipe, changes: Sequence[str]) -> Recipe:
+    """The recipe with `FIELD=VALUE` changes; the name of a variant is changed before the fields that it has."""
     for change in changes:
-        field, equals, text = change.partition("=")
-        if not equals:
-            raise UserError(f"--config.{field} needs a value: --config.{field}=VALUE")
-        change_field(config, field, text)
-    return config
+        if "=" not in change:
+            raise UserError(f"--config.{change} needs a value: --config.{change}=VALUE")
+    plain: dict[str, Any] = to_plain(recipe)
+    for change in sorted(changes, key=lambda change: not change.partition("=")[0].endswith("method.name")):
+        field, _, text = change.partition("=")
+        change_field(plain, field, text)
+    return from_plain(Recipe, plain, "config")
 
 
-def change_field(config: ConfigDict, field: str, text: str) -> None:
-    """Set a dotted field from text, which must read as a value of the field's own type."""
+def change_field(plain: dict[str, Any], field: str, text: str) -> None:
+    """Set a dotted field of a recipe as plain data from text, which must read as a value of the field's own type."""
     *sections, last = field.split(".")
-    section, walked, old = config, "", None
-    for name in [*sections, last]:
-        if not isinstance(section, ConfigDict):
-            raise UserError(f"the config's field {walked} is a value and has no field {name!r}")
-        known = dict(section.items())
-        if PHASE_LOSS.fullmatch(walked):
-            known = {**{name: config.loss[name] for name in PHASE_LOSS_FIELDS}, **known}
-        if name == last and walked in OPEN_SECTIONS:
-            old = known.get(name)
-            break
-        old = lookup(f"field of config{'.' * bool(walked)}{walked}", name, known)
-        walked = f"{walked}.{name}".lstrip(".")
-        if walked != field:
-            section = old
-    if isinstance(old, ConfigDict):
-        raise UserError(f"the config's {field} is a section; set one of its fields: {', '.join(sorted(old))}")
-    with section.unlocked(), section.ignore_type():
-        section[last] = _read(field, text, old)
+    kind: Any = Recipe
+    values, path = plain, "config"
+    for name in sections:
+        kind = _below(kind, values, name, path)
+        values, path = values.get(name, {}), f"{path}.{name}"
+    found = _below(kind, values, last, path)
+    if not isinstance(found, dataclasses.Field):
+        inner = ", ".join(sorted(values[last])) or "give each a value"
+        raise UserError(f"the config's {field} is a section; set one of its fields: {inner}")
+    values[last] = text if found.type is str else _literal(text)
+    if path == "config.method" and last == "name":  # another method has other fields, and keeps those that both have
+        has = {inner.name for inner in fields(lookup("method", text, method_settings()))}
+        for name in values.keys() - has:
+            del values[name]
+
+
+def _below(kind: Any, values: Mapping[str, Any], name: str, path: str) -> Any:
+    """What stands at `name` in a section of this kind: another section's kind, or the field of a value.
+
+    A kind is a class of settings, a mapping from names to such a class, or one that may hold anything.
+    """
+    if isinstance(kind, dataclasses.Field):
+        raise UserError(f"the config's field {path.removeprefix('config.')} is a value and has no field {name!r}")
+    if not isinstance(kind, type):
+        of = typing.get_args(kind)[1]
+        return ANYTHING if of is Any else lookup(f"field of {path}", name, dict.fromkeys(values, of))
+    found = lookup(f"field of {path}", name, {field.name: field for field in fields(kind)})
+    if "variant" in found.metadata:
+        return lookup("method", values[name]["name"], found.metadata["variant"][1]())
+    if "overrides" in found.metadata:
+        return found.metadata["overrides"]
+    is_section = isinstance(found.type, type) and issubclass(found.type, Settings)
+    return found.type if is_section or typing.get_origin(found.type) is Mapping else found
 
 
 @contextlib.contextmanager
@@ -89,26 +127,12 @@ def _importable(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder.absolute()))
 
 
-def _read(field: str, text: str, old: Any) -> Any:
-    """`text` as a value of the type of `old`; whole numbers do for decimal ones, and anything does for a new field."""
-    if isinstance(old, str):
-        return text
-    literal = {"true": "True", "false": "False"}.get(text, text)
+def _literal(text: str) -> Any:
+    """What a text says as a literal; the text itself, if it is none."""
     try:
-        value = ast.literal_eval(literal)
+        return ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        value = text
-    if isinstance(old, float) and type(value) is int:
-        return float(value)
-    if isinstance(old, tuple) and isinstance(value, list):
-        return tuple(value)
-    if old is not None and type(value) is not type(old):
-        fix = ""
-        if isinstance(old, tuple):
-            example = (value,) if isinstance(value, str) else old or (3, 3)
-            fix = f': write a tuple, like "{example}"'
-        raise UserError(f"the config's {field} is {kind(old)} (now {old!r}) and cannot be {text!r}{fix}")
-    return value
+        return text
 
 
 def _place(error: BaseException, path: str) -> str:
@@ -120,9 +144,12 @@ def _place(error: BaseException, path: str) -> str:
 
 def _reason(error: BaseException) -> str:
     text = str(error.args[0]) if error.args else ""
+    if isinstance(error, ImportError) and error.name in MOVED:
+        return f"{error.name} has moved: write `{MOVED[error.name]}`"
     misread = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text)
     if misread:
-        sections = [defaults("", ""), *(x for x in defaults("", "").values() if isinstance(x, ConfigDict))]
+        base = defaults("", "")
+        sections = [base, *(x for x in base.values() if isinstance(x, ConfigDict))]
         known = next((", ".join(sorted(section)) for section in sections if misread[1] in section), misread[1])
         return f"unknown field {misread[2]!r} (did you mean {misread[1]!r}?); known: {known}"
     unknown = re.search(r'Key "(\w+)" does not exist.*Other fields present: (.*)', text, re.DOTALL)

@@ -8,26 +8,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
-from skinjax.assembly import (
-    Say,
-    check,
-    crops_shown,
-    initial_variables,
-    loop_settings,
-    make_data,
-    make_method,
-    make_phases,
-    open_weights,
-    own_rows,
-    phase_batches,
-    phase_optimizer,
-)
 from skinjax.core.compilation_cache import use_compilation_cache
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
-from skinjax.core.hashes import short_hash
 from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import check_dataset, data_root
 from skinjax.data.pipeline import held_out_batches
@@ -38,6 +22,20 @@ from skinjax.methods.base import Method, Variables
 from skinjax.models.layers import compiler_options
 from skinjax.models.pretrained.facts import NO_FACTS, Facts
 from skinjax.parallel import check_batch, make_mesh, padded_batch
+from skinjax.recipe.recipe import Recipe
+from skinjax.runs.building import (
+    Say,
+    check,
+    initial_variables,
+    loop_settings,
+    make_data,
+    make_method,
+    make_phases,
+    open_weights,
+    own_rows,
+    phase_batches,
+    phase_optimizer,
+)
 from skinjax.runs.results import (
     finished_figures,
     format_figures,
@@ -46,7 +44,7 @@ from skinjax.runs.results import (
     write_figures,
 )
 from skinjax.runs.starting_weights import StartingWeights
-from skinjax.runs.workdir import claim, default_workdir, environment, identity, read_config
+from skinjax.runs.workdir import claim, default_workdir, environment, read_recipe
 from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import make_evaluation_step, predict
 from skinjax.training.logs import MetricsLog
@@ -57,52 +55,49 @@ from skinjax.training.signals import stopped_by_signals
 SYNTHETIC_NOTICE = "synthetic demo set: photographs drawn by a program, a test bench and not medicine"
 
 
-def run(
-    config: ConfigDict, workdir: str | None = None, data_dir: str | None = None, say: Say = print
-) -> dict[str, Any]:
-    """Train, evaluate and write everything that `config` asks for; returns the figures by split.
+def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None, say: Say = print) -> dict[str, Any]:
+    """Train, evaluate and write everything that `recipe` asks for; returns the figures by split.
 
-    Started again with the same config, it goes on where it was; a finished run gives its figures at once.
+    Started again with the same recipe, it goes on where it was; a finished run gives its figures at once.
     """
-    plain = config.to_dict()
-    folder = Path(workdir) if workdir else default_workdir(plain)
-    if plain["dataset"]["name"] == "synthetic":
+    folder = Path(workdir) if workdir else default_workdir(recipe)
+    if recipe.dataset.name == "synthetic":
         say(SYNTHETIC_NOTICE)
-    check(config)
+    check(recipe)
     if finished_figures(folder) is None:
-        check_dataset(config.dataset.name, data_root(data_dir))
-    with claim(folder, plain), stopped_by_signals() as should_stop:
+        check_dataset(recipe.dataset.name, data_root(data_dir))
+    with claim(folder, recipe), stopped_by_signals() as should_stop:
         say(f"run in {folder}")
         figures = finished_figures(folder)
         if figures is None:
-            figures = train_and_evaluate(config, folder, data_root(data_dir), should_stop, say)
+            figures = train_and_evaluate(recipe, folder, data_root(data_dir), should_stop, say)
         for split, values in figures.items():
             say(format_figures(split, values))
         return figures
 
 
 def train_and_evaluate(
-    config: ConfigDict, folder: Path, root: Path, should_stop: Callable[[], bool], say: Say
+    recipe: Recipe, folder: Path, root: Path, should_stop: Callable[[], bool], say: Say
 ) -> dict[str, Any]:
     """The run itself: data, method, training, then predictions and figures of every held-out part."""
     use_compilation_cache(root / "compilation_cache")
     mesh = make_mesh()
-    check_batch(config.batch, mesh, config.accumulate)
+    check_batch(recipe.batch, mesh, recipe.accumulate)
     writer = jax.process_index() == 0
-    weights = open_weights(config, folder, root, say)
-    data = make_data(config, folder, root, say)
-    method = make_method(config, data.dataset.classes, weights.facts if weights else NO_FACTS)
-    phases = make_phases(config, data)
-    surroundings = environment(config.seed, [str(d) for d in jax.devices()])
+    weights = open_weights(recipe, folder, root, say)
+    data = make_data(recipe, folder, root, say)
+    method = make_method(recipe, data.dataset.classes, weights.facts if weights else NO_FACTS)
+    phases = make_phases(recipe, data)
+    surroundings = environment(recipe.seed, [str(d) for d in jax.devices()])
     surroundings["weights"] = weights.record if weights else None
     write_atomically(folder / "environment.json", json.dumps(surroundings, indent=2))
-    pixels = open_pixels(config.cache, data.dataset, data.size, root, mesh, say)
+    pixels = open_pixels(recipe.cache, data.dataset, data.size, root, mesh, say)
     evaluation_step = make_evaluation_step(method, mesh)
     held_out = "validation" if len(data.records["validation"]) else "test"
 
     def predict_part(variables: Variables, part: str, protocol: dict[str, Any]) -> tuple[Predictions, dict[str, float]]:
         records = data.records[part]
-        batches = evaluation_batches(len(records), padded_batch(config.batch, mesh))
+        batches = evaluation_batches(len(records), padded_batch(recipe.batch, mesh))
         return predict(
             evaluation_step,
             variables,
@@ -112,7 +107,7 @@ def train_and_evaluate(
                 batches,
                 pixels.host,
                 rows=own_rows(batches.batch),
-                threads=config.logging.threads,
+                threads=recipe.logging.threads,
             ),
             data.dataset,
             records,
@@ -125,18 +120,18 @@ def train_and_evaluate(
 
     def validate(variables: Variables) -> dict[str, float]:
         predictions, terms = predict_part(variables, held_out, {})
-        return {**validation_figures(predictions, data.training_counts().tolist()), **terms}
+        return {**validation_figures(predictions, data.training_counts().tolist(), recipe.evaluations.small), **terms}
 
-    checkpoints = Checkpoints(folder / "checkpoints", config.checkpoints.keep, writer, say)
+    checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, writer, say)
     trainer = make_trainer(
-        config,
+        recipe,
         folder,
         data,
         method,
         phases,
         mesh,
         checkpoints,
-        batches=functools.partial(phase_batches, config, data, pixels.host),
+        batches=functools.partial(phase_batches, recipe, data, pixels.host),
         pixels=pixels.device,
         given=weights.arrays if weights else None,
         validate=validate if len(data.records[held_out]) else None,
@@ -146,15 +141,17 @@ def train_and_evaluate(
     )
     init = functools.partial(initial_variables, method, data, phases[0])
     state, history = trainer.fit(phases, init)
-    if config.evaluate == "best" and history.best_step is not None:
+    if recipe.evaluate == "best" and history.best_step is not None:
         state = trainer.restore(phases, init, checkpoints.sealed(history.best_step))
     checkpoints.close()
     figures = {}
     for part in ("validation", "test"):
         if len(data.records[part]):
-            protocol = describe(config, data, part, state.step, weights)
+            protocol = describe(recipe, data, part, state.step, weights)
             predictions, _ = predict_part(state.evaluated(), part, protocol)
-            figures[part] = write_figures(folder, part, predictions, data.training_counts().tolist())
+            figures[part] = write_figures(
+                folder, part, predictions, data.training_counts().tolist(), recipe.evaluations.small
+            )
     if not figures:
         say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
     mark_finished(folder, list(figures))
@@ -162,7 +159,7 @@ def train_and_evaluate(
 
 
 def make_trainer(
-    config: ConfigDict,
+    recipe: Recipe,
     folder: Path,
     data: Data,
     method: Method,
@@ -175,11 +172,11 @@ def make_trainer(
     return Trainer(
         method=method,
         mesh=mesh,
-        settings=loop_settings(config, phases[0].sampler.epoch_length),
+        settings=loop_settings(recipe, phases[0].sampler.epoch_length),
         checkpoints=checkpoints,
-        make_optimizer=functools.partial(phase_optimizer, config, method),
-        open_log=lambda step: MetricsLog(folder, step, config.logging.tensorboard),
-        compiler_options=compiler_options(config.model.remat),
+        make_optimizer=functools.partial(phase_optimizer, recipe, method),
+        open_log=lambda step: MetricsLog(folder, step, recipe.logging.tensorboard),
+        compiler_options=compiler_options(recipe.model.remat),
         **parts,
     )
 
@@ -187,7 +184,7 @@ def make_trainer(
 class Trained(NamedTuple):
     """A finished run, opened: what its figures are of."""
 
-    config: ConfigDict
+    recipe: Recipe
     data: Data
     method: Method
     variables: Variables
@@ -196,51 +193,50 @@ class Trained(NamedTuple):
 
 def open_run(folder: Path, root: Path, say: Say = print) -> Trained:
     """The finished run in `folder`; its data set lies under `root`."""
-    plain = read_config(folder)
+    recipe = read_recipe(folder)
     if finished_figures(folder) is None:
         raise UserError(f"the run in {folder} has not finished: start its command again")
-    config = ConfigDict(plain)
-    check(config)
-    weights = open_weights(config, folder, root, say)
-    data = make_data(config, folder, root, say)
+    check(recipe)
+    weights = open_weights(recipe, folder, root, say)
+    data = make_data(recipe, folder, root, say)
     facts = weights.facts if weights else NO_FACTS
-    method = make_method(config, data.dataset.classes, facts)
-    phases, mesh = make_phases(config, data), make_mesh()
-    checkpoints = Checkpoints(folder / "checkpoints", config.checkpoints.keep, write=False, say=say)
+    method = make_method(recipe, data.dataset.classes, facts)
+    phases, mesh = make_phases(recipe, data), make_mesh()
+    checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, write=False, say=say)
     seal = checkpoints.latest()
     if seal is None:
         raise UserError(f"the run in {folder} has no whole checkpoint: bring its checkpoints back from a copy")
-    if config.evaluate == "best" and seal.history["best_step"] is not None:
+    if recipe.evaluate == "best" and seal.history["best_step"] is not None:
         seal = checkpoints.sealed(seal.history["best_step"])
-    batches = functools.partial(phase_batches, config, data, None)
+    batches = functools.partial(phase_batches, recipe, data, None)
     trainer = make_trainer(
-        config, folder, data, method, phases, mesh, checkpoints, batches=batches, validate=None, should_stop=bool
+        recipe, folder, data, method, phases, mesh, checkpoints, batches=batches, validate=None, should_stop=bool
     )
     state = trainer.restore(phases, functools.partial(initial_variables, method, data, phases[0]), seal)
     checkpoints.close()
-    return Trained(config, data, method, state.evaluated(), facts)
+    return Trained(recipe, data, method, state.evaluated(), facts)
 
 
 def describe(
-    config: ConfigDict, data: Data, part: str, step: jax.Array, weights: StartingWeights | None = None
+    recipe: Recipe, data: Data, part: str, step: jax.Array, weights: StartingWeights | None = None
 ) -> dict[str, Any]:
     """The protocol that every figure carries."""
     return {
-        "config": f"{config.name}:{config.variant}",
-        "config_hash": short_hash(identity(config.to_dict())),
+        "config": f"{recipe.name}:{recipe.variant}",
+        "config_hash": recipe.short_identity(),
         "dataset": data.dataset.name,
         "fingerprint": data.dataset.fingerprint,
         "synthetic": data.dataset.synthetic,
         "split": data.split.protocol,
         "part": part,
-        "checkpoint": config.evaluate,
+        "checkpoint": recipe.evaluate,
         "steps": int(step),
-        "view": config.views.evaluation,
-        "crops": crops_shown(config),
-        "corrections": list(config.views.corrections),
-        "size": list(config.views.size),
-        "seed": config.seed,
-        "ema_decay": config.ema_decay,
+        "view": recipe.views.evaluation,
+        "crops": recipe.views.shown_crops(),
+        "corrections": list(recipe.views.corrections),
+        "size": list(recipe.views.size),
+        "seed": recipe.seed,
+        "ema_decay": recipe.ema_decay,
         "weights": weights.record if weights else None,
         "images": len(data.records[part]),
         "groups": len(np.unique(data.dataset.columns["group"][data.records[part]])),

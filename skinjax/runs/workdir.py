@@ -7,53 +7,57 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
-from skinjax.core.hashes import short_hash
 from skinjax.core.locks import exclusive
-from skinjax.defaults import NOT_IDENTITY
+from skinjax.core.settings import from_plain, to_plain
+from skinjax.recipe.recipe import Recipe
 
 CONFIG_FILE = "config.json"
+SCHEMA = 2
 
 
-def identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a config (as plain data) that decides what a run computes."""
-    return {name: value for name, value in config.items() if name not in NOT_IDENTITY}
+def default_workdir(recipe: Recipe) -> Path:
+    """runs/<config>-<variant>-<8 hex digits of what the run is>."""
+    return Path("runs") / f"{recipe.name}-{recipe.variant}-{recipe.short_identity()}"
 
 
-def default_workdir(config: Mapping[str, Any]) -> Path:
-    """runs/<config>-<variant>-<8 hex digits of the config>."""
-    return Path("runs") / f"{config['name']}-{config['variant']}-{short_hash(identity(config))}"
+def read_recipe(workdir: Path) -> Recipe:
+    """The recipe of the run in `workdir`."""
+    return from_plain(Recipe, read_config(workdir)["config"], "config")
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
-    """The config of the run in `workdir` as plain data, its lists the tuples that they were."""
+    """What `config.json` of the run in `workdir` holds: its schema number, `config` and `identity`."""
+    path = workdir / CONFIG_FILE
     try:
-        config = json.loads((workdir / CONFIG_FILE).read_text())
+        found = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{workdir} holds no run of skinjax: there is no {CONFIG_FILE} in it") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{workdir / CONFIG_FILE} cannot be read ({error}): bring it back from a copy") from error
-    if not isinstance(config, dict):
-        raise UserError(f"{workdir / CONFIG_FILE} holds no config: bring it back from a copy")
-    return with_tuples(config)
-
-
-def with_tuples(value: Any) -> Any:
-    """Plain data with a tuple for every list, as configs have them."""
-    if isinstance(value, dict):
-        return {name: with_tuples(inner) for name, inner in value.items()}
-    return tuple(map(with_tuples, value)) if isinstance(value, list) else value
+        raise UserError(f"{path} cannot be read ({error}): bring it back from a copy") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds no config: bring it back from a copy")
+    if "phase_order" in found:
+        raise UserError(f"{workdir} holds a run of skinjax 0.1.0: open it with that version, or choose another workdir")
+    if not found.keys() >= {"schema", "config", "identity"}:
+        raise UserError(f"{path} is not a config of skinjax: choose another workdir")
+    if found["schema"] != SCHEMA:
+        raise UserError(
+            f"{workdir} holds a run of schema {found['schema']!r}, and this version reads {SCHEMA}: open it with the "
+            "version that made it"
+        )
+    return found
 
 
 @contextlib.contextmanager
-def claim(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
-    """Make `workdir` this config's, or refuse; hold it against other processes for as long as the context lasts."""
+def claim(workdir: Path, recipe: Recipe) -> Iterator[None]:
+    """Make `workdir` this recipe's, or refuse; hold it against other processes for as long as the context lasts."""
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         _refuse_foreign(workdir)
@@ -61,8 +65,9 @@ def claim(workdir: Path, config: Mapping[str, Any]) -> Iterator[None]:
         with exclusive(workdir / ".lock", taken):
             for leftover in filter(_unfinished, list(workdir.iterdir())):
                 leftover.unlink(missing_ok=True)
-            _refuse_other_config(workdir, config)
-            write_atomically(workdir / CONFIG_FILE, json.dumps(config, indent=2))
+            _refuse_other_run(workdir, recipe)
+            content = {"schema": SCHEMA, "config": to_plain(recipe), "identity": recipe.identity()}
+            write_atomically(workdir / CONFIG_FILE, json.dumps(content, indent=2))
             yield
     except OSError as error:
         if isinstance(error, BrokenPipeError):
@@ -86,43 +91,30 @@ def _unfinished(path: Path) -> bool:
     return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", path.name) is not None
 
 
-def _refuse_other_config(workdir: Path, config: Mapping[str, Any]) -> None:
-    path = workdir / CONFIG_FILE
-    if not path.exists():
+def _refuse_other_run(workdir: Path, recipe: Recipe) -> None:
+    if not (workdir / CONFIG_FILE).exists():
         return
-    try:
-        theirs = flatten(identity(json.loads(path.read_text())))
-    except (ValueError, AttributeError):
-        raise UserError(f"{path} is not a config of skinjax: choose another workdir") from None
-    ours = flatten(json.loads(json.dumps(identity(config))))
-    different = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
-    if not theirs.keys() >= {"name", "variant", "phase_order"}:
-        raise UserError(f"{path} is not a config of skinjax: choose another workdir")
-    if different and not _holds_results(workdir):
+    theirs = read_config(workdir)["identity"]
+    ours = json.loads(json.dumps(recipe.identity()))
+    if theirs == ours:
+        return
+    if not _holds_results(workdir):
         for name in ("split.csv", "split.json", "weights.json"):  # left by a start that failed before it trained
             (workdir / name).unlink(missing_ok=True)
-    elif different:
-        name = different[0]
-        more = f" and {len(different) - 1} more fields" if len(different) > 1 else ""
-        raise UserError(
-            f"{workdir} belongs to another config: its {name} is {theirs.get(name)!r}, not {ours.get(name)!r}{more}; "
-            "choose another workdir"
-        )
+        return
+    their_fields, our_fields = ({**parts["training"], **parts["judging"]} for parts in (theirs, ours))
+    names = sorted(their_fields.keys() | our_fields.keys())
+    different = [name for name in names if their_fields.get(name) != our_fields.get(name)]
+    more = f" and {len(different) - 1} more fields" if len(different) > 1 else ""
+    name = different[0]
+    was, is_now = (repr(found[name]) if name in found else "the default" for found in (their_fields, our_fields))
+    raise UserError(
+        f"{workdir} belongs to another config: its {name} is {was}, not {is_now}{more}; choose another workdir"
+    )
 
 
 def _holds_results(workdir: Path) -> bool:
     return any(workdir.glob("checkpoints/*.json")) or any(workdir.glob("metrics_*.json"))
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} to {"a.b": 1}."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
 
 
 def environment(seed: int, devices: list[str]) -> dict[str, Any]:

@@ -1,39 +1,50 @@
 """Optimisers over flat parameters {path: array}, with factors by stage or pattern that must cover every parameter."""
 
+import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import jax
 import optax
 
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.errors import UserError
+from skinjax.core.settings import ABOVE_ZERO, BELOW_ONE, Settings, choice, number
 
 Rows = Sequence[tuple[str, float]]
+EVERYTHING: Rows = ((".*", 1.0),)
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerSettings(Settings):
+    """The optimiser of every phase."""
+
+    place = "optimizer"
+
+    name: str = choice("sgd", "optimiser", lambda: OPTIMIZERS)
+    learning_rate: float = number(1e-3, ABOVE_ZERO, 1e38)
+    momentum: float = number(0.9, 0, BELOW_ONE)
+    nesterov: bool = False
+    weight_decay: float = number(0.0, 0, 1e38)
+    weight_decay_multipliers: tuple[tuple[str, float], ...] = number(EVERYTHING, 0, 1e38)
+    clip_norm: float = number(0.0, 0, 1e38)  # > 0 clips the global norm of the gradient first
 
 
 def make_optimizer(
-    name: str,
+    settings: OptimizerSettings,
     learning_rate: optax.Schedule,
     paths: Iterable[str],
     stages: Sequence[str],
-    *,
-    learning_rate_multipliers: Rows = ((".*", 1.0),),
-    weight_decay: float = 0.0,
-    weight_decay_multipliers: Rows = ((".*", 1.0),),
-    momentum: float = 0.9,
-    nesterov: bool = False,
-    clip_norm: float = 0.0,
+    learning_rate_multipliers: Rows = EVERYTHING,
 ) -> optax.GradientTransformation:
     """`sgd`, `adam` (weight decay joins the gradient) or `adamw` (decay apart from it), in PyTorch's order.
 
-    `paths` are the parameters that will be given, for the coverage check of both tables of multipliers. `clip_norm` > 0
-    clips the global norm of the gradient first.
+    `paths` are the parameters that will be given, for the coverage check of both tables of multipliers.
     """
-    core = lookup("optimiser", name, OPTIMIZERS)(momentum, nesterov)
-    decoupled = name == "adamw"
+    core = OPTIMIZERS[settings.name](settings.momentum, settings.nesterov)
+    decoupled, weight_decay, clip_norm = settings.name == "adamw", settings.weight_decay, settings.clip_norm
     paths = list(paths)
     rates = parameter_factors("learning_rate_multipliers", learning_rate_multipliers, paths, stages)
-    decays = parameter_factors("weight_decay_multipliers", weight_decay_multipliers, paths, stages)
+    decays = parameter_factors("weight_decay_multipliers", settings.weight_decay_multipliers, paths, stages)
     decay = _add_scaled_parameters({path: weight_decay * factor for path, factor in decays.items()})
     return optax.chain(
         optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity(),
@@ -54,7 +65,11 @@ def _adam(momentum: float, nesterov: bool) -> optax.GradientTransformation:
     return optax.scale_by_adam()
 
 
-OPTIMIZERS = {"sgd": _sgd, "adam": _adam, "adamw": _adam}
+OPTIMIZERS: Mapping[str, Callable[..., optax.GradientTransformation]] = {
+    "sgd": _sgd,
+    "adam": _adam,
+    "adamw": _adam,
+}
 
 
 def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequence[str]) -> dict[str, float]:
@@ -73,17 +88,17 @@ def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequ
     factors: dict[str, float] = {}
     used = set()
     for path in paths:
-        for number, pattern in enumerate(patterns):
+        for place, pattern in enumerate(patterns):
             if _matches(table, pattern, path):
-                factors[path] = float(rows[number][1])
-                used.add(number)
+                factors[path] = float(rows[place][1])
+                used.add(place)
                 break
     missing = [path for path in paths if path not in factors]
     if missing:
         raise UserError(
             f"{table} has no row for {len(missing)} parameters, {missing[0]} first; end it with ('.*', 1.0)"
         )
-    idle = [rows[number][0] for number in range(len(rows)) if number not in used]
+    idle = [rows[place][0] for place in range(len(rows)) if place not in used]
     if idle:
         known = f"stages: {', '.join(stages)}; a parameter is named like {paths[0]}"
         raise UserError(f"{table} has a row for {idle[0]!r}, which matches no parameter that is left to it ({known})")

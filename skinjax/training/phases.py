@@ -2,13 +2,37 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.data.sampling.samplers import Sampler
+from skinjax.core.settings import ABOVE_ZERO, Settings, choice, number
+from skinjax.data.sampling.samplers import SAMPLERS, Sampler
 from skinjax.objectives.losses import ClassificationLoss
+from skinjax.training.optimizers import EVERYTHING
+from skinjax.training.schedules import SCHEDULES
 
 UNITS = {unit: unit for unit in ("steps", "epochs", "examples")}
+
+
+@dataclasses.dataclass(frozen=True)
+class PhaseSettings(Settings):
+    """A phase; `duration`, `milestones` and `warmup` are counted in `unit`."""
+
+    place = "phase"
+
+    duration: float = number(10.0, ABOVE_ZERO, 1e9)
+    unit: str = choice("epochs", "duration unit", UNITS)
+    schedule: str = choice("constant", "schedule", SCHEDULES)
+    milestones: tuple[float, ...] = number((), ABOVE_ZERO, 1e9)
+    factor: float = number(0.1, 0, 1e6)
+    warmup: float = number(0.0, 0, 1e9)
+    learning_rate_multipliers: tuple[tuple[str, float], ...] = number(EVERYTHING, 0, 1e38)
+    frozen: tuple[str, ...] = ()
+    sampler: str = choice("", "sampler", {"": "the run's", **SAMPLERS})  # another than the run's
+    classes: tuple[str, ...] = ()  # train on the images of these only
+    # fields of `loss` that differ in this phase; those of the diagnosis are the run's
+    loss: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata={"overrides": ClassificationLoss})
 
 
 @dataclasses.dataclass(frozen=True)

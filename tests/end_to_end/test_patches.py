@@ -5,9 +5,9 @@ import json
 
 import pytest
 from PIL import Image
+from skinjax.assembly import check
 
 from skinjax import cli
-from skinjax.assembly import check
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from skinjax.recipe.config_files import load_config

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
+from skinjax.defaults import defaults
 
 from skinjax import assembly
 from skinjax.core.errors import UserError
 from skinjax.data.synthetic import photographs as synthetic
 from skinjax.data.synthetic.settings import Settings
-from skinjax.defaults import defaults
 from skinjax.images import correction
 from skinjax.images.correction import CORRECTIONS, corrected
 from tests.jitted import jitted

@@ -9,9 +9,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from skinjax.defaults import defaults
 
 from skinjax.core.errors import UserError
-from skinjax.defaults import defaults
 from skinjax.runs.workdir import claim, default_workdir, environment, flatten, identity
 
 

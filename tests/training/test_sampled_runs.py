@@ -8,11 +8,11 @@ import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from skinjax.defaults import defaults, phase
 
 from skinjax import assembly
 from skinjax.core.errors import UserError
 from skinjax.data.pipeline import StoredSize
-from skinjax.defaults import defaults, phase
 
 COUNTS = np.array([10, 6, 8, 3, 7, 20, 6])
 

@@ -14,6 +14,8 @@ import numpy as np
 from skinjax.core.errors import UserError
 from skinjax.objectives.class_weights import class_weights
 
+COLUMN = "column"  # the data set's own weights, instead of a class weight formula
+
 
 @dataclass(frozen=True)
 class Sampler:

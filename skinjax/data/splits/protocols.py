@@ -1,11 +1,13 @@
 """The split of a data set by the name of its protocol, as a config or the command line asks for it."""
 
+import dataclasses
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from skinjax.core.errors import UserError, lookup
+from skinjax.core.settings import BELOW_ONE, Settings, choice, number
 from skinjax.data.dataset import Dataset
 from skinjax.data.splits.published import fold_split, read_published
 from skinjax.data.splits.split import (
@@ -20,6 +22,26 @@ from skinjax.data.splits.split import (
 
 DRAWN = {"lesion_grouped": lesion_grouped, "image_stratified": image_stratified}
 OFFICIAL_COLUMN = "split"
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitSettings(Settings):
+    """How a data set is parted."""
+
+    place = "split"
+
+    protocol: str = choice("lesion_grouped", "split protocol", LEAK_IS_AN_ERROR)
+    test: float = number(0.2, 0, BELOW_ONE)  # of the drawn protocols: official and file have their own test parts
+    validation: float = number(0.15, 0, BELOW_ONE)  # of training, where the official parts or the file have none
+    folds: int = number(1, 1, 1000)  # of the drawn protocols
+    fold: int = number(0, 0, 999)
+    seed: int = number(0, 0, 2**32 - 1)
+    file: str = ""  # a published split, for the protocol file; docs/split.md has the layouts
+    train_on_validation: bool = False  # the validation part of official parts or a file becomes training
+    allow_leak: bool = False  # use official parts or a file though they leak, and print by how much
+
+    def check(self) -> None:
+        check_file(self.protocol, self.file)
 
 
 def split_dataset(

@@ -1,14 +1,27 @@
 """The auxiliary decoder of paper 000: two deconvolution blocks from the last map back to an image of input size."""
 
+import dataclasses
 from typing import Any
 
 import flax.linen as nn
 import jax
 
+from skinjax.core.settings import Settings, number
 from skinjax.models.layers import ConvTranspose, relu
 from skinjax.models.normalisation import BatchNorm
 
 Array = jax.Array
+Pair = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class DecoderSettings(Settings):
+    """Channels between the two deconvolutions, and each one's kernel, stride and padding."""
+
+    channels: int = number(256, 1, 2**16)
+    kernels: Pair = number((4, 8), 1)
+    strides: Pair = number((4, 8), 1)
+    paddings: Pair = number((0, 0), 0)
 
 
 class Decoder(nn.Module):
@@ -19,11 +32,11 @@ class Decoder(nn.Module):
     bilinearly. It is linear: a valid network input.
     """
 
-    size: tuple[int, int]
-    channels: int = 256
-    kernels: tuple[int, int] = (4, 8)
-    strides: tuple[int, int] = (4, 8)
-    paddings: tuple[int, int] = (0, 0)
+    size: Pair
+    channels: int = DecoderSettings.channels
+    kernels: Pair = DecoderSettings.kernels
+    strides: Pair = DecoderSettings.strides
+    paddings: Pair = DecoderSettings.paddings
     dtype: Any = None
 
     @nn.compact

@@ -1,9 +1,12 @@
 """What joins the patches of an image: attention between them, or a recurrent network over them (paper 003)."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from skinjax.core.settings import Settings, number
 from skinjax.models.layers import Dense, uniform_within
 
 Array = jax.Array
@@ -26,6 +29,15 @@ class PatchAttention(nn.Module):
         return patches * weights.reshape(shape).astype(patches.dtype), weights
 
 
+@dataclasses.dataclass(frozen=True)
+class GRUSettings(Settings):
+    """A recurrent network over patches."""
+
+    features: int = number(1024, 1, 2**16)
+    layers: int = number(1, 1, 64)
+    both_directions: bool = False
+
+
 class GRU(nn.Module):
     """torch.nn.GRU over [batch, steps, inputs]: the last layer's outputs [batch, steps, features].
 
@@ -33,9 +45,9 @@ class GRU(nn.Module):
     directions the outputs of the second, which reads the steps backwards, follow the first's: twice as many features.
     """
 
-    features: int = 1024
-    layers: int = 1
-    both_directions: bool = False
+    features: int = GRUSettings.features
+    layers: int = GRUSettings.layers
+    both_directions: bool = GRUSettings.both_directions
 
     @nn.compact
     def __call__(self, x: Array) -> Array:

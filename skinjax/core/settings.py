@@ -1,0 +1,246 @@
+"""Settings of a component: a frozen dataclass whose fields say what they may be, checked once, when one is made.
+
+A field's annotation is its type (whole numbers do for decimal ones, lists for tuples), `number` its range, `choice` the
+table that its name is looked up in, `one_of` a section of which one field, `name`, decides which others it has.
+`from_plain` and `to_plain` are the way from and to text and JSON, with the path of whatever is wrong.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Self
+
+from skinjax.core.errors import UserError, lookup
+
+BELOW_ONE = math.nextafter(1.0, 0.0)
+ABOVE_ZERO = math.nextafter(0.0, 1.0)
+Table = Mapping[str, Any]
+
+
+class FieldError(UserError):
+    """A field that cannot be; `reason` continues the field's path, and whoever knows more of that path prepends it."""
+
+    def __init__(self, path: str, reason: str):
+        super().__init__(f"{path}{reason}")
+        self.path, self.reason = path, reason
+
+
+def number(default: Any, low: float, high: float = math.inf, **about: Any) -> Any:
+    """A field whose number, or every number in it, lies from `low` to `high`."""
+    return dataclasses.field(default=default, metadata={"range": (low, high), **about})
+
+
+def choice(default: str | tuple[str, ...], kind: str, table: Table | Callable[[], Table], **about: Any) -> Any:
+    """A field that names an entry of `table`, which is called a `kind`."""
+    return dataclasses.field(default=default, metadata={"choice": (kind, table), **about})
+
+
+def one_of(default: str | None, kind: str, table: Callable[[], Mapping[str, "type[Settings]"]], **about: Any) -> Any:
+    """A section whose settings are those of the class that `table` has for its field `name`."""
+    about = {"variant": (kind, table), **about}
+    if default is None:
+        return dataclasses.field(default=None, metadata=about)
+    return dataclasses.field(default_factory=lambda: table()[default](name=default), metadata=about)  # type: ignore
+
+
+def section(settings: "type[Settings]", **about: Any) -> Any:
+    """A section with the defaults of `settings`."""
+    return dataclasses.field(default_factory=settings, metadata=about)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The base of all settings, which are frozen dataclasses; every value of theirs is checked.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Focal(Settings):
+    ...     gamma: float = number(2.0, low=0)
+    >>> Focal(gamma=-1)
+    Traceback (most recent call last):
+    skinjax.core.settings.FieldError: gamma is -1; it must be a number from 0 on
+    """
+
+    place: ClassVar[str] = ""  # what the path of a field begins with
+
+    def __post_init__(self) -> None:
+        for field in fields(type(self)):
+            path = f"{self.place}.{field.name}".lstrip(".")
+            value = checked(field, getattr(self, field.name), path)
+            object.__setattr__(self, field.name, value)
+        self.check()
+
+    def check(self) -> None:
+        """Refuse what no field shows alone; subclasses extend it."""
+
+    def replace(self, **changes: Any) -> Self:
+        """These settings with other values of some fields."""
+        return dataclasses.replace(self, **changes)
+
+
+def fields(settings: type[Settings]) -> tuple[dataclasses.Field, ...]:
+    """The fields of a class of settings."""
+    return dataclasses.fields(settings)
+
+
+def checked(field: dataclasses.Field, value: Any, path: str) -> Any:
+    """`value` as the type of a field, or a `FieldError` that says what it must be."""
+    if "variant" in field.metadata or _is_section(field.type):
+        return value
+    try:
+        value = _typed(value, field.type)
+    except TypeError:
+        raise FieldError(path, f" is {value!r}; it must be {described(field)}") from None
+    if "choice" in field.metadata:
+        kind, table = field.metadata["choice"]
+        table = table() if callable(table) else table
+        for name in (value,) if isinstance(value, str) else value:
+            lookup(kind, name, table)
+    if "range" in field.metadata and value is not None:
+        low, high = field.metadata["range"]
+        if not all(low <= part <= high for part in _numbers(value)):
+            raise FieldError(path, f" is {value!r}; it must be {described(field)}")
+    return value
+
+
+def described(field: dataclasses.Field) -> str:
+    """What a field must be, for a person."""
+    low, high = field.metadata.get("range", (-math.inf, math.inf))
+    to = " to less than 1" if high == BELOW_ONE else f" to {high:.6g}" if high < math.inf else " on"
+    limits = f" from {low:.6g}{to}" if low > -math.inf else ""
+    kind, parts = _optional(field.type), typing.get_args(_optional(field.type))
+    if kind in (int, float):
+        return f"a {'whole ' * (kind is int and not limits)}number{limits}"
+    if typing.get_origin(kind) is not tuple:
+        return {bool: "true or false", str: "text"}.get(kind, "a section with fields")
+    if parts[0] is str:
+        return "a tuple of names, like ('stem',)"
+    if typing.get_origin(parts[0]) is tuple:
+        return "rows of a name and a number, like (('stem', 0.1),)"
+    what = "whole numbers" if parts[0] is int else "numbers"
+    return f"a tuple of {what}{limits}, like ({', '.join(['8'] * max(2, len(parts)))})"
+
+
+def from_plain(settings: type[Settings], values: Any, path: str = "") -> Any:
+    """Settings from a mapping of plain data, which may leave out what has a default.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Focal(Settings):
+    ...     gamma: float = number(2.0, low=0)
+    >>> from_plain(Focal, {"gama": 1}, "config.loss")
+    Traceback (most recent call last):
+    skinjax.core.errors.UserError: unknown field of config.loss 'gama' (did you mean 'gamma'?); known: gamma
+    """
+    if not isinstance(values, Mapping):
+        raise FieldError(path, f" is {values!r}; it must be a section with fields")
+    known = {field.name: field for field in fields(settings)}
+    for name in values:
+        lookup(f"field of {path}", name, known)
+    given = {name: _converted(known[name], value, f"{path}.{name}") for name, value in values.items()}
+    try:
+        return settings(**given)
+    except FieldError as error:
+        raise FieldError(f"{path}.{error.path.rpartition('.')[2]}", error.reason) from None
+
+
+def to_plain(value: Any) -> Any:
+    """Settings as dictionaries, tuples, text and numbers."""
+    if isinstance(value, Settings):
+        return {field.name: to_plain(getattr(value, field.name)) for field in fields(type(value))}
+    if isinstance(value, Mapping):
+        return {name: to_plain(inner) for name, inner in value.items()}
+    return value
+
+
+def differences(value: Any, default: Any) -> dict[str, Any]:
+    """{path: plain value} of what settings have otherwise than `default` settings.
+
+    A variant of another name is told by its name and by what differs from that variant's own defaults.
+    """
+    found: dict[str, Any] = {}
+    for field in fields(type(value)):
+        ours, theirs = getattr(value, field.name), getattr(default, field.name, None)
+        if isinstance(ours, Settings):
+            like = theirs if type(theirs) is type(ours) else type(ours)()
+            inner = differences(ours, like)
+            if getattr(ours, "name", None) != getattr(theirs, "name", None):
+                inner["name"] = ours.name  # type: ignore[attr-defined]
+            found |= {f"{field.name}.{path}": part for path, part in inner.items()}
+        elif ours != theirs:
+            found[field.name] = to_plain(ours)
+    return found
+
+
+def variants_of(field: dataclasses.Field) -> tuple[str, Mapping[str, type[Settings]]]:
+    """(what a variant is called, its class by name) of a field made by `one_of`."""
+    kind, table = field.metadata["variant"]
+    return kind, table()
+
+
+def _converted(field: dataclasses.Field, value: Any, path: str) -> Any:
+    """A plain value as what the field holds: nested settings, a chosen variant, or the value itself."""
+    kind = _optional(field.type)
+    if value is None or isinstance(value, Settings):
+        return value
+    if "variant" in field.metadata:
+        values = {"name": value} if isinstance(value, str) else value
+        if not isinstance(values, Mapping) or "name" not in values:
+            raise FieldError(path, f" is {value!r}; it must be a name, or a section with a name")
+        what, table = variants_of(field)
+        return from_plain(lookup(what, values["name"], table), values, path)
+    if _is_section(kind):
+        return from_plain(kind, value, path)
+    if "overrides" in field.metadata:  # some fields of other settings
+        whole = from_plain(field.metadata["overrides"], value, path)
+        return {name: getattr(whole, name) for name in value}
+    if typing.get_origin(kind) in (Mapping, dict) and _is_section(typing.get_args(kind)[1]):
+        if not isinstance(value, Mapping):
+            raise FieldError(path, f" is {value!r}; it must be a section with fields")
+        of = typing.get_args(kind)[1]
+        return {name: from_plain(of, inner, f"{path}.{name}") for name, inner in value.items()}
+    return checked(field, value, path)
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    """`value` as the annotation `kind` has it; a TypeError if it is something else."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _typed(value, _optional(kind))
+    if kind is Any:
+        return value
+    if origin in (Mapping, dict):
+        if not isinstance(value, Mapping):
+            raise TypeError
+        return dict(value)
+    if origin is tuple:
+        if not isinstance(value, tuple | list) or (parts[-1] is not Ellipsis and len(value) != len(parts)):
+            raise TypeError
+        kinds = [parts[0]] * len(value) if parts[-1] is Ellipsis else parts
+        return tuple(_typed(part, of) for part, of in zip(value, kinds, strict=True))
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise TypeError
+    if kind is float and math.isnan(value):
+        raise TypeError
+    return value
+
+
+def _numbers(value: Any) -> Iterable[float]:
+    return (
+        [part for inner in value for part in _numbers(inner)]
+        if isinstance(value, tuple)
+        else ([] if isinstance(value, str) else [value])
+    )
+
+
+def _optional(kind: Any) -> Any:
+    """X of `X | None`, and any other type as it is."""
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        return next(part for part in typing.get_args(kind) if part is not type(None))
+    return kind
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind := _optional(kind), type) and issubclass(kind, Settings)

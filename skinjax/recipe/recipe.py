@@ -1,0 +1,149 @@
+"""Recipe: every setting of a run, as a tree of the settings that its components own."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from skinjax.core.errors import UserError, lookup
+from skinjax.core.hashes import short_hash
+from skinjax.core.settings import BELOW_ONE, Settings, choice, differences, number, one_of, section
+from skinjax.data.caches import CACHES
+from skinjax.data.pipeline import StoredSize
+from skinjax.data.sampling.samplers import COLUMN, SAMPLERS
+from skinjax.data.splits.protocols import SplitSettings
+from skinjax.evaluation.metrics import METRICS, SCORE_METRICS, SMALL
+from skinjax.images.views import ViewSettings
+from skinjax.methods import method_settings
+from skinjax.methods.base import MethodSettings
+from skinjax.models import ModelSettings
+from skinjax.objectives.class_weights import CLASS_WEIGHTS
+from skinjax.objectives.diagnosis import LossSettings
+from skinjax.training.optimizers import OptimizerSettings
+from skinjax.training.phases import UNITS, PhaseSettings
+
+EVALUATED = {"last": "the checkpoint at the end", "best": "the checkpoint with the best validation metric"}
+# What says where and how loudly a run works, and what it is called; two recipes that differ only here are one run.
+NOT_IDENTITY = ("name", "variant", "cache", "logging", "checkpoints")
+# What is done with a trained network; runs that differ only here train alike.
+JUDGING = ("evaluate", "evaluations.small")
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSettings(Settings):
+    """A prepared data set by name, or `synthetic`, which is drawn from `arguments`."""
+
+    place = "dataset"
+
+    name: str = "synthetic"
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSettings(Settings):
+    """When a run is judged on its validation part, and by what."""
+
+    place = "evaluations"
+
+    every: float = number(1.0, 0, 1e12)
+    unit: str = choice("epochs", "duration unit", UNITS)
+    metric: str = choice("macro_recall", "metric", {**METRICS, **SCORE_METRICS})
+    patience: int = number(0, 0, 2**31)
+    small: tuple[int, ...] = number(SMALL, 1, 2**31)  # figures of so many smallest classes (40 in paper 000's Table 3)
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointSettings(Settings):
+    """When a run is saved, and how many of its newest checkpoints are kept beside the best."""
+
+    place = "checkpoints"
+
+    every: float = number(1.0, 0, 1e12)
+    unit: str = choice("epochs", "duration unit", UNITS)
+    keep: int = number(2, 1, 2**31)
+
+
+@dataclasses.dataclass(frozen=True)
+class LoggingSettings(Settings):
+    """Steps between two lines of the log, and the threads that load images."""
+
+    place = "logging"
+
+    every: int = number(20, 1, 2**31)
+    tensorboard: bool = True
+    threads: int = number(4, 0, 1024)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe(Settings):
+    """What a run is. `name` and `variant` are those of its config file."""
+
+    name: str = "own"
+    variant: str = "demo"
+    seed: int = number(0, 0, 2**32 - 1)
+    dataset: DatasetSettings = section(DatasetSettings)
+    split: SplitSettings = section(SplitSettings)
+    stored_size: StoredSize = section(StoredSize)
+    cache: str = choice("none", "cache", CACHES)  # where decoded pixels are kept
+    views: ViewSettings = section(ViewSettings)
+    sampler: str = choice("natural", "sampler", SAMPLERS)
+    # of `weighted`: a class weight formula, or column: the data set's `weight`
+    sampler_weights: str = choice("inverse", "value of sampler_weights", {**CLASS_WEIGHTS, COLUMN: "its `weight`"})
+    model: ModelSettings = section(ModelSettings)
+    loss: LossSettings = section(LossSettings)
+    method: MethodSettings = one_of("classifier", "method", method_settings)
+    optimizer: OptimizerSettings = section(OptimizerSettings)
+    batch: int = number(32, 1, 2**20)
+    accumulate: int = number(1, 1, 2**20)
+    ema_decay: float = number(0.0, 0, BELOW_ONE)
+    phases: Mapping[str, PhaseSettings] = dataclasses.field(default_factory=lambda: {"train": PhaseSettings()})
+    phase_order: tuple[str, ...] = ("train",)
+    evaluate: str = choice("last", "value of evaluate", EVALUATED)  # the checkpoint that the final figures are of
+    evaluations: EvaluationSettings = section(EvaluationSettings)
+    checkpoints: CheckpointSettings = section(CheckpointSettings)
+    logging: LoggingSettings = section(LoggingSettings)
+
+    def check(self) -> None:
+        for name in self.phase_order:
+            lookup("phase", name, self.phases)
+        if len(set(self.phase_order)) < max(1, len(self.phase_order)):
+            raise UserError(f"phase_order is {self.phase_order}; it must name at least one phase, and none twice")
+        for phase in self.in_order().values():
+            loss = self.loss_in(phase)
+            if loss.name == "ldam" and self.model.head != "cosine":
+                raise UserError(
+                    "loss.name 'ldam' takes margins off cosines: set model.head to cosine, or choose another loss"
+                )
+            if loss.scale != self.loss.scale:
+                raise UserError(
+                    f"a phase's loss.scale is {loss.scale} and the head's {self.loss.scale}: set loss.scale alone"
+                )
+        if self.views.normalisation == "weights" and not self.model.weights:
+            raise UserError("config.views.normalisation is 'weights' and model.weights names none")
+
+    def in_order(self) -> dict[str, PhaseSettings]:
+        """The phases that are trained, in their order."""
+        return {name: self.phases[name] for name in self.phase_order}
+
+    def loss_in(self, phase: PhaseSettings) -> LossSettings:
+        """The loss of the run, with what a phase has otherwise."""
+        return self.loss.replace(**phase.loss)
+
+    def sampler_in(self, phase: PhaseSettings) -> str:
+        """The name of a phase's sampler: its own, or the run's."""
+        return phase.sampler or self.sampler
+
+    def identity(self) -> dict[str, dict[str, Any]]:
+        """What a run is: all that differs from the defaults, without its name, in what trains it and what judges it."""
+        changed = differences(self, Recipe())
+        changed.pop("phases", None)
+        for name, phase in self.in_order().items():
+            changed |= {f"phases.{name}.{path}": value for path, value in differences(phase, PhaseSettings()).items()}
+        parts: dict[str, dict[str, Any]] = {"training": {}, "judging": {}}
+        for path, value in sorted(changed.items()):
+            if path.partition(".")[0] not in NOT_IDENTITY:
+                parts["judging" if path in JUDGING else "training"][path] = value
+        return parts
+
+    def short_identity(self) -> str:
+        """Eight hex digits of the identity."""
+        return short_hash(self.identity())

@@ -1,0 +1,234 @@
+"""What a recipe names, built: data, method, phases."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from skinjax.core.errors import UserError, lookup
+from skinjax.core.settings import to_plain
+from skinjax.data.dataset import Dataset, open_dataset
+from skinjax.data.pipeline import HostBatch, LoadPixels, training_batches
+from skinjax.data.sampling.samplers import COLUMN, SAMPLERS, Sampler, process_slice, weights_by_class
+from skinjax.data.splits import split as splits
+from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records
+from skinjax.data.splits.protocols import split_dataset
+from skinjax.images.colour import Normalisation
+from skinjax.images.crops import ordered_corners
+from skinjax.images.views import make_normalisation, make_views
+from skinjax.methods import build_method
+from skinjax.methods.base import Method, Parts, Variables
+from skinjax.models import make_backbone
+from skinjax.models.heads.classifiers import make_head
+from skinjax.models.pretrained.facts import NO_FACTS, Facts
+from skinjax.models.pretrained.opening import remarks
+from skinjax.objectives.class_weights import CLASS_WEIGHTS
+from skinjax.objectives.diagnosis import as_released, diagnosis_factors
+from skinjax.recipe.recipe import CheckpointSettings, EvaluationSettings, Recipe
+from skinjax.runs.starting_weights import StartingWeights
+from skinjax.training.loop import LoopSettings
+from skinjax.training.optimizers import make_optimizer
+from skinjax.training.phases import Phase, duration_in_steps
+from skinjax.training.schedules import make_schedule
+
+Say = Callable[[str], None]
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse what no settings show alone, before anything is built or written."""
+    method = make_method(recipe, ("any",), Facts(mean=(0.0,) * 3, std=(1.0,) * 3))  # those of the weights come later
+    if recipe.views.several_in_training or recipe.views.several_in_evaluation:
+        stored = (recipe.stored_size.height, recipe.stored_size.width)
+        ordered_corners(stored, recipe.views.size, recipe.views.corners())
+    for name, phase in recipe.in_order().items():
+        for stage in phase.frozen:
+            lookup(f"stage to freeze in phase {name!r}:", stage, dict.fromkeys(method.stages()))
+
+
+def make_method(recipe: Recipe, classes: Sequence[str], facts: Facts = NO_FACTS) -> Method:
+    """The method of a recipe for these classes; `facts` are those of the weights that it starts from."""
+    model, dtype = recipe.model, recipe.model.computes_in
+    shown_in_training, shown_in_evaluation = make_views(recipe.views, normalisation(recipe, facts))
+    backbone = make_backbone(model.backbone, dtype, model.drop_path, model.remat, model.final_relu)
+    parts = Parts(
+        classes=tuple(classes),
+        backbone=backbone,
+        head=make_head(model.head, backbone, len(classes), model.dropout, recipe.loss.scale),
+        views=recipe.views,
+        train_view=shown_in_training,
+        evaluation_view=shown_in_evaluation,
+        loss_function=recipe.loss.of_classes(),
+        dtype=dtype,
+    )
+    return build_method(parts, recipe.method)
+
+
+def normalisation(recipe: Recipe, facts: Facts = NO_FACTS) -> Normalisation:
+    """The mean and deviation of a recipe, which may be those that its weights are used to."""
+    known = None if facts.mean is None or facts.std is None else (facts.mean, facts.std)
+    return make_normalisation(recipe.views, known)
+
+
+def open_weights(recipe: Recipe, folder: Path, root: Path, say: Say) -> StartingWeights | None:
+    """The weights that the run in `folder` starts from, and at its first start what its config does otherwise."""
+    model = recipe.model
+    if not model.weights:
+        return None
+    weights = StartingWeights(model.weights, model.weights_sha256, model.backbone, folder, root / "weights", say)
+    if weights.is_new:
+        size, stored_filter = tuple(recipe.views.size), recipe.stored_size.filter
+        for remark in remarks(weights.facts, normalisation(recipe, weights.facts), size, stored_filter):
+            say(remark)
+    return weights
+
+
+def make_data(recipe: Recipe, folder: Path, root: Path, say: Say) -> Data:
+    """The data set, split as the run's `split.csv` says; the first start writes it."""
+    dataset = open_dataset(recipe.dataset.name, recipe.dataset.arguments, root, say)
+    split = split_dataset(dataset, **to_plain(recipe.split))
+    splits.check(split)
+    for remark in splits.remarks(split):
+        say(remark)
+    keep_split(folder / "split.csv", split)
+    data = in_parts(dataset, split, recipe.stored_size)
+    if (recipe.evaluate == "best" or recipe.evaluations.patience) and not len(data.records["validation"]):
+        wanted = "evaluate='best'" if recipe.evaluate == "best" else "early stopping"
+        raise UserError(f"{wanted} needs validation images and this split has none: set split.validation above 0")
+    return data
+
+
+def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
+    """The phases in order, with durations in steps."""
+    phases = []
+    for number, (name, settings) in enumerate(recipe.in_order().items()):
+        records, classes = training_records(data, settings.classes)
+        # Another stream for each phase, so that a second one does not repeat the batches of the first.
+        seed = recipe.seed + 1000003 * number
+        sampler = make_sampler(recipe, recipe.sampler_in(settings), data.dataset, records, classes, seed)
+        in_steps = functools.partial(
+            duration_in_steps, unit=settings.unit, batch=recipe.batch, epoch_length=sampler.epoch_length
+        )
+        steps = in_steps(settings.duration)
+        schedule = make_schedule(
+            settings.schedule,
+            recipe.optimizer.learning_rate,
+            steps,
+            warmup=in_steps(settings.warmup) if settings.warmup else 0,
+            milestones=[in_steps(milestone) for milestone in settings.milestones],
+            factor=settings.factor,
+        )
+        own_loss = recipe.loss_in(settings).of_classes() if settings.loss else None
+        if own_loss:
+            own_loss.check_counts(data.training_counts(), data.dataset.classes)
+        rates = settings.learning_rate_multipliers
+        phases.append(Phase(name, steps, sampler, schedule, rates, settings.frozen, own_loss))
+    return phases
+
+
+def make_sampler(
+    recipe: Recipe, name: str, dataset: Dataset, records: np.ndarray, classes: Sequence[str] | None, seed: int
+) -> Sampler:
+    """The sampler `name` over `records`, with the arguments that it alone takes."""
+    labels = dataset.columns["label"][records]
+    own: dict[str, Any] = {}
+    if name == "statically_balanced":
+        own["copies_seed"] = recipe.seed  # the same copies in all phases
+    elif name == "weighted" and recipe.sampler_weights != COLUMN:
+        own["weights"] = weights_by_class(recipe.sampler_weights, labels, classes)
+    elif name == "weighted":
+        if "weight" not in dataset.columns:
+            raise UserError(
+                f"sampler_weights is 'column' and the data set {dataset.name} has no column `weight`: choose one of "
+                f"{', '.join(CLASS_WEIGHTS)}"
+            )
+        own["weights"] = dataset.columns["weight"][records]
+    return SAMPLERS[name](records, labels, recipe.batch, seed, classes, **own)
+
+
+def initial_variables(method: Method, data: Data, first: Phase, seed: jax.Array) -> Variables:
+    """Parameters drawn from the seed, and the constants of this training part as the first phase draws from it."""
+    batch = {"image": jnp.zeros((1, data.size.height, data.size.width, 3), jnp.uint8)}
+    # XLA's own generator: threefry takes four times as long to compile, and there is one draw per layer.
+    variables = method.init(jax.random.key(seed, impl="rbg"), batch)
+    constants = method.constants(data.training_counts(), first.sampler.class_shares(len(method.classes)))
+    return {**variables, "constants": jax.tree.map(jnp.asarray, constants)}
+
+
+def phase_optimizer(recipe: Recipe, method: Method, phase: Phase, paths: Sequence[str]) -> optax.GradientTransformation:
+    return make_optimizer(
+        recipe.optimizer, phase.learning_rate, paths, method.stages(), phase.learning_rate_multipliers
+    )
+
+
+def phase_batches(
+    recipe: Recipe, data: Data, pixels: LoadPixels | None, phase: Phase, start: int
+) -> Iterator[HostBatch]:
+    """The host batches of a phase from its step `start` on."""
+    return training_batches(
+        data.dataset,
+        phase.sampler,
+        pixels,
+        start=start,
+        stop=phase.steps,
+        rows=own_rows(recipe.batch),
+        threads=recipe.logging.threads,
+        weights=example_weights(recipe, data, phase.name),
+    )
+
+
+def example_weights(recipe: Recipe, data: Data, phase: str) -> np.ndarray | None:
+    """What each record weighs in the loss of a phase; None, if all weigh the same.
+
+    The data set's own weight, but where the sampler draws by it, times the diagnosis's factor.
+    """
+    drawn_by_column = recipe.sampler_in(recipe.phases[phase]) == "weighted" and recipe.sampler_weights == COLUMN
+    weights = None if drawn_by_column else data.dataset.columns.get("weight")
+    factors = dict(recipe.loss.diagnosis_factors)
+    if not factors:
+        return weights
+    columns, training = data.dataset.columns, data.records["train"]
+    if "dx_type" not in columns:
+        raise UserError(
+            f"loss.diagnosis_factors needs to know how diagnoses were made, and the data set {data.dataset.name} has "
+            "no column `dx_type`: leave them empty"
+        )
+    if recipe.loss.diagnosis_as_released:
+        found = as_released(columns["dx_type"], training, columns["image_id"], factors)
+    else:
+        found = np.ones(len(columns["label"]))
+        found[training] = diagnosis_factors(
+            columns["dx_type"][training],
+            columns["label"][training],
+            data.dataset.classes,
+            factors,
+            recipe.loss.diagnosis_scope,
+        )
+    return found if weights is None else found * weights
+
+
+def own_rows(batch: int) -> slice:
+    return process_slice(batch, jax.process_index(), jax.process_count())
+
+
+def loop_settings(recipe: Recipe, epoch_length: int) -> LoopSettings:
+    """How often to evaluate, save and log, in steps."""
+
+    def every(section: EvaluationSettings | CheckpointSettings) -> int:
+        return duration_in_steps(section.every, section.unit, recipe.batch, epoch_length) if section.every else 0
+
+    return LoopSettings(
+        seed=recipe.seed,
+        batch=recipe.batch,
+        accumulate=recipe.accumulate,
+        ema_decay=recipe.ema_decay,
+        evaluate_every=every(recipe.evaluations),
+        checkpoint_every=every(recipe.checkpoints),
+        log_every=recipe.logging.every,
+        metric=recipe.evaluations.metric,
+        patience=recipe.evaluations.patience,
+    )
