@@ -20,7 +20,6 @@ from pathlib import Path
 
 import jax
 
-from skinjax import assembly
 from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import data_root
 from skinjax.methods.classifier import own
@@ -29,6 +28,7 @@ from skinjax.models.heads.patches import PatchAttention
 from skinjax.models.layers import compiler_options
 from skinjax.parallel import make_mesh, prefetch, replicated
 from skinjax.recipe.config_files import load_config
+from skinjax.runs import building
 from skinjax.training.state import TrainState, begin_phase, make_train_step, partition
 
 
@@ -41,12 +41,12 @@ def main() -> None:
     config = load_config(options.config, [change.removeprefix("--config.") for change in rest])
     mesh, root = make_mesh(), data_root(options.data_dir)
     with tempfile.TemporaryDirectory() as folder:
-        data = assembly.make_data(config, Path(folder), root, print)
-    method = assembly.make_method(config, data.dataset.classes)
-    phase = assembly.make_phases(config, data)[0]
-    variables = jax.jit(lambda seed: assembly.initial_variables(method, data, phase, seed))(config.seed)
+        data = building.make_data(config, Path(folder), root, print)
+    method = building.make_method(config, data.dataset.classes)
+    phase = building.make_phases(config, data)[0]
+    variables = jax.jit(lambda seed: building.initial_variables(method, data, phase, seed))(config.seed)
     trainable, _ = partition(variables["params"], phase.frozen)
-    optimizer = assembly.phase_optimizer(config, method, phase, list(trainable))
+    optimizer = building.phase_optimizer(config, method, phase, list(trainable))
     state = begin_phase(
         jax.numpy.int32(0), jax.numpy.uint32(0), variables, optimizer, phase.frozen, config.ema_decay > 0
     )
@@ -58,7 +58,7 @@ def main() -> None:
 
     pixels = open_pixels(config.cache, data.dataset, data.size, root, mesh)
     phase = dataclasses.replace(phase, steps=options.steps + 3)
-    stream = prefetch(assembly.phase_batches(config, data, pixels.host, phase, start=0), mesh, pixels=pixels.device)
+    stream = prefetch(building.phase_batches(config, data, pixels.host, phase, start=0), mesh, pixels=pixels.device)
     first = next(stream)
     start = time.perf_counter()
     compiled = step.lower(state, first).compile()

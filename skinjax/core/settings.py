@@ -111,7 +111,7 @@ def described(field: dataclasses.Field) -> str:
     limits = f" from {low:.6g}{to}" if low > -math.inf else ""
     kind, parts = _optional(field.type), typing.get_args(_optional(field.type))
     if kind in (int, float):
-        return f"a {'whole ' * (kind is int and not limits)}number{limits}"
+        return f"a {'whole ' * (kind is int)}number{limits}"
     if typing.get_origin(kind) is not tuple:
         return {bool: "true or false", str: "text"}.get(kind, "a section with fields")
     if parts[0] is str:

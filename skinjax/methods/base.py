@@ -64,14 +64,14 @@ class Parts:
             "mix": make_mixing(settings.mixup_share, settings.mixup_beta),
         }
 
-    def refuse_patches(self, method: str) -> None:
+    def refuse_patches(self) -> None:
         """Refuse views of several patches, for a method that takes one picture."""
         shown = {"train": self.views.several_in_training, "evaluation": self.views.several_in_evaluation}
         for name, several in shown.items():
             if several:
                 raise UserError(
-                    f"views.{name} is {getattr(self.views, name)!r}, which shows several patches of an image, and "
-                    f"method.name is {method!r}: set it to patches, or choose another view"
+                    f"views.{name} is {getattr(self.views, name)!r}, which shows several patches of an image: set "
+                    "method.name to patches, or choose another view"
                 )
 
 

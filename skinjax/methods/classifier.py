@@ -159,7 +159,7 @@ class Classifier:
 
 def build(parts: Parts, settings: MethodSettings) -> Classifier:
     """The classifier of these parts."""
-    parts.refuse_patches(settings.name)
+    parts.refuse_patches()
     return Classifier(**parts.of_every_method(settings))
 
 

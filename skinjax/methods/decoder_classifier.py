@@ -152,7 +152,7 @@ class DecoderClassifier(Classifier):
 
 def build(parts: Parts, settings: DecoderClassifierSettings) -> DecoderClassifier:
     """The method of these parts, with a decoder back to the size that the network is shown."""
-    parts.refuse_patches(settings.name)
+    parts.refuse_patches()
     return DecoderClassifier(
         **parts.of_every_method(settings),
         decoder=Decoder(parts.views.size, **to_plain(settings.decoder), dtype=parts.dtype),

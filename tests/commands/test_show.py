@@ -2,16 +2,15 @@
 
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 from PIL import Image
 
-from skinjax import assembly
 from skinjax.cli import main
 from skinjax.commands.show import choose_examples, count_lines, make_folder, thumbnail, to_bytes, view_rows
 from skinjax.data.acquire.prepare import prepare
 from skinjax.data.dataset import Dataset
 from skinjax.images.colour import NORMALISATIONS, normalise
 from skinjax.recipe.config_files import load_config
+from skinjax.runs import building
 from tests.end_to_end.conftest import ROOT, TINY
 
 CONFIG = str(ROOT / "configs" / "cdc.py")
@@ -128,9 +127,9 @@ def test_copies_are_trained_on_and_originals_evaluated(tmp_path, data_dir):
         "views.train=none",
     ]
     config = load_config(CONFIG, changes)
-    config.dataset.arguments = ConfigDict()
-    data = assembly.make_data(config, tmp_path, data_dir, print)
-    (phase,) = assembly.make_phases(config, data)
+    config = config.replace(dataset=config.dataset.replace(arguments={}))
+    data = building.make_data(config, tmp_path, data_dir, print)
+    (phase,) = building.make_phases(config, data)
     stored, copies, *draws, evaluated = view_rows(config, data, phase.sampler, phase.sampler(0)).values()
     np.testing.assert_array_equal(evaluated, stored)
     np.testing.assert_array_equal(draws, [copies] * 3)
@@ -143,9 +142,10 @@ def test_copies_are_trained_on_and_originals_evaluated(tmp_path, data_dir):
 def test_corrections_have_a_row_and_are_in_the_views(tmp_path, data_dir):
     changes = [*CHANGES, "--config.views.size=(40,40)", "--config.views.corrections=('gamma',)"]
     config = load_config(CONFIG, [change.removeprefix("--config.") for change in changes])
-    config.dataset.arguments.images = 42
-    data = assembly.make_data(config, tmp_path, data_dir, print)
-    rows = view_rows(config, data, assembly.make_phases(config, data)[0].sampler, np.arange(2))
+    arguments = config.dataset.arguments | {"images": 42}
+    config = config.replace(dataset=config.dataset.replace(arguments=arguments))
+    data = building.make_data(config, tmp_path, data_dir, print)
+    rows = view_rows(config, data, building.make_phases(config, data)[0].sampler, np.arange(2))
     stored, corrected = rows["as stored\n40x40"], rows["corrected\ngamma"]
     np.testing.assert_allclose(corrected, 255 * (stored / 255.0) ** (1 / 1.35), atol=0.5)
     np.testing.assert_array_equal(rows["evaluation view\nsquash, 40x40"], corrected)

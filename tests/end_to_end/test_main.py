@@ -92,12 +92,12 @@ BALANCING = f"--config={ROOT / 'configs' / 'balancing.py'}"
 PATCHES = f"--config={ROOT / 'configs' / 'patch_attention.py'}"
 CONFIG_FILES = {
     "typo.py": """
-from skinjax.defaults import defaults
+from skinjax.recipe import defaults
 def get_config(c=defaults("a", "b")):
     c.optimzer.name = "adam"
 """,
     "setting.py": """
-from skinjax.defaults import defaults
+from skinjax.recipe import defaults
 def get_config(c=defaults("a", "b")):
     c.sed = 1
 """,
@@ -126,7 +126,10 @@ MISTAKES = {
     ),
     "drop path": ([CONFIG, "--config.model.drop_path=0.1"], "drop_path is 0.1 and ResNet has no such rate"),
     "remat": ([CONFIG, "--config.model.remat=('stage4',)"], "resnet_narrow are stem, stage1, stage2, stage3, features"),
-    "remat of numbers": ([CONFIG, "--config.model.remat=(4,)"], "config.model.remat is (4,); it must hold names"),
+    "remat of numbers": (
+        [CONFIG, "--config.model.remat=(4,)"],
+        "model.remat is (4,); it must be a tuple of names",
+    ),
     "loss": ([CONFIG, "--config.loss.name=focl"], "known: balanced_softmax, bce_with_logits, cross_entropy, focal"),
     "class weights": ([CONFIG, "--config.loss.class_weights=inv"], "known: balanced"),
     "sampler": ([CONFIG, "--config.sampler=even"], "known: balanced_batches"),
@@ -150,31 +153,40 @@ MISTAKES = {
         ["--config={folder}/setting.py"],
         "line 4: unknown field 'sed' (did you mean 'seed'?); known: accumulate",
     ),
-    "no ConfigDict": (["--config={folder}/nothing.py"], "gives NoneType, not the ConfigDict"),
-    "size": ([CONFIG, "--config.views.size=(0,0)"], "two positive whole numbers"),
+    "no ConfigDict": (["--config={folder}/nothing.py"], "gives NoneType, not the ConfigDict of defaults()"),
+    "size": ([CONFIG, "--config.views.size=(0,0)"], "a tuple of whole numbers from 1 on, like (8, 8)"),
     "word for a tuple": (
         [CONFIG, "--config.views.corrections=gamma"],
-        """cannot be 'gamma': write a tuple, like "('gamma',)\"""",
+        "config.views.corrections is 'gamma'; it must be a tuple of names, like ('stem',)",
     ),
-    "kernels": ([CONFIG, "--config.method.decoder.kernels=(4,)"], "two positive whole numbers"),
-    "paddings": ([CONFIG, "--config.method.decoder.paddings=(0,)"], "two whole numbers"),
+    "kernels": (
+        [CONFIG, "--config.method.decoder.kernels=(4,)"],
+        "a tuple of whole numbers from 1 on",
+    ),
+    "paddings": ([CONFIG, "--config.method.decoder.paddings=(0,)"], "from 0 on, like (8, 8)"),
     "ema": ([CONFIG, "--config.ema_decay=2.0"], "config.ema_decay is 2.0; it must be a number from 0 to less than 1"),
     "mixup": ([CONFIG, "--config.method.mixup_share=3.0"], "from 0 to 1"),
     "clip": ([CONFIG, "--config.optimizer.clip_norm=-1"], "config.optimizer.clip_norm is -1.0"),
     "log": ([CONFIG, "--config.logging.every=0"], "config.logging.every is 0"),
     "keep": ([CONFIG, "--config.checkpoints.keep=0"], "config.checkpoints.keep is 0"),
-    "rows": ([CONFIG, "--config.phases.train.learning_rate_multipliers=(('.*','x'),)"], "has the row ('.*', 'x')"),
-    "milestones": ([CONFIG, "--config.phases.train.milestones=('a',)"], "milestones is 'a'"),
+    "rows": (
+        [CONFIG, "--config.phases.train.learning_rate_multipliers=(('.*','x'),)"],
+        "rows of a name and a number",
+    ),
+    "milestones": (
+        [CONFIG, "--config.phases.train.milestones=('a',)"],
+        "it must be a tuple of numbers",
+    ),
     "frozen stage": (
         [CONFIG, "--config.phases.train.frozen=('stge1',)"],
         "unknown stage to freeze in phase 'train': 'stge1' (did you mean 'stage1'?); known: decoder",
     ),
-    "phase names": ([CONFIG, "--config.phase_order=(['train'],)"], "must hold names"),
+    "phase names": ([CONFIG, "--config.phase_order=(['train'],)"], "must be a tuple of names"),
     "duration": ([CONFIG, "--config.phases.train.duration=1e18"], "duration is 1e+18"),
     "imbalance": ([CONFIG, "--config.dataset.arguments.imbalance=(1,2)"], "imbalance is (1, 2)"),
     "classes": ([CONFIG, "--config.dataset.arguments.classes=seven"], "classes is 'seven'"),
     "crops": ([PATCHES, "--config.views.crops=7"], "7 crops make no square: choose 5 (corners and centre), 4, 9, 16"),
-    "grid": ([PATCHES, "--config.views.grid=(3,)"], "config.views.grid is (3,); it must be two positive whole numbers"),
+    "grid": ([PATCHES, "--config.views.grid=(3,)"], "config.views.grid is (3,); it must be a tuple of whole numbers"),
     "crops of no room": ([PATCHES, "--config.views.size=(200,96)"], "does not fit in images stored at 180x240"),
     "several patches for one": (
         [CONFIG, "--config.views.train=ordered_crop"],
@@ -193,7 +205,10 @@ MISTAKES = {
     "final relu": ([PATCHES, "--config.model.final_relu=False"], "final_relu is off and resnet_narrow is no DenseNet"),
     "evaluation view": ([PATCHES, "--config.views.evaluation=crops"], "known: centre_crop, ordered_crop, squash"),
     "too large a grid": ([PATCHES, "--config.views.grid=(64,64)"], "views.grid is (64, 64), more than 1024 crops"),
-    "a number for a grid": ([PATCHES, "--config.views.grid=3"], "cannot be '3': write a tuple, like \"(3, 3)\""),
+    "a number for a grid": (
+        [PATCHES, "--config.views.grid=3"],
+        "config.views.grid is 3; it must be a tuple",
+    ),
     "attention twice": ([PATCHES, "--config.method.attention=('pixels','pixels')"], "a place is named twice"),
     "averages without probabilities": (
         [BALANCING, "--config.loss.name=bce_with_logits"],
@@ -206,7 +221,7 @@ MISTAKES = {
     ),
     "type in a phase's loss": (
         [BALANCING, "--config.phases.train.loss.gamma=x"],
-        "phases.train.loss.gamma is a number",
+        "phases.train.loss.gamma is 'x'; it must be a number",
     ),
     "range in a phase's loss": ([BALANCING, "--config.phases.train.loss.tau=-1.0"], "phases.train.loss.tau is -1.0"),
     "scale in a phase's loss": ([BALANCING, "--config.phases.train.loss.scale=1.0"], "set loss.scale alone"),
@@ -216,11 +231,11 @@ MISTAKES = {
     ),
     "row of a diagnosis": (
         [CONFIG, "--config.loss.diagnosis_factors=(('histo',),)"],
-        "a row is a name and a factor from 0 on, like ('follow_up', 0.5)",
+        "it must be rows of a name and a number",
     ),
     "defects without factors": ([CONFIG, "--config.loss.diagnosis_as_released=true"], "set loss.diagnosis_factors"),
     "scope": ([CONFIG, "--config.loss.diagnosis_scope=nevi"], "known: all, benign, nv"),
-    "tau": ([CONFIG, "--config.method.logit_adjustment=-1.0"], "config.method.logit_adjustment is -1.0"),
+    "tau": ([CONFIG, "--config.method.logit_adjustment=-101"], "config.method.logit_adjustment is -101"),
     "skin7": ([CONFIG + ":skin7"], "skinjax prepare ham10000"),
     "skin7_vgg16": ([CONFIG + ":skin7_vgg16"], "skinjax prepare ham10000"),
     "skin7_densenet121": ([CONFIG + ":skin7_densenet121"], "skinjax prepare ham10000"),
@@ -291,7 +306,7 @@ def test_another_config_does_not_take_a_run(capsys, tiny_run, data_dir):
     workdir, _ = tiny_run
     before = results(workdir)
     assert main([*TINY, "--config.seed=5", f"--workdir={workdir}", f"--data_dir={data_dir}"]) == 1
-    assert "belongs to another config: its seed is 0, not 5" in capsys.readouterr().err
+    assert "belongs to another config: its seed is the default, not 5" in capsys.readouterr().err
     assert results(workdir) == before
 
 
@@ -302,18 +317,18 @@ def test_a_place_that_cannot_be_written(capsys, tmp_path):
 
 
 TWO_PHASES = """
-from ml_collections import ConfigDict
-from skinjax.defaults import defaults, phase
+from skinjax.recipe import defaults
 def get_config():
     c = defaults("two", "phases")
-    c.dataset.arguments = ConfigDict({"images": 120, "height": 40, "width": 48})
+    c.dataset.arguments = {"images": 120, "height": 40, "width": 48}
     c.stored_size.update(height=32, width=32)
     c.views.size = (32, 32)
     c.model.backbone = "resnet_tiny"
     c.batch = 8
     c.split.update(protocol="image_stratified", test=0.3, validation=0.0)
     head = {"frozen": ("stem", "stage1"), "sampler": "balanced_batches", "loss": {"name": "focal", "gamma": 1.0}}
-    c.phases = ConfigDict({"head": phase(3.0, "steps") | head, "all": phase(2.0, "steps") | {"classes": ("mel", "nv")}})
+    last = {"duration": 2.0, "unit": "steps", "classes": ("mel", "nv")}
+    c.phases = {"head": {"duration": 3.0, "unit": "steps"} | head, "all": last}
     c.phase_order = ("head", "all")
     c.optimizer.weight_decay_multipliers = (("stem", 0.0), (".*", 1.0))
     return c

@@ -5,12 +5,12 @@ import json
 
 import pytest
 from PIL import Image
-from skinjax.assembly import check
 
 from skinjax import cli
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from skinjax.recipe.config_files import load_config
+from skinjax.runs.building import check
 from tests.end_to_end.conftest import ROOT, TINY
 
 SMALL = [argument for argument in TINY if not argument.startswith(("--config=", "--config.method"))]

@@ -8,14 +8,15 @@ import pytest
 from flax import traverse_util
 from safetensors.numpy import save_file
 
-from skinjax import assembly
 from skinjax.core.errors import UserError
+from skinjax.images.views import make_views
 from skinjax.main import main
 from skinjax.models.families.resnet import ResNet
 from skinjax.models.pretrained.facts import Facts
 from skinjax.models.pretrained.mapping import timm_names
 from skinjax.parallel import make_mesh
 from skinjax.recipe.config_files import load_config
+from skinjax.runs import building
 from skinjax.runs.starting_weights import StartingWeights
 from skinjax.training.state import draw
 from tests.end_to_end.conftest import ROOT, TINY
@@ -61,22 +62,22 @@ def test_images_are_shown_as_the_weights_are_used_to_in_training_and_evaluation(
     changes = ["views.normalisation=weights", "views.train=none", "views.size=(2,2)", "model.weights=x"]
     config = load_config(str(ROOT / "configs" / "cdc.py"), changes)
     facts = Facts(mean=(0.25, 0.5, 0.75), std=(0.5, 0.25, 0.5))
-    training, evaluation = assembly.make_views(config, facts)
+    training, evaluation = make_views(config.views, building.normalisation(config, facts))
     images = np.full((1, 2, 2, 3), 255, np.uint8)
     for shown in (evaluation(images), training(jax.random.split(jax.random.key(0), 1), images)):
         np.testing.assert_allclose(shown[0, 0, 0], [1.5, 2.0, 0.5], rtol=1e-6)
-    with pytest.raises(UserError, match=r"the weights x do not say their normalisation: set views.normalisation"):
-        assembly.make_views(config)
+    with pytest.raises(UserError, match=r"the weights do not say their normalisation: set views.normalisation"):
+        building.normalisation(config)
 
 
 def test_what_the_file_has_is_drawn_by_nobody_and_the_rest_as_without_it(tmp_path, data_dir, weights):
     changes = [change.removeprefix("--config.") for change in TINY[1:]]
     config = load_config(str(ROOT / "configs" / "cdc.py"), changes)
-    data = assembly.make_data(config, tmp_path, data_dir, print)
-    method, phase = assembly.make_method(config, data.dataset.classes), assembly.make_phases(config, data)[0]
+    data = building.make_data(config, tmp_path, data_dir, print)
+    method, phase = building.make_method(config, data.dataset.classes), building.make_phases(config, data)[0]
 
     def init(seed):
-        return assembly.initial_variables(method, data, phase, seed)
+        return building.initial_variables(method, data, phase, seed)
 
     seed, mesh = jax.numpy.uint32(3), make_mesh()
     starting = StartingWeights(str(weights), "", "resnet_tiny", tmp_path, tmp_path)

@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skinjax import assembly
 from skinjax.data.caches import CACHES, open_pixels
 from skinjax.data.pipeline import held_out_batches, training_batches
 from skinjax.data.sampling.samplers import evaluation_batches
 from skinjax.images.views import VIEWS, evaluation_view, train_view
 from skinjax.parallel import make_mesh, padded_batch, prefetch, replicated
 from skinjax.recipe.config_files import load_config
+from skinjax.runs import building
 from skinjax.training.inference import make_evaluation_step, predict
 from skinjax.training.state import batch_gradient, begin_phase, make_train_step, merge, partition
 
@@ -49,10 +49,10 @@ def main(data_dir: Path, output: Path) -> None:
     config = load_config(str(ROOT / "configs" / "cdc.py"), CHANGES)
     mesh = make_mesh()
     with tempfile.TemporaryDirectory() as folder:
-        data = assembly.make_data(config, Path(folder), data_dir, print)
-    method = assembly.make_method(config, data.dataset.classes)
-    phase = assembly.make_phases(config, data)[0]
-    variables = jax.jit(lambda seed: assembly.initial_variables(method, data, phase, seed))(config.seed)
+        data = building.make_data(config, Path(folder), data_dir, print)
+    method = building.make_method(config, data.dataset.classes)
+    phase = building.make_phases(config, data)[0]
+    variables = jax.jit(lambda seed: building.initial_variables(method, data, phase, seed))(config.seed)
     single = jax.device_put(variables, replicated(mesh))
     double = jax.tree.map(lambda x: x.astype(jnp.float64), single)
 
@@ -63,7 +63,7 @@ def main(data_dir: Path, output: Path) -> None:
         evaluation_view=evaluation_view("centre_crop", SIZE, "imagenet", dtype=jnp.float64),
     )
     trainable, _ = partition(double["params"], ())
-    optimizer = assembly.phase_optimizer(config, method, phase, list(trainable))
+    optimizer = building.phase_optimizer(config, method, phase, list(trainable))
     state = begin_phase(jnp.int32(0), jnp.uint32(0), double, optimizer, (), ema=False)
     state = jax.device_put(state, replicated(mesh))
     step = jax.jit(make_train_step(exact, phase, optimizer), donate_argnums=0, out_shardings=replicated(mesh))

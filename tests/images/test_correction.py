@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
-from skinjax.defaults import defaults
 
-from skinjax import assembly
 from skinjax.core.errors import UserError
 from skinjax.data.synthetic import photographs as synthetic
 from skinjax.data.synthetic.settings import Settings
 from skinjax.images import correction
+from skinjax.images.colour import NORMALISATIONS
 from skinjax.images.correction import CORRECTIONS, corrected
+from skinjax.images.views import ViewSettings, make_views
 from tests.jitted import jitted
 
 RNG = np.random.default_rng(0)
@@ -96,28 +96,23 @@ def test_an_unknown_correction_lists_the_known():
 
 
 def test_both_views_see_the_corrected_photographs():
-    config = defaults("any", "any")
-    config.views.size = (16, 16)
-    config.views.train = "none"
+    settings, normalisation = ViewSettings(size=(16, 16), train="none"), NORMALISATIONS["imagenet"]
     pictures = RNG.integers(0, 256, (2, 20, 24, 3), dtype=np.uint8)
     keys = jax.random.split(jax.random.key(0), 2)
-    plain_train, plain_evaluation = assembly.make_views(config)
-    config.views.corrections = ("shades_of_grey", "gamma")
-    train, evaluation = assembly.make_views(config)
+    plain_train, plain_evaluation = make_views(settings, normalisation)
+    settings = settings.replace(corrections=("shades_of_grey", "gamma"))
+    train, evaluation = make_views(settings, normalisation)
     seen = correction.gamma(correction.shades_of_grey(pictures))
     np.testing.assert_array_equal(train(keys, pictures), plain_train(keys, seen))
     np.testing.assert_array_equal(evaluation(pictures), plain_evaluation(seen))
     assert not np.array_equal(evaluation(pictures), plain_evaluation(pictures))
 
 
-def test_a_config_with_a_mistaken_correction_is_refused():
-    config = defaults("any", "any")
-    config.views.corrections = ("remove_hairs",)
+def test_settings_with_a_mistaken_correction_are_refused():
     with pytest.raises(UserError, match="unknown correction 'remove_hairs'"):
-        assembly.check(config)
-    config.views.corrections = (3,)
-    with pytest.raises(UserError, match=r"config.views.corrections is \(3,\); it must hold names"):
-        assembly.check(config)
+        ViewSettings(corrections=("remove_hairs",))
+    with pytest.raises(UserError, match=r"views.corrections is \(3,\); it must be a tuple of names"):
+        ViewSettings(corrections=(3,))
 
 
 ON_FOUR_DEVICES = """

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skinjax import assembly
 from skinjax.data.dataset import class_counts
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.recipe.config_files import load_config
+from skinjax.runs import building
 
 CLASSES = ("mel", "nv", "bcc", "akiec", "bkl", "df", "vasc")
 # Photographs of HAM10000 by class and by how the diagnosis was made.
@@ -75,12 +75,12 @@ def pulls(loss: ClassificationLoss, labels: np.ndarray, weights: np.ndarray, cou
 def effective_weights(variant: str, data: SimpleNamespace, phase: int = 0, epochs: int = 40) -> list[float]:
     """The weight of an image of each class relative to a nevus's, from the batches that the variant draws."""
     config = load_config(f"configs/balancing.py:{variant}", [])
-    made = assembly.make_phases(config, data)[phase]
+    made = building.make_phases(config, data)[phase]
     drawn = np.stack([made.sampler(step) for step in range(epochs * made.sampler.epoch_length // config.batch)])
-    weights = assembly.example_weights(config, data, made.name)
+    weights = building.example_weights(config, data, made.name)
     weights = np.ones(len(data.records["train"])) if weights is None else weights
     labels, counts = data.dataset.columns["label"], data.training_counts().astype(np.float32)
-    loss = made.loss_function or assembly.make_loss(config.loss.to_dict())
+    loss = made.loss_function or config.loss.of_classes()
     pulled = pulls(loss, labels[drawn], weights[drawn].astype(np.float32), counts)
     of_image = np.bincount(labels[drawn].ravel(), pulled.ravel()) / counts
     return of_image / of_image[NEVUS]

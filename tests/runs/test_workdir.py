@@ -9,22 +9,17 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from skinjax.defaults import defaults
 
 from skinjax.core.errors import UserError
-from skinjax.runs.workdir import claim, default_workdir, environment, flatten, identity
+from skinjax.recipe import Recipe
+from skinjax.recipe.config_files import with_changes
+from skinjax.runs.workdir import claim, default_workdir, environment, read_recipe
 
 
-def config(**changes) -> dict:
-    """A config as plain data, with fields changed by their dotted names (two underscores for a dot)."""
-    plain = defaults("cdc", "demo")
-    for name, value in changes.items():
-        *path, last = name.split("__")
-        section = plain
-        for part in path:
-            section = section[part]
-        section[last] = value
-    return plain.to_dict()
+def config(**changes) -> Recipe:
+    """A recipe with fields changed by their dotted names (two underscores for a dot)."""
+    changed = [f"{name.replace('__', '.')}={value}" for name, value in changes.items()]
+    return with_changes(Recipe(name="cdc", variant="demo"), changed)
 
 
 def test_the_default_workdir_names_config_variant_and_identity():
@@ -34,7 +29,6 @@ def test_the_default_workdir_names_config_variant_and_identity():
     assert (name, variant, len(digits)) == ("cdc", "demo", 8)
     int(digits, 16)
     assert default_workdir(config()) == folder
-    assert default_workdir(dict(reversed(config().items()))) == folder
 
 
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"optimizer__learning_rate": 2e-3}, {"dataset__name": "ham10000"}])
@@ -45,28 +39,26 @@ def test_what_a_run_computes_is_part_of_its_identity(changes):
 def test_how_loudly_it_works_is_not():
     quiet = config(logging__every=7, logging__tensorboard=False, logging__threads=1)
     assert default_workdir(quiet) == default_workdir(config())
-    assert "logging" not in identity(quiet)
+    assert quiet.identity() == {"training": {}, "judging": {}}
 
 
 def test_the_config_is_kept_and_the_same_one_may_come_back(tmp_path):
     workdir = tmp_path / "runs" / "a"
     with claim(workdir, config()):
-        assert json.loads((workdir / "config.json").read_text()) == json.loads(json.dumps(config()))
+        assert read_recipe(workdir) == config()
     (workdir / "metrics_test.json").write_text("{}")
     with claim(workdir, config(logging__every=7)):
-        assert json.loads((workdir / "config.json").read_text())["logging"]["every"] == 7
-    kept = json.loads((workdir / "config.json").read_text())
-    assert default_workdir(kept) == default_workdir(config())
-    with claim(workdir, kept):  # tuples came back as lists
+        assert read_recipe(workdir).logging.every == 7
+    with claim(workdir, read_recipe(workdir)):
         pass
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": 1}, "its seed is 0, not 1; choose another workdir"),
-        ({"optimizer__learning_rate": 0.5}, "its optimizer.learning_rate is 0.001, not 0.5;"),
-        ({"seed": 1, "batch": 8, "sampler": "oversampled"}, "its batch is 32, not 8 and 2 more fields;"),
+        ({"seed": 1}, "its seed is the default, not 1; choose another workdir"),
+        ({"optimizer__learning_rate": 0.5}, "its optimizer.learning_rate is the default, not 0.5;"),
+        ({"seed": 1, "batch": 8, "sampler": "oversampled"}, "its batch is the default, not 8 and 2 more fields;"),
     ],
 )
 def test_the_run_of_another_config_is_refused_by_field_and_left_alone(tmp_path, changes, message):
@@ -85,7 +77,7 @@ def test_a_start_that_never_trained_does_not_bind_the_folder(tmp_path):
         (tmp_path / "split.csv").write_text("the split of the config before")
     with claim(tmp_path, config(seed=1)):
         assert not (tmp_path / "split.csv").exists()
-    assert json.loads((tmp_path / "config.json").read_text())["seed"] == 1
+    assert read_recipe(tmp_path).seed == 1
 
 
 @pytest.mark.parametrize("name", ["holiday.jpg", "notes.tmp", "src/main.py"])
@@ -99,10 +91,10 @@ def test_a_foreign_folder_is_refused_and_left_alone(tmp_path, name):
     assert (tmp_path / name).read_text() == "mine"
 
 
-@pytest.mark.parametrize("content", ["", "{", "null", "[]", "\0"])
+@pytest.mark.parametrize("content", ["", "{", "null", "[]", "\0", "{}", '{"phase_order": ["train"]}', '{"schema": 9}'])
 def test_a_foreign_config_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(UserError, match=r"config.json is not a config of skinjax: choose another workdir"):
+    with pytest.raises(UserError, match=r"cannot be read|holds no config|is not a config of skinjax|of skinjax 0.1.0"):
         claim(tmp_path, config()).__enter__()
     assert (tmp_path / "config.json").read_text() == content
 
@@ -135,16 +127,17 @@ def test_other_errors_pass_and_free_the_folder(tmp_path):
 HOLD = """
     import sys, pathlib
     from skinjax.runs.workdir import claim
-    with claim(pathlib.Path(sys.argv[1]), {"name": "other", "variant": "", "phase_order": []}):
+    from skinjax.recipe import Recipe
+    with claim(pathlib.Path(sys.argv[1]), Recipe(name="other")):
         print("held", flush=True)
         sys.stdin.read()
 """
 
 
 def test_another_process_is_kept_out_until_the_first_one_dies(tmp_path):
-    (tmp_path / "split.csv").write_text("mine")
-    other = {"name": "other", "variant": "", "phase_order": []}
-    (tmp_path / "config.json").write_text(json.dumps(other))
+    other = Recipe(name="other")
+    with claim(tmp_path, other):
+        (tmp_path / "split.csv").write_text("mine")
     command = [sys.executable, "-c", textwrap.dedent(HOLD), str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
@@ -153,7 +146,7 @@ def test_another_process_is_kept_out_until_the_first_one_dies(tmp_path):
                 claim(tmp_path, theirs).__enter__()
         assert (tmp_path / "split.csv").read_text() == "mine"
         os.kill(process.pid, signal.SIGKILL)
-    with claim(tmp_path, {"name": "other"}):
+    with claim(tmp_path, other):
         pass
 
 
@@ -163,10 +156,6 @@ def test_what_a_killed_run_was_writing_is_swept(tmp_path):
     with claim(tmp_path, config()):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "config.json"]
-
-
-def test_flatten():
-    assert flatten({"a": {"b": 1, "c": {"d": (2,)}}, "e": None, "f": {}}) == {"a.b": 1, "a.c.d": (2,), "e": None}
 
 
 def test_the_environment_can_be_written_down():

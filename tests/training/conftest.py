@@ -28,7 +28,7 @@ from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import make_evaluation_step, predict
 from skinjax.training.logs import MetricsLog
 from skinjax.training.loop import LoopSettings, Trainer
-from skinjax.training.optimizers import make_optimizer
+from skinjax.training.optimizers import OptimizerSettings, make_optimizer
 from skinjax.training.phases import Phase
 
 SIZE, INPUT, BATCH = StoredSize(32, 40), (32, 32), 8
@@ -159,7 +159,7 @@ class Run:
         return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
 
     def _optimizer(self, phase: Phase, paths) -> optax.GradientTransformation:
-        return make_optimizer("adam", phase.learning_rate, paths, self.classifier.stages())
+        return make_optimizer(OptimizerSettings(name="adam"), phase.learning_rate, paths, self.classifier.stages())
 
     def _load(self, records: np.ndarray) -> np.ndarray:
         return load(self.photographs, records, SIZE)

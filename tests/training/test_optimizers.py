@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.training.optimizers import make_optimizer, parameter_factors
+from skinjax.training.optimizers import EVERYTHING, OptimizerSettings, make_optimizer, parameter_factors
 
 A, B = "backbone/stem/kernel", "head/kernel"
 STAGES = ("stem", "features", "head")
@@ -22,10 +22,16 @@ PATHS = [
 ]
 
 
+def made(name, learning_rate, paths, learning_rate_multipliers=EVERYTHING, **arguments):
+    return make_optimizer(
+        OptimizerSettings(name=name, **arguments), learning_rate, paths, STAGES, learning_rate_multipliers
+    )
+
+
 def trajectory(name, **arguments):
     """Five steps on 3a^2/2 + b^2/2 + ab from (1, -2) at rate 0.1."""
     params = {A: jnp.float32(1), B: jnp.float32(-2)}
-    optimizer = make_optimizer(name, lambda step: 0.1, params, STAGES, **arguments)
+    optimizer = made(name, lambda step: 0.1, params, **arguments)
     state = optimizer.init(params)
 
     @jax.jit
@@ -142,7 +148,7 @@ def test_a_gradient_below_the_clip_is_left_alone():
 
 def test_the_rate_follows_the_schedule():
     params = {A: jnp.float32(0), B: jnp.float32(0)}
-    optimizer = make_optimizer("sgd", lambda step: 0.1 / (step + 1), params, STAGES, momentum=0.0)
+    optimizer = made("sgd", lambda step: 0.1 / (step + 1), params, momentum=0.0)
     state = optimizer.init(params)
     seen = []
     for _ in range(3):
@@ -189,9 +195,9 @@ def test_tables_that_do_not_fit_are_refused(rows, message):
 @pytest.mark.parametrize("table", ["learning_rate_multipliers", "weight_decay_multipliers"])
 def test_make_optimizer_checks_both_tables_even_where_they_do_nothing(table):
     with pytest.raises(UserError, match=f"{table} has no row for 3 parameters"):
-        make_optimizer("sgd", lambda step: 0.1, PATHS, STAGES, **{table: (("head", 1.0),)})
+        made("sgd", lambda step: 0.1, PATHS, **{table: (("head", 1.0),)})
 
 
 def test_unknown_optimiser_is_named():
     with pytest.raises(UserError, match=r"unknown optimiser 'adamw2'.*did you mean 'adamw'"):
-        make_optimizer("adamw2", lambda step: 0.1, PATHS, STAGES)
+        OptimizerSettings(name="adamw2")

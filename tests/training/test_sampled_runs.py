@@ -7,26 +7,22 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
-from skinjax.defaults import defaults, phase
 
-from skinjax import assembly
 from skinjax.core.errors import UserError
 from skinjax.data.pipeline import StoredSize
+from skinjax.recipe import Recipe
+from skinjax.runs import building
+from skinjax.training.phases import PhaseSettings
 
 COUNTS = np.array([10, 6, 8, 3, 7, 20, 6])
 
 
 @pytest.fixture
-def config() -> ConfigDict:
+def config() -> Recipe:
     """Two steps with weights, two with copies."""
-    config = defaults("sampled", "runs")
-    config.batch = 8
-    config.phases = ConfigDict({name: phase(2.0, "steps") for name in ("weighted", "statically_balanced")})
-    for name in config.phases:
-        config.phases[name].sampler = name
-    config.phase_order = ("weighted", "statically_balanced")
-    return config
+    names = ("weighted", "statically_balanced")
+    phases = {name: PhaseSettings(duration=2.0, unit="steps", sampler=name) for name in names}
+    return Recipe(batch=8, phases=phases, phase_order=names)
 
 
 @pytest.fixture
@@ -38,53 +34,51 @@ def data(photographs) -> SimpleNamespace:
     return SimpleNamespace(dataset=dataset, records={"train": np.arange(60)})
 
 
-def drawn(config: ConfigDict, data: SimpleNamespace) -> np.ndarray:
+def drawn(config: Recipe, data: SimpleNamespace) -> np.ndarray:
     """8,000 records of the phase `weighted`."""
-    sampler = assembly.make_phases(config, data)[0].sampler
+    sampler = building.make_phases(config, data)[0].sampler
     return np.concatenate([sampler(step) for step in range(1000)])
 
 
 @pytest.mark.parametrize(("formula", "shares"), [("inverse", np.full(7, 1 / 7)), ("none", COUNTS / 60)])
 def test_weights_of_a_formula_are_those_of_each_images_class(config, data, formula, shares):
-    config.sampler_weights = formula
+    config = config.replace(sampler_weights=formula)
     counts = np.bincount(data.dataset.columns["label"][drawn(config, data)])
     np.testing.assert_allclose(counts / 8000, shares, atol=0.02)
 
 
 def test_weights_of_the_data_sets_own_column(config, data):
-    config.sampler_weights = "column"
+    config = config.replace(sampler_weights="column")
     assert set(drawn(config, data).tolist()) == set(range(50, 60))
     del data.dataset.columns["weight"]
     with pytest.raises(UserError, match="the data set synthetic has no column `weight`: choose one of none, inverse"):
-        assembly.make_phases(config, data)
+        building.make_phases(config, data)
 
 
 def test_a_method_hears_how_the_first_phase_draws(config, data):
     """The last ten images alone are drawn: four of one class and six of another."""
-    config.sampler_weights = "column"
+    config = config.replace(sampler_weights="column")
     data.size, data.training_counts = StoredSize(2, 2), lambda: COUNTS
     method = SimpleNamespace(
         classes=range(7),
         init=lambda key, batch: {},
         constants=lambda counts, shares: {"counts": counts, "shares": shares},
     )
-    found = assembly.initial_variables(method, data, assembly.make_phases(config, data)[0], 0)["constants"]
+    found = building.initial_variables(method, data, building.make_phases(config, data)[0], 0)["constants"]
     assert found["counts"].tolist() == COUNTS.tolist()
     np.testing.assert_allclose(found["shares"], [0, 0, 0, 0, 0, 0.4, 0.6], rtol=1e-6)
 
 
 def test_unknown_sampler_weights_are_refused(config):
-    config.sampler_weights = "size"
     with pytest.raises(UserError, match=r"sampler_weights 'size'.*column"):
-        assembly.check(config)
+        config.replace(sampler_weights="size")
 
 
 def test_phases_show_the_same_copies_in_another_order(config, data):
-    config.sampler = "statically_balanced"
-    config.phases = ConfigDict({"head": phase(), "all": phase()})
-    config.phase_order = ("head", "all")
+    phases = {"head": PhaseSettings(), "all": PhaseSettings()}
+    config = config.replace(sampler="statically_balanced", phases=phases, phase_order=("head", "all"))
     shown = []
-    for sampler in (made.sampler for made in assembly.make_phases(config, data)):
+    for sampler in (made.sampler for made in building.make_phases(config, data)):
         steps = range(70)  # 7 classes of 20, 4 times
         rows = [np.stack([sampler(step), sampler.copies(step)], axis=1) for step in steps]
         shown.append([tuple(row) for row in np.concatenate(rows).tolist()])
@@ -93,18 +87,17 @@ def test_phases_show_the_same_copies_in_another_order(config, data):
 
 
 def test_weights_that_images_are_drawn_by_do_not_weigh_their_loss_as_well(config, data):
-    def loss_weights() -> list[float]:
-        made = assembly.make_phases(config, data)[0]
-        return next(assembly.phase_batches(config, data, None, made, start=0))["weight"].tolist()
+    def loss_weights(sampler_weights: str) -> list[float]:
+        config_ = config.replace(sampler_weights=sampler_weights)
+        made = building.make_phases(config_, data)[0]
+        return next(building.phase_batches(config_, data, None, made, start=0))["weight"].tolist()
 
-    config.sampler_weights = "column"
-    assert loss_weights() == [1] * 8
-    config.sampler_weights = "inverse"
-    assert set(loss_weights()) <= {0, 2}
+    assert loss_weights("column") == [1] * 8
+    assert set(loss_weights("inverse")) <= {0, 2}
 
 
 def test_weighted_draws_and_copies_are_trained_on_with_one_compiled_step_for_each(config, data, run, caplog):
-    started = run(assembly.make_phases(config, data), log_every=1)
+    started = run(building.make_phases(config, data), log_every=1)
     with jax.log_compiles():
         started.fit()
     compiled = [record.message for record in caplog.records if re.match(r"Compiling .*train_step", record.message)]
