@@ -16,6 +16,7 @@ from jax import Array
 from skinjax.core.errors import UserError
 
 Size = tuple[int, int]
+TRIES = 10  # of a random window that does not fit
 
 
 @functools.partial(jax.jit, static_argnames="size")
@@ -124,22 +125,30 @@ def random_resized_crop(
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> Array:
-    """A window of random area and aspect ratio, stretched to `size`.
+    """A window of whole pixels, of random area and aspect ratio, stretched to `size`.
 
-    As torchvision's RandomResizedCrop: area uniform in `scale` of the picture's, width / height log-uniform in `ratio`.
-    Here a window too wide or too high is cut to the picture instead of being drawn again, and its edges are not rounded
-    to pixels.
+    As torchvision's RandomResizedCrop: area uniform in `scale` of the picture's, width / height log-uniform in `ratio`;
+    both are drawn again while the window does not fit, and after ten tries it is the largest one of an allowed ratio in
+    the middle.
 
     keys: [batch]; returns [batch, 2, 3]
     """
     height, width = stored
-    draw = per_example_uniform(keys, 4)
-    area = height * width * between(draw[:, 0], *scale)
+    draw = per_example_uniform(keys, 2 * TRIES + 2)
+    area = height * width * between(draw[:, 0 : 2 * TRIES : 2], *scale)
     # exp2, not exp: XLA's vectorised exp on CPU gives the remainder of a batch other last bits.
-    aspect = jnp.exp2(between(draw[:, 1], math.log2(ratio[0]), math.log2(ratio[1])))
-    w = jnp.minimum(jnp.sqrt(area * aspect), width)
-    h = jnp.minimum(jnp.sqrt(area / aspect), height)
-    return _matrix(w / size[1], 0, draw[:, 2] * (width - w), 0, h / size[0], draw[:, 3] * (height - h))
+    aspect = jnp.exp2(between(draw[:, 1 : 2 * TRIES : 2], math.log2(ratio[0]), math.log2(ratio[1])))
+    drawn = jnp.round(jnp.sqrt(jnp.stack([area * aspect, area / aspect], -1)))  # [batch, tries, 2]: width, height
+    last = jnp.array([min(width, round(height * ratio[1])), min(height, round(width / ratio[0]))], jnp.float32)
+    whole = jnp.array([width, height], jnp.float32)
+    fits = ((drawn > 0) & (drawn <= whole)).all(-1)
+    chosen = jnp.take_along_axis(drawn, fits.argmax(1)[:, None, None], 1)[:, 0]
+    found = fits.any(1)[:, None]
+    window = jnp.where(found, chosen, last)
+    room = whole - window
+    corner = jnp.where(found, jnp.minimum(jnp.floor(product(draw[:, -2:], room + 1)), room), jnp.floor(room / 2))
+    step = window / jnp.array([size[1], size[0]], jnp.float32)
+    return _matrix(step[:, 0], 0, corner[:, 0], 0, step[:, 1], corner[:, 1])
 
 
 def random_rotation(keys: Array, size: Size, degrees: float) -> Array:

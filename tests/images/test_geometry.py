@@ -156,21 +156,67 @@ def test_a_crop_larger_than_the_picture_is_refused(crop):
         crop((300, 200), (224, 224))
 
 
-def test_resized_crops_have_the_asked_area_and_aspect():
-    matrices = np.asarray(random_resized_crop(keys(500), (450, 600), (128, 96), (0.2, 0.5), (0.8, 1.25)))
-    width, height = matrices[:, 0, 0] * 96, matrices[:, 1, 1] * 128
-    left, top = matrices[:, 0, 2], matrices[:, 1, 2]
-    area, aspect = width * height / (450 * 600), width / height
-    assert 0.2 < area.min() < 0.21
-    assert 0.49 < area.max() < 0.5
-    assert 0.8 <= aspect.min() < 0.81
-    assert 1.24 < aspect.max() <= 1.25
-    assert abs(np.log(aspect).mean()) < 0.02
-    assert abs(area.mean() - 0.35) < 0.01
-    assert left.min() >= 0
-    assert top.min() >= 0
-    assert (left + width).max() <= 600.001
-    assert (top + height).max() <= 450.001
+def torchvisions_windows(draws, stored, scale, ratio):
+    """RandomResizedCrop.get_params by these numbers of [0, 1): for each picture left, top, width, height, and tries."""
+    height, width = stored
+    for draw in np.asarray(draws, np.float64):
+        for attempt in range(10):
+            area = height * width * (scale[0] + draw[2 * attempt] * (scale[1] - scale[0]))
+            low, high = np.log(ratio)
+            aspect = np.exp(low + draw[2 * attempt + 1] * (high - low))
+            w, h = round(np.sqrt(area * aspect)), round(np.sqrt(area / aspect))
+            if 0 < w <= width and 0 < h <= height:
+                yield int(draw[20] * (width - w + 1)), int(draw[21] * (height - h + 1)), w, h, attempt + 1
+                break
+        else:
+            w, h = width, height
+            if width / height < ratio[0]:
+                h = round(w / ratio[0])
+            elif width / height > ratio[1]:
+                w = round(h * ratio[1])
+            yield (width - w) // 2, (height - h) // 2, w, h, 11
+
+
+def windows(matrices, size):
+    """Left, top, width and height of the windows that upright matrices show."""
+    m = np.asarray(matrices, np.float64)
+    return np.stack([m[:, 0, 2], m[:, 1, 2], m[:, 0, 0] * size[1], m[:, 1, 1] * size[0]], -1)
+
+
+PAPER_003 = ((450, 600), (0.08, 1.0), (3 / 4, 4 / 3))
+
+
+@pytest.mark.parametrize(
+    ("stored", "scale", "ratio", "fallbacks"),
+    [
+        (*PAPER_003, 0),
+        ((112, 112), (0.35, 1.0), (3 / 4, 4 / 3), 0),
+        ((41, 90), (0.65, 1.0), (3 / 4, 4 / 3), 400),  # no window is large enough: 55 of 90 columns
+        ((90, 40), (0.5, 0.9), (3 / 4, 4 / 3), 200),
+        ((50, 50), (0.9, 1.0), (1 / 3, 3.0), 50),
+    ],
+)
+def test_resized_crops_are_torchvisions_windows(stored, scale, ratio, fallbacks):
+    drawn = windows(random_resized_crop(keys(400), stored, (32, 24), scale, ratio), (32, 24))
+    *expected, tries = zip(
+        *torchvisions_windows(geometry.per_example_uniform(keys(400), 22), stored, scale, ratio), strict=True
+    )
+    np.testing.assert_allclose(drawn, np.stack(expected, -1), atol=1e-4)
+    assert sum(attempt == 11 for attempt in tries) >= fallbacks
+
+
+def test_resized_crops_are_distributed_as_torchvisions():
+    stored, scale, ratio = PAPER_003
+    draws = np.random.default_rng(0).random((4000, 22))
+    expected = np.array(list(torchvisions_windows(draws, stored, scale, ratio)))[:, :4]
+    drawn = windows(random_resized_crop(keys(4000), stored, (224, 224), scale, ratio), (224, 224))
+
+    def facts(left, top, width, height):
+        return width * height / (450 * 600), np.log(width / height), left / 600, top / 450
+
+    for own, theirs in zip(facts(*drawn.T), facts(*expected.T), strict=True):
+        parts = np.linspace(0.05, 0.95, 10)
+        np.testing.assert_allclose(np.quantile(own, parts), np.quantile(theirs, parts), atol=0.02)
 
 
 def test_a_resized_crop_of_everything_is_the_whole_picture():
