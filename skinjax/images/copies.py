@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from skinjax.images.colour import colour_jitter
-from skinjax.images.geometry import compose, random_affine, random_flips, warp
+from skinjax.images.geometry import compose, random_affine, random_flips
+from skinjax.images.resampling import warp
 
 
 def fixed_copies(images: Array, index: Array, copy: Array) -> Array:

@@ -15,8 +15,8 @@ import numpy as np
 from jax import Array
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.images import geometry
 from skinjax.images.geometry import Size
+from skinjax.images.resampling import convolve, resize, warp
 
 Correction = Callable[[Array], Array]
 
@@ -99,7 +99,7 @@ def field_of_view_crop(images: Array, darkness: float = 0.25, most: float = 2.0)
     zero = jnp.zeros_like(scale)
     rows = [scale, zero, left * size[1]], [zero, scale, top * size[0]]
     matrices = jnp.stack([jnp.stack(row, -1) for row in rows], -2)
-    return _bytes(geometry.warp(images, matrices, size))
+    return _bytes(warp(images, matrices, size))
 
 
 def zoom(images: Array, factor: float) -> Array:
@@ -112,7 +112,7 @@ def zoom(images: Array, factor: float) -> Array:
     size = images.shape[1], images.shape[2]
     corner = (1 - 1 / factor) / 2
     matrix = jnp.array([[1 / factor, 0, corner * size[1]], [0, 1 / factor, corner * size[0]]], jnp.float32)
-    return _bytes(geometry.warp(images, matrix, size))
+    return _bytes(warp(images, matrix, size))
 
 
 def remove_hair(images: Array, contrast: float = 12.0) -> Array:
@@ -196,17 +196,8 @@ def _wide_gaussian(values: Array, sigma: float) -> Array:
     reach = math.ceil(4 * spread)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / spread) ** 2)
     share = jnp.asarray(weights / weights.sum(), jnp.float32)
-    blurred = geometry.resize(values[..., None], grid)
-    for axis in (1, 2):
-        padding = [(0, 0)] * 4
-        padding[axis] = (reach, reach)
-        padded = jnp.pad(blurred, padding, mode="edge")
-
-        def add(tap, total, padded=padded, axis=axis):
-            return total + share[tap] * jax.lax.dynamic_slice_in_dim(padded, tap, total.shape[axis], axis)
-
-        blurred = jax.lax.fori_loop(0, 2 * reach + 1, add, jnp.zeros_like(blurred))
-    return geometry.resize(blurred, (height, width))[..., 0]
+    blurred = convolve(convolve(resize(values[..., None], grid), 1, share), 2, share)
+    return resize(blurred, (height, width))[..., 0]
 
 
 def _histograms(images: Array) -> Array:
@@ -229,7 +220,7 @@ def _dark_frame(value: Array, darkness: float) -> Array:
     """Cells that are dark from there to the border, up, down, left or right, and those beside: bool [batch, h, w]."""
     height, width = value.shape[1:]
     cell = max(1.0, min(height, width) / FIELD_GRID)
-    cells = geometry.resize(value[..., None], (round(height / cell), round(width / cell)))[..., 0]
+    cells = resize(value[..., None], (round(height / cell), round(width / cell)))[..., 0]
     dark = (cells < darkness * cells.max((1, 2), keepdims=True)).astype(jnp.int32)
     reaches = [jax.lax.cummin(dark, axis, reverse) for axis in (1, 2) for reverse in (False, True)]
     # And the cells beside them, which hold the frame's soft edge.
@@ -368,7 +359,7 @@ def _interpolate(total: Array, weight: Array) -> Array:
     known = jnp.maximum(coarse_weight, 1)
     coarse = _interpolate(coarse_total / known, coarse_weight / known)
     wide = 2 * coarse.shape[1], 2 * coarse.shape[2]
-    return total + (1 - weight) * geometry.resize(coarse, wide)[:, : size[0], : size[1]]
+    return total + (1 - weight) * resize(coarse, wide)[:, : size[0], : size[1]]
 
 
 def _pairs(values: Array) -> Array:

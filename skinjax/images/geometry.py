@@ -1,79 +1,20 @@
-"""Where a pixel comes from: affine matrices drawn per example, and the bilinear gather that applies them all at once.
+"""Where a pixel comes from: affine matrices, drawn per example, that `resampling` applies.
 
 Convention: a matrix [2, 3] maps the OUTPUT point (x, y, 1) to the INPUT point (x, y), in pixels, the centre of pixel
 (row, column) at (column + 0.5, row + 0.5). Matrices of consecutive operations are joined by `compose`, so a picture is
 interpolated once, however many operations a view has.
 """
 
-import functools
 import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from skinjax.core.errors import UserError
 
 Size = tuple[int, int]
-
-
-@functools.partial(jax.jit, static_argnames="size")
-def warp(images: Array, matrices: Array, size: Size, fill: float = 0.0) -> Array:
-    """The pictures seen through affine maps, interpolated bilinearly from four pixels.
-
-    Inside a picture's area [0, W] x [0, H] the border pixels are replicated, so that a resize or a flip darkens no
-    border; beyond it the picture fades to `fill` within half a pixel, so that whole pixels outside are exactly `fill`.
-    Identity, flips, quarter turns and whole-pixel crops copy bit for bit. There is no antialiasing: to shrink by more
-    than about two, `resize` first.
-
-    images: [batch, H, W, channels], uint8 or float, 0..255
-    matrices: [batch, 2, 3] or [2, 3] float32, output point -> input point
-    size: (h, w) of the output
-    returns: [batch, h, w, channels] float32, 0..255
-    """
-    batch, height, width, channels = images.shape
-    m = jnp.broadcast_to(matrices, (batch, 2, 3)).astype(jnp.float32)[..., None, None]
-    # One gather per image, not one over the flattened batch: a batch sharded over devices then stays where it is.
-    pixels = images.reshape(batch, height * width, channels)
-    take = jax.vmap(lambda image, index: image.at[index].get(mode="promise_in_bounds"))
-
-    def output_rows(y: Array) -> Array:
-        x = jnp.arange(size[1], dtype=jnp.float32) + 0.5
-        u = product(m[:, 0, 0], x) + (product(m[:, 0, 1], y) + m[:, 0, 2])
-        v = product(m[:, 1, 0], x) + (product(m[:, 1, 1], y) + m[:, 1, 2])
-        left, right, across = _neighbours(u, width)
-        top, bottom, down = _neighbours(v, height)
-
-        def between_columns(row: Array) -> Array:
-            first, second = (take(pixels, row * width + column).astype(jnp.float32) for column in (left, right))
-            return first + across * (second - first)
-
-        upper = between_columns(top)
-        value = upper + down * (between_columns(bottom) - upper)
-        inside = jnp.minimum(jnp.minimum(u, width - u), jnp.minimum(v, height - v))
-        cover = jnp.clip(1 + 2 * inside, 0, 1)[..., None]
-        return fill + cover * (value - fill)
-
-    # In two halves, because XLA on CPU stores what a loop makes and computes anything else anew for each of its uses.
-    half = (size[0] + 1) // 2
-    y = jnp.arange(half, dtype=jnp.float32)[:, None] + 0.5
-
-    def add_half(i: Array, rows: Array) -> Array:
-        return jax.lax.dynamic_update_slice_in_dim(rows, output_rows(y + i * half), i * half, 1)
-
-    rows = jnp.zeros((batch, 2 * half, size[1], channels), jnp.float32)
-    return jax.lax.fori_loop(0, 2, add_half, rows)[:, : size[0]]
-
-
-@functools.partial(jax.jit, static_argnames="size")
-def resize(images: Array, size: Size) -> Array:
-    """The whole picture at another size, antialiased as Pillow's BILINEAR is, and equal to it within its rounding.
-
-    images: [batch, H, W, channels], 0..255
-    returns: [batch, h, w, channels] float32, 0..255
-    """
-    return _resize_axis(_resize_axis(images, 1, size[0]), 2, size[1]).astype(jnp.float32)
+TRIES = 10  # of a random window that does not fit
 
 
 def compose(*matrices: Array) -> Array:
@@ -124,22 +65,30 @@ def random_resized_crop(
     scale: tuple[float, float] = (0.08, 1.0),
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
 ) -> Array:
-    """A window of random area and aspect ratio, stretched to `size`.
+    """A window of whole pixels, of random area and aspect ratio, stretched to `size`.
 
-    As torchvision's RandomResizedCrop: area uniform in `scale` of the picture's, width / height log-uniform in `ratio`.
-    Here a window too wide or too high is cut to the picture instead of being drawn again, and its edges are not rounded
-    to pixels.
+    As torchvision's RandomResizedCrop: area uniform in `scale` of the picture's, width / height log-uniform in `ratio`;
+    both are drawn again while the window does not fit, and after ten tries it is the largest one of an allowed ratio in
+    the middle.
 
     keys: [batch]; returns [batch, 2, 3]
     """
     height, width = stored
-    draw = per_example_uniform(keys, 4)
-    area = height * width * between(draw[:, 0], *scale)
+    draw = per_example_uniform(keys, 2 * TRIES + 2)
+    area = height * width * between(draw[:, 0 : 2 * TRIES : 2], *scale)
     # exp2, not exp: XLA's vectorised exp on CPU gives the remainder of a batch other last bits.
-    aspect = jnp.exp2(between(draw[:, 1], math.log2(ratio[0]), math.log2(ratio[1])))
-    w = jnp.minimum(jnp.sqrt(area * aspect), width)
-    h = jnp.minimum(jnp.sqrt(area / aspect), height)
-    return _matrix(w / size[1], 0, draw[:, 2] * (width - w), 0, h / size[0], draw[:, 3] * (height - h))
+    aspect = jnp.exp2(between(draw[:, 1 : 2 * TRIES : 2], math.log2(ratio[0]), math.log2(ratio[1])))
+    drawn = jnp.round(jnp.sqrt(jnp.stack([area * aspect, area / aspect], -1)))  # [batch, tries, 2]: width, height
+    last = jnp.array([min(width, round(height * ratio[1])), min(height, round(width / ratio[0]))], jnp.float32)
+    whole = jnp.array([width, height], jnp.float32)
+    fits = ((drawn > 0) & (drawn <= whole)).all(-1)
+    chosen = jnp.take_along_axis(drawn, fits.argmax(1)[:, None, None], 1)[:, 0]
+    found = fits.any(1)[:, None]
+    window = jnp.where(found, chosen, last)
+    room = whole - window
+    corner = jnp.where(found, jnp.minimum(jnp.floor(product(draw[:, -2:], room + 1)), room), jnp.floor(room / 2))
+    step = window / jnp.array([size[1], size[0]], jnp.float32)
+    return _matrix(step[:, 0], 0, corner[:, 0], 0, step[:, 1], corner[:, 1])
 
 
 def random_rotation(keys: Array, size: Size, degrees: float) -> Array:
@@ -235,35 +184,6 @@ def check_crop_fits(stored: Size, size: Size) -> None:
             f"a crop of {size[0]}x{size[1]} (height x width) does not fit in images stored at {stored[0]}x{stored[1]}: "
             "store them larger or ask for a smaller input"
         )
-
-
-def _neighbours(position: Array, length: int) -> tuple[Array, Array, Array]:
-    """The two pixels around each position, and the second one's weight [..., 1]."""
-    index = jnp.clip(position - 0.5, 0, length - 1)
-    # Clipped again as integers: a matrix with NaN must not send the unchecked gather out of the picture.
-    first = jnp.clip(index.astype(jnp.int32), 0, length - 1)
-    return first, jnp.minimum(first + 1, length - 1), (index - first)[..., None]
-
-
-def _resize_axis(images: Array, axis: int, length: int) -> Array:
-    """One axis at another length: the few pixels under each triangle of Pillow's filter, gathered and weighted."""
-    stored = images.shape[axis]
-    if stored == length:
-        return images
-    support = max(stored / length, 1.0)
-    centre = (np.arange(length) + 0.5) * stored / length
-    taken = np.floor(centre - support + 0.5) + np.arange(math.ceil(2 * support))[:, None]
-    weight = np.maximum(0, 1 - np.abs(taken + 0.5 - centre) / support) * ((taken >= 0) & (taken < stored))
-    index = jnp.asarray(np.clip(taken, 0, stored - 1), jnp.int32)
-    share = jnp.asarray(weight / weight.sum(0), jnp.float32)
-    along = (-1,) + (1,) * (images.ndim - axis - 1)
-
-    def add(tap: Array, total: Array) -> Array:
-        return total + images.take(index[tap], axis, mode="clip").astype(jnp.float32) * share[tap].reshape(along)
-
-    # A loop, because XLA on CPU would otherwise compute this axis anew for every tap of whatever reads it.
-    shape = (*images.shape[:axis], length, *images.shape[axis + 1 :])
-    return jax.lax.fori_loop(0, len(index), add, jnp.zeros(shape, jnp.float32))
 
 
 def _matrix(*entries: Array | float) -> Array:

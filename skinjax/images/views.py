@@ -1,13 +1,15 @@
 """What a network is shown: named training views (data), evaluation views, and the keys that make them reproducible.
 
-A training view warps once, changes colour, then normalises. Departures from the torchvision pipelines of papers 000
-and 003: colour comes after the geometry (the gather reads bytes and colour the smaller picture; only contrast sees the
-empty corners), and what one step moves out of the frame can come back in the next (a chain of pictures loses it).
+A training view interpolates once, changes colour, then normalises. Departures from the torchvision pipelines of papers
+000 and 003: colour comes after the geometry (so it is of the smaller picture; only contrast sees the empty corners),
+what one step moves out of the frame can come back in the next (a chain of pictures loses it), and turned pictures are
+antialiased where they shrink, as upright ones are (torchvision takes single pixels of them).
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +23,7 @@ from skinjax.images.colour import NORMALISATIONS, Normalisation, as_normalisatio
 from skinjax.images.correction import CORRECTIONS, corrected
 from skinjax.images.crops import Grid, cut, grid_of, ordered_corners
 from skinjax.images.geometry import Size
+from skinjax.images.resampling import low_pass, resize, stretch, warp
 
 WEIGHTS = "weights"
 TrainView = Callable[[Array, Array], Array]
@@ -91,12 +94,19 @@ def make_normalisation(settings: ViewSettings, of_weights: tuple | None = None) 
 class Step(Protocol):
     """One drawn operation of a view's geometry."""
 
+    turns: ClassVar[bool] = False  # whether the picture's rows become slanted
+
     def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
         """keys: [batch]; stored: the picture's (H, W); size: the network's input; returns [batch, 2, 3]."""
+        ...
+
+    def shrink(self, stored: Size, size: Size) -> float:
+        """By how much it makes a picture smaller at most."""
+        return 1.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Flips:
+class Flips(Step):
     """Left-right and top-bottom mirrors with these probabilities."""
 
     horizontal: float = 0.5
@@ -107,9 +117,10 @@ class Flips:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rotation:
+class Rotation(Step):
     """A turn about the centre, up to `degrees` either way."""
 
+    turns = True
     degrees: float
 
     def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
@@ -117,9 +128,10 @@ class Rotation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Affine:
+class Affine(Step):
     """A turn, shift (fractions of width and height), zoom and shear (degrees) about the centre."""
 
+    turns = True
     degrees: float
     translate: tuple[float, float] = (0.0, 0.0)
     scale: tuple[float, float] = (1.0, 1.0)
@@ -128,9 +140,12 @@ class Affine:
     def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
         return geometry.random_affine(keys, stored, self.degrees, self.translate, self.scale, self.shear)
 
+    def shrink(self, stored: Size, size: Size) -> float:
+        return math.prod(1 + math.tan(math.radians(most)) for most in self.shear) / self.scale[0]
+
 
 @dataclasses.dataclass(frozen=True)
-class RandomCrop:
+class RandomCrop(Step):
     """A window of the input's size at a random place."""
 
     def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
@@ -138,7 +153,7 @@ class RandomCrop:
 
 
 @dataclasses.dataclass(frozen=True)
-class ResizedCrop:
+class ResizedCrop(Step):
     """A window of random area (`scale`, part of the picture) and aspect ratio, stretched to the input's size."""
 
     scale: tuple[float, float] = (0.08, 1.0)
@@ -146,6 +161,9 @@ class ResizedCrop:
 
     def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
         return geometry.random_resized_crop(keys, stored, size, self.scale, self.ratio)
+
+    def shrink(self, stored: Size, size: Size) -> float:
+        return max(stored[0] / size[0], stored[1] / size[1])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,13 +231,17 @@ def train_view(
 
     def show(keys: Array, images: Array) -> Array:
         if view.crop is None and not view.ordered:
-            images = geometry.resize(images, size)
+            images = resize(images, size)
         steps = (*view.geometry, view.crop) if view.crop else view.geometry
         stored = (images.shape[1], images.shape[2])
         shown = stored if view.ordered else size
-        drawn = [step.matrices(_stream(keys, 1 + i), stored, shown) for i, step in enumerate(steps)]
-        if drawn:
-            images = geometry.warp(images, geometry.compose(*drawn), shown)
+        if steps:
+            drawn = [step.matrices(_stream(keys, 1 + i), stored, shown) for i, step in enumerate(steps)]
+            matrices, shrink = geometry.compose(*drawn), math.prod(step.shrink(stored, shown) for step in steps)
+            if isinstance(view.crop, ResizedCrop) and not any(step.turns for step in steps):
+                images = stretch(images, matrices, shown)
+            else:
+                images = warp(low_pass(images, matrices, shrink), matrices, shown)
         images = colour_jitter(_stream(keys, 0), images, **dataclasses.asdict(view.colour))
         images = normalise(images, mean, std, dtype)
         return cut(images, ordered_corners(stored, size, grid), size) if view.ordered else images
@@ -249,7 +271,7 @@ def evaluation_view(
             stored = (images.shape[1], images.shape[2])
             return normalise(cut(images, ordered_corners(stored, size, grid), size), mean, std, dtype)
         window = _centre(images, crop or size) if kind == "centre_crop" else images
-        return normalise(geometry.resize(window, size), mean, std, dtype)
+        return normalise(resize(window, size), mean, std, dtype)
 
     return show
 

@@ -2,97 +2,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
 from skinjax.core.errors import UserError
-from skinjax.images import geometry
+from skinjax.images import geometry, resampling
+from tests.images.pictures import IDENTITY, keys, noise, warp_one
 
 rotation = jax.jit(geometry.rotation, static_argnums=0)
 affine = jax.jit(geometry.affine, static_argnums=0)
 random_affine = jax.jit(geometry.random_affine, static_argnums=range(1, 5))
 random_flips = jax.jit(geometry.random_flips, static_argnums=range(1, 4))
 random_resized_crop = jax.jit(geometry.random_resized_crop, static_argnums=range(1, 5))
-IDENTITY = [[1, 0, 0], [0, 1, 0]]
-
-
-def noise(batch, height, width, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (batch, height, width, 3), dtype=np.uint8)
-
-
-def warp_one(image, matrix, size, **options):
-    matrices = jnp.asarray(matrix, jnp.float32).reshape(1, 2, 3)
-    return np.asarray(geometry.warp(jnp.asarray(image[None]), matrices, size, **options)[0])
-
-
-def keys(count, seed=0):
-    return jax.random.split(jax.random.key(seed), count)
 
 
 def apply(matrix, x, y):
     return tuple(np.asarray(matrix, np.float64) @ [x, y, 1])
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_copies_are_exact(dtype):
-    image = noise(1, 20, 31)[0].astype(dtype)
-    np.testing.assert_array_equal(warp_one(image, IDENTITY, (20, 31)), image)
-    np.testing.assert_array_equal(warp_one(image, [[1, 0, 7], [0, 1, 4]], (12, 9)), image[4:16, 7:16])
-    np.testing.assert_array_equal(warp_one(image, [[-1, 0, 31], [0, 1, 0]], (20, 31)), image[:, ::-1])
-    np.testing.assert_array_equal(warp_one(image, [[1, 0, 0], [0, -1, 20]], (20, 31)), image[::-1])
-    np.testing.assert_array_equal(warp_one(image, [[0, 1, 0], [1, 0, 0]], (31, 20)), image.swapaxes(0, 1))
-
-
-@pytest.mark.parametrize("quarter", [-2, -1, 0, 1, 2, 3])
-def test_quarter_turns_are_rot90(quarter):
-    image = noise(1, 17, 17)[0]
-    matrix = rotation((17, 17), jnp.array([90.0 * quarter]))
-    np.testing.assert_array_equal(warp_one(image, matrix, (17, 17)), np.rot90(image, quarter))
-
-
-def test_outside_is_fill_and_the_border_is_not_darkened():
-    image = np.full((4, 4, 3), 200, np.uint8)
-    shifted = warp_one(image, [[1, 0, -1], [0, 1, 0]], (4, 6), fill=7.0)[0, :, 0]
-    np.testing.assert_array_equal(shifted, [7, 200, 200, 200, 200, 7])
-    np.testing.assert_array_equal(warp_one(image, [[0.5, 0, 0], [0, 0.5, 0]], (8, 8)), np.full((8, 8, 3), 200))
-    quarter_pixel_out = warp_one(image, [[1, 0, -0.75], [0, 1, 0]], (4, 1), fill=100.0)
-    np.testing.assert_array_equal(quarter_pixel_out, np.full((4, 1, 3), 150))
-
-
-def test_pictures_one_pixel_wide_and_matrices_of_nan_stay_inside_the_picture():
-    image = noise(1, 5, 1)[0]
-    np.testing.assert_array_equal(warp_one(image, IDENTITY, (5, 1)), image)
-    assert warp_one(image, np.full((2, 3), np.nan), (5, 4)).shape == (5, 4, 3)
-
-
-def bilinear_oracle(image, matrix, size):
-    """Float64 values and, for each pixel, how deep inside the picture it lies."""
-    height, width, _ = image.shape
-    y, x = np.mgrid[: size[0], : size[1]] + 0.5
-    u, v = np.einsum("ij,j...->i...", np.asarray(matrix, np.float64), np.stack([x, y, np.ones_like(x)]))
-    column, row = np.clip(u - 0.5, 0, width - 1), np.clip(v - 0.5, 0, height - 1)
-    total = np.zeros((*size, 3))
-    for c in (np.floor(column), np.ceil(column)):
-        for r in (np.floor(row), np.ceil(row)):
-            # The hat function; a position on a pixel meets that pixel twice per axis.
-            weight = (1 - abs(column - c)) * (1 - abs(row - r))
-            weight = weight / np.where(np.floor(column) == np.ceil(column), 2, 1)
-            weight = weight / np.where(np.floor(row) == np.ceil(row), 2, 1)
-            total += weight[..., None] * image[r.astype(int), c.astype(int)].astype(np.float64)
-    return total, np.minimum.reduce([u, width - u, v, height - v])
-
-
-def test_rotations_equal_a_float64_oracle_at_every_pixel():
-    y, x = np.mgrid[:90, :100]
-    image = (128 + 60 * np.sin(x / 11) + 50 * np.cos(y / 7))[..., None] + np.array([0, 5, -9])
-    image = image.astype(np.uint8)
-    # Besides arbitrary angles: turns so small that whole columns of samples lie within rounding of pixel centres.
-    degrees = jnp.array([33.3, -171.2, 77.0, 1e-6, 1e-5, 1e-4, 1e-3, 90 + 1e-4, 180 - 1e-4, -90.00002], jnp.float32)
-    matrices = rotation((90, 100), degrees)
-    warped = np.asarray(geometry.warp(jnp.asarray(image[None]).repeat(len(degrees), 0), matrices, (90, 100)))
-    for got, matrix in zip(warped, matrices, strict=True):
-        expected, depth = bilinear_oracle(image, matrix, (90, 100))
-        np.testing.assert_allclose(got[depth > 1e-3], expected[depth > 1e-3], atol=1e-3)
-        np.testing.assert_array_equal(got[depth < -0.501], 0)
 
 
 def test_compose_applies_the_first_matrix_to_the_picture_first():
@@ -141,7 +64,7 @@ def test_random_crops_are_slices_and_reach_every_place():
     matrices = geometry.random_crop(keys(300), (7, 9), (5, 6))
     left, top = np.asarray(matrices[:, 0, 2], int), np.asarray(matrices[:, 1, 2], int)
     assert {(t, c) for t, c in zip(top, left, strict=True)} == {(t, c) for t in range(3) for c in range(4)}
-    windows = np.asarray(geometry.warp(jnp.asarray(image[None]).repeat(300, 0), matrices, (5, 6)))
+    windows = np.asarray(resampling.warp(jnp.asarray(image[None]).repeat(300, 0), matrices, (5, 6)))
     for window, t, c in zip(windows, top, left, strict=True):
         np.testing.assert_array_equal(window, image[t : t + 5, c : c + 6])
 
@@ -156,21 +79,67 @@ def test_a_crop_larger_than_the_picture_is_refused(crop):
         crop((300, 200), (224, 224))
 
 
-def test_resized_crops_have_the_asked_area_and_aspect():
-    matrices = np.asarray(random_resized_crop(keys(500), (450, 600), (128, 96), (0.2, 0.5), (0.8, 1.25)))
-    width, height = matrices[:, 0, 0] * 96, matrices[:, 1, 1] * 128
-    left, top = matrices[:, 0, 2], matrices[:, 1, 2]
-    area, aspect = width * height / (450 * 600), width / height
-    assert 0.2 < area.min() < 0.21
-    assert 0.49 < area.max() < 0.5
-    assert 0.8 <= aspect.min() < 0.81
-    assert 1.24 < aspect.max() <= 1.25
-    assert abs(np.log(aspect).mean()) < 0.02
-    assert abs(area.mean() - 0.35) < 0.01
-    assert left.min() >= 0
-    assert top.min() >= 0
-    assert (left + width).max() <= 600.001
-    assert (top + height).max() <= 450.001
+def torchvisions_windows(draws, stored, scale, ratio):
+    """RandomResizedCrop.get_params by these numbers of [0, 1): for each picture left, top, width, height, and tries."""
+    height, width = stored
+    for draw in np.asarray(draws, np.float64):
+        for attempt in range(10):
+            area = height * width * (scale[0] + draw[2 * attempt] * (scale[1] - scale[0]))
+            low, high = np.log(ratio)
+            aspect = np.exp(low + draw[2 * attempt + 1] * (high - low))
+            w, h = round(np.sqrt(area * aspect)), round(np.sqrt(area / aspect))
+            if 0 < w <= width and 0 < h <= height:
+                yield int(draw[20] * (width - w + 1)), int(draw[21] * (height - h + 1)), w, h, attempt + 1
+                break
+        else:
+            w, h = width, height
+            if width / height < ratio[0]:
+                h = round(w / ratio[0])
+            elif width / height > ratio[1]:
+                w = round(h * ratio[1])
+            yield (width - w) // 2, (height - h) // 2, w, h, 11
+
+
+def windows(matrices, size):
+    """Left, top, width and height of the windows that upright matrices show."""
+    m = np.asarray(matrices, np.float64)
+    return np.stack([m[:, 0, 2], m[:, 1, 2], m[:, 0, 0] * size[1], m[:, 1, 1] * size[0]], -1)
+
+
+PAPER_003 = ((450, 600), (0.08, 1.0), (3 / 4, 4 / 3))
+
+
+@pytest.mark.parametrize(
+    ("stored", "scale", "ratio", "fallbacks"),
+    [
+        (*PAPER_003, 0),
+        ((112, 112), (0.35, 1.0), (3 / 4, 4 / 3), 0),
+        ((41, 90), (0.65, 1.0), (3 / 4, 4 / 3), 400),  # no window is large enough: 55 of 90 columns
+        ((90, 40), (0.5, 0.9), (3 / 4, 4 / 3), 200),
+        ((50, 50), (0.9, 1.0), (1 / 3, 3.0), 50),
+    ],
+)
+def test_resized_crops_are_torchvisions_windows(stored, scale, ratio, fallbacks):
+    drawn = windows(random_resized_crop(keys(400), stored, (32, 24), scale, ratio), (32, 24))
+    *expected, tries = zip(
+        *torchvisions_windows(geometry.per_example_uniform(keys(400), 22), stored, scale, ratio), strict=True
+    )
+    np.testing.assert_allclose(drawn, np.stack(expected, -1), atol=1e-4)
+    assert sum(attempt == 11 for attempt in tries) >= fallbacks
+
+
+def test_resized_crops_are_distributed_as_torchvisions():
+    stored, scale, ratio = PAPER_003
+    draws = np.random.default_rng(0).random((4000, 22))
+    expected = np.array(list(torchvisions_windows(draws, stored, scale, ratio)))[:, :4]
+    drawn = windows(random_resized_crop(keys(4000), stored, (224, 224), scale, ratio), (224, 224))
+
+    def facts(left, top, width, height):
+        return width * height / (450 * 600), np.log(width / height), left / 600, top / 450
+
+    for own, theirs in zip(facts(*drawn.T), facts(*expected.T), strict=True):
+        parts = np.linspace(0.05, 0.95, 10)
+        np.testing.assert_allclose(np.quantile(own, parts), np.quantile(theirs, parts), atol=0.02)
 
 
 def test_a_resized_crop_of_everything_is_the_whole_picture():
@@ -196,17 +165,3 @@ def test_rotation_turns_about_the_centre():
     matrix = geometry.random_rotation(keys(1), (40, 60), 180)[0]
     np.testing.assert_allclose(apply(matrix, 30, 20), (30, 20), atol=1e-4)
     assert apply(matrix, 31, 20) != pytest.approx((31, 20))
-
-
-@pytest.mark.parametrize(
-    ("stored", "size"), [((45, 60), (24, 24)), ((30, 30), (64, 50)), ((37, 53), (37, 20)), ((50, 41), (49, 7))]
-)
-def test_resize_is_pillows(stored, size):
-    images = noise(2, *stored)
-    expected = [np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)) for image in images]
-    np.testing.assert_allclose(jax.jit(geometry.resize, static_argnums=1)(images, size), expected, atol=1.0)
-
-
-def test_resize_to_the_same_size_copies():
-    images = noise(2, 9, 8)
-    np.testing.assert_array_equal(geometry.resize(jnp.asarray(images), (9, 8)), images)

@@ -67,6 +67,25 @@ def test_downsampling_flips_the_squashed_picture():
     np.testing.assert_array_equal(shown, squashed[:, :, ::-1])
 
 
+@pytest.mark.parametrize("stored", [(44, 52), (20, 26)])
+def test_a_window_is_stretched_as_pillow_does(stored):
+    """Flipped, and the whole picture: the only window of its area and ratio."""
+    images = np.ascontiguousarray(IMAGES[:, : stored[0], : stored[1]])
+    window = views.ResizedCrop((1.0, 1.0), (stored[1] / stored[0], stored[1] / stored[0]))
+    shown = views.train_view(views.View((views.Flips(1.0, 0.0),), window), (22, 24), "unit")(KEYS, images)
+    pillow = [
+        np.asarray(Image.fromarray(image[:, ::-1]).resize((24, 22), Image.Resampling.BILINEAR)) for image in images
+    ]
+    np.testing.assert_allclose(np.asarray(shown) * 255, pillow, atol=1.01)
+
+
+def test_what_is_turned_and_shrunk_is_antialiased():
+    stripes = np.broadcast_to(np.where(np.arange(52) % 2, 200, 0)[:, None], (7, 44, 52, 3)).astype(np.uint8)
+    view = views.View((views.Rotation(180.0), views.Affine(0.0, scale=(0.5, 0.5))), views.RandomCrop())
+    shown = np.asarray(views.train_view(view, (44, 52), "unit")(KEYS, stripes)) * 255
+    np.testing.assert_allclose(shown[:, 18:26, 20:32], 100, atol=1e-3)
+
+
 def test_colour_does_not_depend_on_the_geometry():
     jitter = views.ColourJitter(brightness=0.4)
     white = np.full((7, 44, 52, 3), 128, np.uint8)
@@ -109,13 +128,14 @@ from skinjax.images import views
 
 images = np.random.default_rng(0).integers(0, 256, (8, 20, 22, 3), dtype=np.uint8)
 keys = views.example_keys(jax.random.key(0), jnp.arange(8))
-show = jax.jit(views.train_view(views.VIEWS["skin7_group"], (12, 12), "imagenet"))
 spread = NamedSharding(jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,)), PartitionSpec("data"))
 sharded = jax.device_put((keys, images), spread)
-program = show.lower(*sharded).compile().as_text()
-assert not [word for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute") if word in program]
-assert show(*sharded).sharding.is_equivalent_to(spread, 4)
-np.testing.assert_array_equal(show(*sharded), show(keys, images))
+for name in ("skin7_group", "single_crop"):
+    show = jax.jit(views.train_view(views.VIEWS[name], (12, 12), "imagenet"))
+    program = show.lower(*sharded).compile().as_text()
+    assert not [word for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute") if word in program]
+    assert show(*sharded).sharding.is_equivalent_to(spread, 4)
+    np.testing.assert_array_equal(show(*sharded), show(keys, images))
 """
 
 
