@@ -7,7 +7,8 @@
 
 It aims at no printed number: a first look at what a data set holds. On an accelerator go on with, for instance,
 `--config.model.backbone=resnet50 --config.views.size="(224,224)" --config.stored_size.height=256
---config.stored_size.width=256 --config.batch=32 --config.phases.train.duration=500000`.
+--config.stored_size.width=256 --config.batch=32 --config.phases.train.duration=500000`; networks
+compute in bfloat16 there (`--config.model.dtype=float32` turns that off).
 """
 
 from cdc import demo

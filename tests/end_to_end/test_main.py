@@ -107,7 +107,7 @@ MISTAKES = {
     "no config": ([], "no config is given"),
     "argument": (["--confg=x"], "did you mean '--config'"),
     "config file": (["--config=configs/nothing.py"], "there is no config file 'configs/nothing.py'"),
-    "variant": ([CONFIG + ":dmo"], "known: demo, skin198, skin7, skin7_densenet121, skin7_vgg16"),
+    "variant": ([CONFIG + ":dmo"], "known: demo, demo_cd, demo_cd_fl, demo_fl, skin198, skin198_cd"),
     "field": ([CONFIG, "--config.seeed=1"], "did you mean 'seed'"),
     "nested field": (
         [CONFIG, "--config.model.backbon=x"],
@@ -239,6 +239,7 @@ MISTAKES = {
     "skin7": ([CONFIG + ":skin7"], "skinjax prepare ham10000"),
     "skin7_vgg16": ([CONFIG + ":skin7_vgg16"], "skinjax prepare ham10000"),
     "skin7_densenet121": ([CONFIG + ":skin7_densenet121"], "skinjax prepare ham10000"),
+    "skin7_cd_fl": ([CONFIG + ":skin7_cd_fl"], "skinjax prepare ham10000"),
     "skin198": ([CONFIG + ":skin198"], "SD-198"),
 }
 

@@ -1,0 +1,1 @@
+"""Many runs: the papers' tables; what they print, as data."""

@@ -1,0 +1,60 @@
+"""How a paper's printed table is held: rows of numbers, the metric that each column is here, the config of each row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
+
+Cell = float | tuple[float, float] | None  # a mean, a mean and its standard deviation, or a lost number
+Rows = Mapping[str, Mapping[str, Sequence[Cell]]]  # of every table of a paper
+NO_AIMS: Mapping[str, str] = MappingProxyType({})
+
+
+class Printed(NamedTuple):
+    """A printed number and its standard deviation, None where the paper prints none."""
+
+    mean: float
+    sd: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """The numbers by column, without those that are lost, and the config (FILE:VARIANT) that aims at them, or ''."""
+
+    cells: dict[str, Printed]
+    config: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """`metrics`: every column and the figure of `skinjax.evaluation.metrics` that it is, '' where it is none.
+
+    scale: what that figure, a share, is multiplied by for print.
+    """
+
+    metrics: dict[str, str]
+    rows: dict[str, Row]
+    scale: float = 100.0
+
+
+def table(
+    metrics: dict[str, str],
+    rows: Mapping[str, Sequence[Cell]],
+    aims: Mapping[str, str] = NO_AIMS,
+    scale: float = 100.0,
+) -> Table:
+    """The table of rows written out as they are printed. `aims`: the config of a row, for some or all of them.
+
+    >>> table({"Recall": "macro_recall"}, {"BCE": [(82.92, 1.35)]}).rows["BCE"].cells["Recall"].sd
+    1.35
+    """
+
+    def row(name: str, cells: Sequence[Cell]) -> Row:
+        columns = zip(metrics, cells, strict=True)
+        return Row({column: _printed(cell) for column, cell in columns if cell is not None}, aims.get(name, ""))
+
+    return Table(metrics, {name: row(name, cells) for name, cells in rows.items()}, scale)
+
+
+def _printed(cell: float | tuple[float, float]) -> Printed:
+    return Printed(*cell) if isinstance(cell, tuple) else Printed(cell)
