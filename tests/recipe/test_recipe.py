@@ -1,0 +1,95 @@
+"""Recipes: what a run is, and how flags change it."""
+
+import dataclasses
+
+import pytest
+
+from skinjax.core.errors import UserError
+from skinjax.core.settings import Settings, from_plain, number, to_plain
+from skinjax.methods import METHODS, Kind
+from skinjax.methods.base import MethodSettings
+from skinjax.methods.patches import PatchesSettings
+from skinjax.recipe import Recipe, defaults
+from skinjax.recipe.config_files import with_changes
+from skinjax.training.phases import PhaseSettings
+
+
+def test_the_default_recipe_differs_from_nothing():
+    assert Recipe(name="a", variant="b", cache="host").identity() == {"training": {}, "judging": {}}
+
+
+def test_what_trains_and_what_judges_are_apart():
+    recipe = with_changes(Recipe(), ["seed=3", "evaluate=best", "method.name=patches", "phases.train.warmup=1"])
+    assert recipe.identity() == {
+        "training": {"method.name": "patches", "phases.train.warmup": 1.0, "seed": 3},
+        "judging": {"evaluate": "best"},
+    }
+
+
+def test_phases_that_are_not_trained_are_no_part_of_a_run():
+    phases = {"train": PhaseSettings(), "never": PhaseSettings(duration=1.0)}
+    assert Recipe(phases=phases).short_identity() == Recipe().short_identity()
+
+
+def test_a_new_field_with_a_default_changes_no_identity(monkeypatch):
+    @dataclasses.dataclass(frozen=True)
+    class More(PatchesSettings):
+        more: float = number(0.0, 0)
+
+    def changed() -> str:
+        return with_changes(Recipe(), ["method.name=patches", "method.join=votes"]).short_identity()
+
+    before = changed()
+    monkeypatch.setitem(METHODS, "patches", Kind(More, METHODS["patches"].build))
+    assert changed() == before
+    assert (
+        with_changes(Recipe(), ["method.name=patches", "method.join=votes", "method.more=1"]).short_identity() != before
+    )
+
+
+def test_every_method_and_default_comes_back_from_plain_data():
+    for name in METHODS:
+        recipe = with_changes(Recipe(), [f"method.name={name}"])
+        assert recipe.method.name == name
+        assert from_plain(Recipe, to_plain(recipe), "config") == recipe
+    assert from_plain(Recipe, defaults("a", "b").to_dict(), "config") == Recipe(name="a", variant="b")
+
+
+def test_another_method_keeps_the_fields_that_both_have_wherever_its_name_stands():
+    changes = ["method.alpha=5", "method.mixup_share=0.7", "method.name=decoder_classifier"]
+    method = with_changes(Recipe(), changes).method
+    assert (method.name, method.alpha, method.mixup_share) == ("decoder_classifier", 5.0, 0.7)
+    plain = with_changes(with_changes(Recipe(), changes), ["method.name=classifier"]).method
+    assert plain == MethodSettings(mixup_share=0.7)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("phases.train.loss.gamma=9999", "config.phases.train.loss.gamma is 9999"),
+        ("phases.trian.warmup=1", "unknown field of config.phases 'trian' (did you mean 'train'?)"),
+        ("views=squash", "views is a section; set one of its fields: corrections, crops"),
+        ("seed.x=1", "seed is a value and has no field 'x'"),
+        ("dataset.arguments=3", "dataset.arguments is a section"),
+        ("model.weights_sha256=abc", "config.model.weights_sha256 is 'abc'; it must be the 64 hex digits of a sha256"),
+        ("views.normalisation=weights", "config.views.normalisation is 'weights' and model.weights names none"),
+        ("phase_order=()", "phase_order is (); it must name at least one phase"),
+        ("phases.train.loss.name=ldam", "takes margins off cosines: set model.head to cosine"),
+    ],
+)
+def test_a_mistaken_flag_is_told(change, message):
+    with pytest.raises(UserError) as raised:
+        with_changes(Recipe(), [change])
+    assert message in str(raised.value)
+
+
+def test_arguments_of_a_data_set_are_what_they_read_as():
+    arguments = with_changes(Recipe(), ["dataset.arguments.images=70", "dataset.arguments.imbalance=x"]).dataset
+    assert arguments.arguments == {"images": 70, "imbalance": "x"}
+
+
+def test_every_section_names_its_place():
+    made = {field.name: field.default_factory for field in dataclasses.fields(Recipe)}
+    sections = {name: of for name, of in made.items() if isinstance(of, type) and issubclass(of, Settings)}
+    assert len(sections) >= 9
+    assert {name: of.place for name, of in sections.items()} == {name: name for name in sections}
