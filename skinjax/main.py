@@ -1,5 +1,6 @@
 """Train and evaluate what a config asks for; the same command goes on with a run that was interrupted."""
 
+import argparse
 import os
 import sys
 
@@ -9,7 +10,7 @@ from skinjax.core.errors import UserError, lookup
 KNOWN_FLAGS = dict.fromkeys(("--config", "--config.FIELD", "--workdir", "--data_dir", "--help"))
 
 
-def parse(arguments: list[str]):
+def parse(arguments: list[str]) -> argparse.Namespace:
     """The flags; `changes` are those of config fields."""
     parser = Parser(prog="python -m skinjax.main", description=__doc__, allow_abbrev=False)
     parser.add_argument("--config", metavar="FILE[:VARIANT]", help="as in configs/cdc.py:demo")

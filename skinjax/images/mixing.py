@@ -30,7 +30,7 @@ def make_mixing(share: float, beta: float) -> Callable | None:
     if share:
         return functools.partial(mixup, share=share)
 
-    def mix(key: Array, images: Array, targets: Array, mask: Array):
+    def mix(key: Array, images: Array, targets: Array, mask: Array) -> Mixed:
         share_key, partner_key = jax.random.split(key)
         return mixup(partner_key, images, targets, mask, beta_shares(share_key, beta, len(images)))
 

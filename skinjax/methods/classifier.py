@@ -145,7 +145,7 @@ class Classifier:
 
     def classify(
         self, variables: Variables, logits: Array, targets: Array, weights: Array, phase: PhaseOfMethod | None
-    ):
+    ) -> tuple[Array, Array | None]:
         """(sum, count) of the classification loss, the phase's own where it has one."""
         loss_function = (phase and phase.loss_function) or self.loss_function
         counts = variables["constants"]["class_counts"]

@@ -6,6 +6,7 @@ reconstruction. CD is beta = 0; with alpha = beta = 0 nothing is added and the m
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -141,7 +142,9 @@ class DecoderClassifier(Classifier):
         twin_logits, twice = self.decide(twice, maps["features"], draws.of_twins(), phase)
         return logits, twin_logits, twice if self.twin_batch_norm == "update" else variables
 
-    def predict(self, variables: Variables, images: Array, at=None) -> dict[str, Array]:
+    def predict(
+        self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None
+    ) -> dict[str, Array]:
         """Class probabilities, and the reconstruction of the evaluation view where a decoder was trained."""
         outputs = super().predict(variables, images, at)
         if self.has_decoder:

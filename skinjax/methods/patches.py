@@ -54,7 +54,7 @@ class Patches(Classifier):
     gru: Module = None
     patch_dropout: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         places = dict.fromkeys((PIXELS, *self.backbone.stages))
         for place in self.attention:
             lookup("place of attention", place, places)

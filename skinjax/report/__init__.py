@@ -1,0 +1,1 @@
+"""Figures for people, from arrays and tables. Needs no jax."""

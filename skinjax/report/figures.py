@@ -227,7 +227,7 @@ def _draw(axes: Axes, image: np.ndarray, left: float, top: float, width: float, 
     axes.imshow(image, extent=(left, left + across, top + down, top), aspect="auto")
 
 
-def _text(axes: Axes, x: float, y: float, text: str, **style) -> None:
+def _text(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
     axes.text(x, y, text, parse_math=False, **{"color": INK, **style})
 
 

@@ -207,7 +207,7 @@ class _Writing:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, (OSError, ValueError, RuntimeError)) and not isinstance(error, UserError):
             free = shutil.disk_usage(self._folder).free
             full = free < 2**20 or "No space left" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC

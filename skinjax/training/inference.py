@@ -23,7 +23,7 @@ EvaluationStep = Callable[[Variables, Batch], tuple[dict[str, Any], dict[str, An
 def make_evaluation_step(method: Method, mesh: jax.sharding.Mesh) -> EvaluationStep:
     """A jitted function (variables, batch) -> (outputs per image, {term: (sum, count)}), whole on every process."""
 
-    def step(variables: Variables, batch: Batch):
+    def step(variables: Variables, batch: Batch) -> tuple[dict[str, Any], dict[str, Any]]:
         outputs = method.predict(variables, batch["image"])
         return {name: outputs[name] for name in TABLE_OUTPUTS if name in outputs}, method.evaluate(variables, batch)
 

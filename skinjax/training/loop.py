@@ -133,7 +133,9 @@ class Trainer:
     def _seed(self) -> jax.Array:
         return jnp.asarray(self.settings.seed, jnp.uint32)
 
-    def _resume(self, phases, init, seal: Seal) -> tuple[TrainState, History, int]:
+    def _resume(
+        self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables], seal: Seal
+    ) -> tuple[TrainState, History, int]:
         history = History(**seal.history)
         state = self.restore(phases, init, seal)
         self.say(f"continuing from the checkpoint after {seal.step} steps")

@@ -113,14 +113,14 @@ def _matches(table: str, pattern: str, path: str) -> bool:
 
 
 def _add_scaled_parameters(factors: dict[str, float]) -> optax.GradientTransformation:
-    def update(updates, params):
+    def update(updates: dict[str, jax.Array], params: dict[str, jax.Array]) -> dict[str, jax.Array]:
         return {path: update + factors[path] * params[path] for path, update in updates.items()}
 
     return optax.stateless(update)
 
 
 def _scale(factors: dict[str, float]) -> optax.GradientTransformation:
-    def update(updates: dict[str, jax.Array], params):
+    def update(updates: dict[str, jax.Array], params: object) -> dict[str, jax.Array]:
         del params
         return {path: factors[path] * update for path, update in updates.items()}
 

@@ -1,9 +1,11 @@
-"""Learning rates as functions of the step, usable under jit and on the host."""
+"""Learning rates as functions of the step, from optax: a warm-up, then a shape."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from skinjax.core.errors import UserError, lookup
 
@@ -24,33 +26,22 @@ def make_schedule(
         raise UserError(f"the learning rate is {learning_rate}; it must be positive")
     if not 0 <= warmup <= steps:
         raise UserError(f"the warm-up of {warmup} steps does not fit into a phase of {steps} steps")
-    shape = lookup("schedule", name, SCHEDULES)
-
-    def schedule(step):
-        step = jnp.asarray(step, jnp.float32)
-        after = shape(jnp.maximum(step - warmup, 0), max(steps - warmup, 1), [m - warmup for m in milestones], factor)
-        rising = (step + 1) / warmup if warmup else 1.0
-        return learning_rate * jnp.where(step < warmup, rising, after)
-
-    return schedule
+    rest = max(steps - warmup, 1)
+    shape = lookup("schedule", name, SCHEDULES)(learning_rate, rest, [m - warmup for m in milestones], factor)
+    if warmup:
+        rising = optax.linear_schedule(learning_rate / warmup, learning_rate, max(warmup - 1, 1))
+        shape = optax.join_schedules([rising, shape], [warmup])
+    return lambda step: jnp.broadcast_to(jnp.asarray(shape(step), jnp.float32), jnp.shape(step))
 
 
-def constant(step, steps, milestones, factor):
-    """Always the full rate."""
-    del steps, milestones, factor
-    return jnp.ones_like(step)
-
-
-def step_decay(step, steps, milestones, factor):
+def step_decay(rate: float, steps: int, milestones: Sequence[int], factor: float) -> optax.Schedule:
     """The rate times `factor` from each milestone on."""
     del steps
-    return factor ** sum((step >= milestone).astype(jnp.float32) for milestone in milestones)
+    return optax.piecewise_constant_schedule(rate, {m: factor**count for m, count in Counter(milestones).items()})
 
 
-def cosine(step, steps, milestones, factor):
-    """Half a cosine from the full rate at step 0 to zero at `steps` (never reached inside the phase)."""
-    del milestones, factor
-    return 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(step / steps, 1.0)))
-
-
-SCHEDULES = {"constant": constant, "step": step_decay, "cosine": cosine}
+SCHEDULES: Mapping[str, Callable[[float, int, Sequence[int], float], optax.Schedule]] = {
+    "constant": lambda rate, steps, milestones, factor: optax.constant_schedule(rate),
+    "step": step_decay,
+    "cosine": lambda rate, steps, milestones, factor: optax.cosine_decay_schedule(rate, steps),
+}

@@ -23,7 +23,7 @@ class stopped_by_signals:  # noqa: N801 (used as a context manager)
             self._before = {}
         return self._should_stop
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -85,7 +85,7 @@ def make_train_step(
     step: an update or a statistic that overflowed shows in no loss before it is saved.
     """
 
-    def train_step(state: TrainState, batch: Batch):
+    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         rng = jax.random.fold_in(jax.random.key(state.seed), state.step)
         trainable, frozen = partition(state.variables["params"], phase.frozen)
 
@@ -114,15 +114,19 @@ def make_train_step(
     return train_step
 
 
-def batch_gradient(terms_of: Callable, trainable: FlatParameters, stats: Any, batch: Batch, accumulate: int):
+def batch_gradient(
+    terms_of: Callable, trainable: FlatParameters, stats: Any, batch: Batch, accumulate: int
+) -> tuple[FlatParameters, dict[str, Array], Any]:
     """(gradient, value of each term, batch statistics) of a whole batch, computed in `accumulate` parts.
 
     Each part's sums are divided by the counts of the whole batch, so the gradient is that of the batch (BatchNorm
     apart, which sees the parts). A part takes rows from every device's share.
     """
 
-    def gradient_of(stats: Any, part: Batch, counts: dict[str, Array | None] | None):
-        def loss(trainable: FlatParameters):
+    def gradient_of(
+        stats: Any, part: Batch, counts: dict[str, Array | None] | None
+    ) -> tuple[FlatParameters, dict[str, Array], Any]:
+        def loss(trainable: FlatParameters) -> tuple[Any, tuple[dict[str, Array], Any]]:
             terms, new_stats = terms_of(trainable, stats, part)
             values = {
                 name: term_value(coefficient, total, count if counts is None else counts[name])
@@ -143,7 +147,7 @@ def batch_gradient(terms_of: Callable, trainable: FlatParameters, stats: Any, ba
 
     counts = jax.tree.map(functools.partial(jnp.sum, axis=0), jax.lax.map(counts_of, parts))
 
-    def add(carry: tuple, part: Batch):
+    def add(carry: tuple, part: Batch) -> tuple[tuple, None]:
         gradient, values, stats = carry
         *new, stats = gradient_of(stats, part, counts)
         return (*jax.tree.map(jnp.add, (gradient, values), tuple(new)), stats), None
