@@ -6,7 +6,7 @@ The public names, imported on first use: judging a table of predictions needs ne
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "UserError": "core.errors",

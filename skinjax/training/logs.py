@@ -66,6 +66,9 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     return whole
 
 
+SOON, LATER = 10.0, 30.0  # seconds until the first line, and between two of them
+
+
 class Progress:
     """Steps done, images per second and time left: a bar on a terminal, a plain line per report elsewhere."""
 
@@ -74,10 +77,15 @@ class Progress:
         self._total, self._batch = total, batch
         self._last_step, self._last_time = start, time.perf_counter()
         self._seconds_per_step: float | None = None
+        self._shown, self._patience = self._last_time, SOON
         terminal = self._stream.isatty()
         self._bar = (
             tqdm(total=total, initial=start, unit="step", file=self._stream, dynamic_ncols=True) if terminal else None
         )
+
+    def due(self) -> bool:
+        """Whether nothing has been shown for so long that somebody may wonder."""
+        return time.perf_counter() - self._shown >= self._patience
 
     def report(self, step: int, values: Mapping[str, float]) -> float:
         """Show the state after `step` steps; returns the images per second since the last report.
@@ -93,6 +101,7 @@ class Progress:
             rate = self._batch / seconds
         self.pause(step)
         shown = f"loss {values['loss']:.4f}" + ("" if math.isnan(rate) else f"  {rate:.0f} images/s")
+        self._shown, self._patience = now, LATER
         if self._bar is not None:
             self._bar.update(step - self._bar.n)
             self._bar.set_postfix_str(shown)

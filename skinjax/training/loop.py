@@ -209,6 +209,8 @@ class Trainer:
                 if step % settings.log_every == 0 or step == start + phase.steps:
                     self._report(phase, step, start, pending)
                     pending.clear()
+                elif self._progress.due():  # the log's lines are at fixed steps; people need not wait for them
+                    self._progress.report(step, {"loss": float(report["loss"])})
 
     def check_interrupted(self) -> None:
         """Raise `Interrupted` when the run is to stop; safe to call between any two batches."""

@@ -150,3 +150,15 @@ def test_the_first_step_is_no_measure():
 )
 def test_durations(seconds, text):
     assert _duration(seconds) == text
+
+
+def test_lines_come_by_time_as_well(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("skinjax.training.logs.time.perf_counter", lambda: now)
+    progress = Progress(start=0, total=100, batch=8, stream=io.StringIO())
+    due = []
+    for now in (109.0, 110.0, 139.0, 140.0, 169.0, 171.0):
+        due.append(progress.due())
+        if due[-1]:
+            progress.report(int(now), {"loss": 1.0})
+    assert due == [False, True, False, True, False, True]
