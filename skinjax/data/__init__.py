@@ -1,1 +1,1 @@
-"""Images and labels: data sets, their splits, samplers and batches. Knows no model, and jax in pipeline and caches alone."""
+"""Images and labels: data sets, their splits, samplers and batches. Knows no model; pipeline and caches alone know jax."""
