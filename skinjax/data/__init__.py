@@ -1,1 +1,1 @@
-"""Images and labels: data sets, their splits, samplers and batches. Knows no model; pipeline and caches alone know jax."""
+"""Images and labels: data sets, splits, samplers, batches. Knows no model; pipeline and caches alone know jax."""
