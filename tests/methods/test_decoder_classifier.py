@@ -10,7 +10,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.methods.classifier import Classifier
-from skinjax.methods.decoder_classifier import DecoderClassifier
+from skinjax.methods.decoder_classifier import DecoderClassifier, DecoderClassifierSettings
 from skinjax.models.heads.decoder import Decoder
 from skinjax.objectives.losses import ClassificationLoss
 from tests.jitted import jitted
@@ -290,9 +290,9 @@ def test_the_decoder_is_a_stage_of_its_own(cdc):
         ({"norm": "l3"}, "unknown reconstruction norm 'l3'"),
         ({"reconstruction_reduction": "mean"}, "unknown reconstruction_reduction 'mean'.*class_means, per_image"),
         ({"twin_batch_norm": "none"}, "unknown twin_batch_norm 'none'.*batch_stats_no_update, concat, update"),
-        ({"alpha": -1.0}, "method.alpha and method.beta must not be negative; they are -1.0 and 0.2"),
+        ({"alpha": -1.0}, "method.alpha is -1.0; it must be a number from 0"),
     ],
 )
-def test_wrong_settings_are_named(make, arguments, message):
+def test_wrong_settings_are_named(arguments, message):
     with pytest.raises(UserError, match=message):
-        make(DecoderClassifier, decoder=DECODER, **arguments)
+        DecoderClassifierSettings(**arguments)

@@ -10,7 +10,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.methods.classifier import Classifier
-from skinjax.methods.patches import Patches, both, dropped, in_patches
+from skinjax.methods.patches import Patches, PatchesSettings, both, dropped, in_patches
 from skinjax.models.heads.patches import GRU
 from tests.jitted import jitted
 
@@ -157,14 +157,10 @@ def test_dropping_patches_changes_training_alone(plain, variables, batch, loss):
     np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"attention": ("end",)}, "place of attention 'end'"),
-        ({"join": "median"}, "method.join 'median'"),
-        ({"patch_dropout": 1.0}, "patch_dropout is 1.0"),
-    ],
-)
-def test_unknown_places_joins_and_rates_are_refused(fields, message, make_patches):
-    with pytest.raises(UserError, match=message):
-        make_patches(**fields)
+def test_unknown_places_joins_and_rates_are_refused(make_patches):
+    with pytest.raises(UserError, match="place of attention 'end'"):
+        make_patches(attention=("end",))
+    with pytest.raises(UserError, match=r"method.join 'median'"):
+        PatchesSettings(join="median")
+    with pytest.raises(UserError, match=r"method.patch_dropout is 1.0; it must be a number from 0 to less than 1"):
+        PatchesSettings(patch_dropout=1.0)
