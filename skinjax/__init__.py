@@ -10,6 +10,7 @@ __version__ = "0.2.0"
 
 _HOME = {
     "UserError": "core.errors",
+    "Recipe": "recipe.recipe",
     "load_config": "recipe.config_files",
     "run": "runs.experiment",
     "data_root": "data.dataset",

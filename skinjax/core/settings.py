@@ -27,27 +27,24 @@ class FieldError(UserError):
         self.path, self.reason = path, reason
 
 
-def number(default: Any, low: float, high: float = math.inf, **about: Any) -> Any:
+def number(default: Any, low: float, high: float = math.inf) -> Any:
     """A field whose number, or every number in it, lies from `low` to `high`."""
-    return dataclasses.field(default=default, metadata={"range": (low, high), **about})
+    return dataclasses.field(default=default, metadata={"range": (low, high)})
 
 
-def choice(default: str | tuple[str, ...], kind: str, table: Table | Callable[[], Table], **about: Any) -> Any:
+def choice(default: str | tuple[str, ...], kind: str, table: Table | Callable[[], Table]) -> Any:
     """A field that names an entry of `table`, which is called a `kind`."""
-    return dataclasses.field(default=default, metadata={"choice": (kind, table), **about})
+    return dataclasses.field(default=default, metadata={"choice": (kind, table)})
 
 
-def one_of(default: str | None, kind: str, table: Callable[[], Mapping[str, "type[Settings]"]], **about: Any) -> Any:
+def one_of(default: str, kind: str, table: Callable[[], Mapping[str, "type[Settings]"]]) -> Any:
     """A section whose settings are those of the class that `table` has for its field `name`."""
-    about = {"variant": (kind, table), **about}
-    if default is None:
-        return dataclasses.field(default=None, metadata=about)
-    return dataclasses.field(default_factory=lambda: table()[default](name=default), metadata=about)  # type: ignore
+    return dataclasses.field(default_factory=lambda: table()[default](), metadata={"variant": (kind, table)})
 
 
-def section(settings: "type[Settings]", **about: Any) -> Any:
+def section(settings: "type[Settings]") -> Any:
     """A section with the defaults of `settings`."""
-    return dataclasses.field(default_factory=settings, metadata=about)
+    return dataclasses.field(default_factory=settings)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Settings:
     ...     gamma: float = number(2.0, low=0)
     >>> Focal(gamma=-1)
     Traceback (most recent call last):
-    skinjax.core.settings.FieldError: gamma is -1; it must be a number from 0 on
+    skinjax.core.settings.FieldError: gamma is -1.0; it must be a number from 0 on
     """
 
     place: ClassVar[str] = ""  # what the path of a field begins with
@@ -172,12 +169,6 @@ def differences(value: Any, default: Any) -> dict[str, Any]:
     return found
 
 
-def variants_of(field: dataclasses.Field) -> tuple[str, Mapping[str, type[Settings]]]:
-    """(what a variant is called, its class by name) of a field made by `one_of`."""
-    kind, table = field.metadata["variant"]
-    return kind, table()
-
-
 def _converted(field: dataclasses.Field, value: Any, path: str) -> Any:
     """A plain value as what the field holds: nested settings, a chosen variant, or the value itself."""
     kind = _optional(field.type)
@@ -187,8 +178,8 @@ def _converted(field: dataclasses.Field, value: Any, path: str) -> Any:
         values = {"name": value} if isinstance(value, str) else value
         if not isinstance(values, Mapping) or "name" not in values:
             raise FieldError(path, f" is {value!r}; it must be a name, or a section with a name")
-        what, table = variants_of(field)
-        return from_plain(lookup(what, values["name"], table), values, path)
+        what, table = field.metadata["variant"]
+        return from_plain(lookup(what, values["name"], table()), values, path)
     if _is_section(kind):
         return from_plain(kind, value, path)
     if "overrides" in field.metadata:  # some fields of other settings
