@@ -110,7 +110,8 @@ def _below(kind: Any, values: Mapping[str, Any], name: str, path: str) -> Any:
         return ANYTHING if of is Any else lookup(f"field of {path}", name, dict.fromkeys(values, of))
     found = lookup(f"field of {path}", name, {field.name: field for field in fields(kind)})
     if "variant" in found.metadata:
-        return lookup("method", values[name]["name"], found.metadata["variant"][1]())
+        what, table = found.metadata["variant"]
+        return lookup(what, values[name]["name"], table())
     if "overrides" in found.metadata:
         return found.metadata["overrides"]
     is_section = isinstance(found.type, type) and issubclass(found.type, Settings)

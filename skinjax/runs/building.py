@@ -81,7 +81,7 @@ def open_weights(recipe: Recipe, folder: Path, root: Path, say: Say) -> Starting
         return None
     weights = StartingWeights(model.weights, model.weights_sha256, model.backbone, folder, root / "weights", say)
     if weights.is_new:
-        size, stored_filter = tuple(recipe.views.size), recipe.stored_size.filter
+        size, stored_filter = recipe.views.size, recipe.stored_size.filter
         for remark in remarks(weights.facts, normalisation(recipe, weights.facts), size, stored_filter):
             say(remark)
     return weights

@@ -9,7 +9,7 @@ from skinjax.core.settings import Settings, from_plain, number, to_plain
 from skinjax.methods import METHODS, Kind
 from skinjax.methods.base import MethodSettings
 from skinjax.methods.patches import PatchesSettings
-from skinjax.recipe import Recipe, defaults
+from skinjax.recipe import Recipe, defaults, load_config
 from skinjax.recipe.config_files import with_changes
 from skinjax.training.phases import PhaseSettings
 
@@ -81,6 +81,14 @@ def test_a_mistaken_flag_is_told(change, message):
     with pytest.raises(UserError) as raised:
         with_changes(Recipe(), [change])
     assert message in str(raised.value)
+
+
+def test_a_config_file_of_version_0_1_0_is_told_the_new_import(tmp_path):
+    (tmp_path / "old.py").write_text("from skinjax.defaults import defaults, phase\n")
+    with pytest.raises(
+        UserError, match=r"old.py, line 1: skinjax.defaults has moved: write `from skinjax.recipe import"
+    ):
+        load_config(str(tmp_path / "old.py"))
 
 
 def test_arguments_of_a_data_set_are_what_they_read_as():
