@@ -22,13 +22,15 @@ import jax
 
 from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import data_root
-from skinjax.methods.classifier import own
-from skinjax.methods.patches import PIXELS, Patches, attention_at
+from skinjax.methods.parts import of_module
+from skinjax.methods.patches import Patches, attention_at
+from skinjax.models.backbone import PIXELS
 from skinjax.models.heads.patches import PatchAttention
 from skinjax.models.layers import compiler_options
 from skinjax.parallel import make_mesh, prefetch, replicated
 from skinjax.recipe.config_files import load_config
 from skinjax.runs import building
+from skinjax.training.optimizers import make_optimizer
 from skinjax.training.state import TrainState, begin_phase, make_train_step, partition
 
 
@@ -44,14 +46,23 @@ def main() -> None:
         data = building.make_data(config, Path(folder), root, print)
     method = building.make_method(config, data.dataset.classes)
     phase = building.make_phases(config, data)[0]
-    variables = jax.jit(lambda seed: building.initial_variables(method, data, phase, seed))(config.seed)
-    trainable, _ = partition(variables["params"], phase.frozen)
-    optimizer = building.phase_optimizer(config, method, phase, list(trainable))
+    objective = phase.objective.resolved(method, phase.name)
+    variables = jax.jit(building.initialisation(method, data.size))(config.seed)
+    variables["constants"] = building.constants_of(method, data, phase)
+    trainable, frozen = partition(variables["params"], objective.frozen)
+    optimizer = make_optimizer(
+        config.optimizer, [*trainable, *frozen], method.stages(), phase.learning_rate_multipliers
+    )
     state = begin_phase(
-        jax.numpy.int32(0), jax.numpy.uint32(0), variables, optimizer, phase.frozen, config.ema_decay > 0
+        jax.numpy.int32(0),
+        jax.numpy.uint32(0),
+        variables,
+        optimizer=optimizer,
+        frozen=objective.frozen,
+        ema=config.ema_decay > 0,
     )
     state = jax.device_put(state, replicated(mesh))
-    step = make_train_step(method, phase, optimizer, accumulate=config.accumulate, ema_decay=config.ema_decay)
+    step = make_train_step(method, objective, optimizer, accumulate=config.accumulate, ema_decay=config.ema_decay)
     step = jax.jit(
         step, donate_argnums=0, out_shardings=replicated(mesh), compiler_options=compiler_options(config.model.remat)
     )
@@ -61,7 +72,8 @@ def main() -> None:
     stream = prefetch(building.phase_batches(config, data, pixels.host, phase, start=0), mesh, pixels=pixels.device)
     first = next(stream)
     start = time.perf_counter()
-    compiled = step.lower(state, first).compile()
+    rate = jax.numpy.float32(config.optimizer.learning_rate)
+    compiled = step.lower(state, first, rate).compile()
     print(
         f"{config.name}:{config.variant} on {jax.device_count()} {jax.devices()[0].device_kind}, batch {config.batch}"
     )
@@ -73,10 +85,14 @@ def main() -> None:
     )
     shape = (config.batch, data.size.height, data.size.width, 3)
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), config.batch))
-    shown = jax.eval_shape(method.train_view, keys, jax.ShapeDtypeStruct(shape, jax.numpy.uint8)).shape
+    shown = jax.eval_shape(method.parts.pictures.train_view, keys, jax.ShapeDtypeStruct(shape, jax.numpy.uint8)).shape
     patches = shown[1] if len(shown) > len(shape) else 1
-    state, resident = timed(compiled, state, itertools.repeat(first, options.steps))
-    state, fed = timed(compiled, state, itertools.islice(stream, options.steps))
+
+    def train(state, batch):
+        return compiled(state, batch, rate)
+
+    state, resident = timed(train, state, itertools.repeat(first, options.steps))
+    state, fed = timed(train, state, itertools.islice(stream, options.steps))
     total = sum(step for _, step in fed)
     waiting = sum(wait for wait, _ in fed)
     for name, seconds in (("resident", resident), ("with input", fed)):
@@ -85,7 +101,7 @@ def main() -> None:
         crops = f", {rate * patches:.1f} crops/s of {patches} an image" if patches > 1 else ""
         print(f"{name:<12} step {1000 * median:8.1f} ms (median of {len(seconds)}), {rate:8.1f} images/s{crops}")
     print(f"waiting for input {100 * waiting / total:7.1f} % of the time")
-    places = getattr(method, "attention", ())
+    places = method.settings.attention if isinstance(method, Patches) else ()
     if places:
         step_seconds = statistics.median(step for _, step in resident)
         seconds = sum(attention_seconds(method, state, place, shown) for place in places)
@@ -97,11 +113,13 @@ def attention_seconds(method: Patches, state: TrainState, place: str, shown: tup
     batch, patches, *size = shown
     variables = state.evaluated()
     if place != PIXELS:
-        maps = functools.partial(method.backbone.apply, train=False)
+        maps = functools.partial(method.parts.network.backbone.apply, train=False)
         images = jax.ShapeDtypeStruct((batch * patches, *size), jax.numpy.float32)
-        size = jax.eval_shape(maps, own(variables, "backbone"), images)[place].shape[1:]
-    x = jax.random.normal(jax.random.key(0), (batch, patches, *size), method.backbone.dtype or jax.numpy.float32)
-    params = own(variables, attention_at(place))
+        size = jax.eval_shape(maps, of_module(variables, "backbone"), images)[place].shape[1:]
+    x = jax.random.normal(
+        jax.random.key(0), (batch, patches, *size), method.parts.network.backbone.dtype or jax.numpy.float32
+    )
+    params = of_module(variables, attention_at(place))
 
     def loss(params, x):
         return PatchAttention().apply(params, x)[0].astype(jax.numpy.float32).sum()

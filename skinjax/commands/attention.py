@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     out = make_folder(options.out or str(folder), "")
     trained = open_run(folder, data_root(options.data_dir))
     recipe, data, method = trained.recipe, trained.data, trained.method
-    if not isinstance(method, Patches) or not method.attention:
+    if not isinstance(method, Patches) or not method.settings.attention:
         raise UserError(f"the run in {folder} has no attention between patches: its method.attention names no place")
     records = chosen(trained.data, options.image_ids, options.images)
     stored = load(data.dataset, records, data.size)
@@ -64,11 +64,12 @@ def run(options: argparse.Namespace) -> int:
     answers = [jax.device_get(predict(trained.variables, part)) for part in parts]
     outputs = {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
     shown = to_bytes(
-        np.asarray(method.evaluation_view(jax.numpy.asarray(stored))), normalisation(recipe, trained.facts)
+        np.asarray(method.parts.pictures.evaluation_view(jax.numpy.asarray(stored))),
+        normalisation(recipe, trained.facts),
     )
     grid = recipe.views.corners()
     rows = {"as stored": stored}
-    for place in method.attention:
+    for place in method.settings.attention:
         weights = outputs[attention_at(place)]
         print(f"attention on {place}: weights from {weights.min():.3f} to {weights.max():.3f}")
         rows[f"attention on\n{place}"] = tiled(framed(shown, weights), grid)

@@ -23,6 +23,7 @@ class Mixed(NamedTuple):
     share: Array  # [batch] float32, the part that is the row's own
 
 
+@functools.cache
 def make_mixing(share: float, beta: float) -> Callable | None:
     """Mixup with a fixed share or with shares from Beta(beta, beta), or None when both are zero."""
     if share and beta:

@@ -7,6 +7,7 @@ antialiased where they shrink, as upright ones are (torchvision takes single pix
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import ClassVar, Protocol
@@ -72,6 +73,7 @@ class ViewSettings(Settings):
         return self.grid[0] * self.grid[1] if self.grid else self.crops
 
 
+@functools.cache  # the same views for the same settings, so that programs that hold them are compiled once
 def make_views(settings: ViewSettings, normalisation: Normalisation) -> tuple[TrainView, EvaluationView]:
     """The training view, of keys and stored images, and the evaluation view, of stored images, both corrected alike."""
     correct, grid = corrected(settings.corrections), settings.corners()

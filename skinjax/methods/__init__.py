@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from skinjax.methods import classifier, decoder_classifier, patches
-from skinjax.methods.base import Method, MethodSettings, Parts
+from skinjax.methods.base import Method, MethodSettings
+from skinjax.methods.parts import Parts
 
 
 class Kind(NamedTuple):

@@ -1,24 +1,26 @@
 """The contract between a method and the trainer."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Protocol
 
 import jax
 import numpy as np
 
-from skinjax.core.errors import UserError
+from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import Settings, number
 from skinjax.images.mixing import make_mixing
-from skinjax.images.views import EvaluationView, TrainView, ViewSettings
+from skinjax.methods.names import addressed, words
 from skinjax.objectives.losses import ClassificationLoss
 
 Array = jax.Array
 Batch = Mapping[str, Array]
 Module = Any  # a flax.linen.Module, whose `apply` is typed as a union of everything it may return
 Variables = dict[str, Any]
+Taps = Mapping[str, Callable[[Array], Array]]  # place: what is done to the map there
 # name -> (coefficient, sum, count): the trainer adds coefficient * sum / count, divided once over the global batch.
-# Vectors are allowed; counts depend on labels, weights and mask only; a count of None is a sum that is not divided.
+# Vectors are allowed; counts depend on labels, weights and mask only; a count of None is a sum that is not divided. A
+# coefficient of None is a term that is reported and not trained on.
 Terms = dict[str, tuple[Any, Array, Array | None]]
 
 
@@ -39,79 +41,75 @@ class MethodSettings(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
-    """What a method is built of beside its own settings."""
+class Objective:
+    """What a method is told of the phase that it is trained in; programs are compiled for it.
 
-    classes: tuple[str, ...]
-    backbone: Module
-    head: Module
-    views: ViewSettings
-    train_view: TrainView
-    evaluation_view: EvaluationView
-    loss_function: ClassificationLoss
-    dtype: Any = None
+    `frozen` are names as `Method.stages` has them; `coefficients` those of terms that differ from the method's own.
+    """
 
-    def of_every_method(self, settings: MethodSettings) -> dict[str, Any]:
-        """The arguments that every method's constructor takes."""
-        return {
-            "classes": self.classes,
-            "backbone": self.backbone,
-            "head": self.head,
-            "train_view": self.train_view,
-            "evaluation_view": self.evaluation_view,
-            "loss_function": self.loss_function,
-            "logit_adjustment": settings.logit_adjustment,
-            "mix": make_mixing(settings.mixup_share, settings.mixup_beta),
-        }
+    frozen: tuple[str, ...] = ()
+    loss_function: ClassificationLoss | None = None
+    coefficients: tuple[tuple[str, float], ...] = ()
 
-    def refuse_patches(self) -> None:
-        """Refuse views of several patches, for a method that takes one picture."""
-        shown = {"train": self.views.several_in_training, "evaluation": self.views.several_in_evaluation}
-        for name, several in shown.items():
-            if several:
+    def coefficient(self, term: str, of_method: float) -> float:
+        """The coefficient of a term; one of 0 is not built."""
+        return dict(self.coefficients).get(term, of_method)
+
+    def trains(self, module: str) -> bool:
+        """Whether the parameters of a module change; one that is frozen runs in evaluation mode."""
+        return module not in self.frozen
+
+    def resolved(self, method: "Method", phase: str) -> "Objective":
+        """This objective with qualified names, or a `UserError` for what the method does not have."""
+        stages, terms = method.stages(), method.terms()
+        for name in self.frozen:
+            if not addressed(name, stages):
+                lookup(f"stage to freeze in phase {phase!r}:", name, dict.fromkeys(words(stages)))
+        for term, coefficient in self.coefficients:
+            if coefficient and not lookup(f"term of phase {phase!r}:", term, terms):
                 raise UserError(
-                    f"views.{name} is {getattr(self.views, name)!r}, which shows several patches of an image: set "
-                    "method.name to patches, or choose another view"
+                    f"phase {phase!r} has the term {term!r}, for which method has built nothing: give it a coefficient "
+                    "in config.method, and 0 in the phases that go without"
                 )
+        if not any(self.coefficient(term, own) for term, own in terms.items()):
+            raise UserError(f"phase {phase!r} has no term left to train on: every coefficient is 0")
+        frozen = tuple(stage for stage in stages if any(stage in addressed(name, stages) for name in self.frozen))
+        return dataclasses.replace(self, frozen=frozen)
 
 
-class PhaseOfMethod(Protocol):
-    """What a method may know of the phase that it is trained in."""
-
-    @property
-    def frozen(self) -> tuple[str, ...]: ...
-
-    @property
-    def loss_function(self) -> ClassificationLoss | None: ...
-
-
-class Method(Protocol):
-    """How images become a loss, and how images become predictions."""
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
+class Method(Hashable, Protocol):
+    """How images become a loss, and how images become predictions: a value, equal to another of the same parts."""
 
     def init(self, rng: Array, batch: Batch) -> Variables:
         """`params` and `batch_stats` of the modules by name, from the shapes of a batch."""
 
     def constants(self, counts: np.ndarray, shares: np.ndarray) -> dict[str, np.ndarray]:
-        """`variables['constants']`; changing them compiles nothing anew.
+        """`variables['constants']` of a phase: arrays whose change compiles nothing anew.
 
         counts: the training images per class; shares: what each class is expected to be of a batch, of its sampler
         """
 
+    def terms(self) -> Mapping[str, float]:
+        """The coefficients of the terms of the loss, which a phase may set otherwise."""
+
     def loss(
-        self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: PhaseOfMethod
+        self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: Objective
     ) -> tuple[Terms, dict[str, Any]]:
         """The terms of the loss of a batch, and the batch statistics after it."""
 
-    def predict(
-        self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None
-    ) -> dict[str, Array]:
-        """`probabilities` [batch, classes] of stored uint8 images, through the evaluation view, and more."""
+    def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
+        """What is said of stored uint8 images, through the evaluation view.
 
-    def evaluate(self, variables: Variables, batch: Batch) -> dict[str, tuple[Array, Array | None]]:
+        `probabilities` [batch, classes], `logits` of which they are the softmax, `pooled` (what the last layer reads),
+        and more; nothing of a method that does not know the classes. `at` changes maps: a stage's name is that stage of
+        every trunk, `backbone/stem` that of one, and "pixels" what the network is shown.
+        """
+
+    def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict[str, tuple[Array, Array | None]]:
         """The (sum, count) of validation terms."""
 
     def stages(self) -> tuple[str, ...]:
-        """The names by which parameters can be frozen or given a learning rate of their own."""
+        """All by which parameters can be frozen, given rates or looked at: `trunk/stage`, and other modules by name."""
+
+    def trunks(self) -> Mapping[str, Sequence[str]]:
+        """The networks that weights can be given to, each with the heads that may come from the same file."""

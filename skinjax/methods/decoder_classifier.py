@@ -6,15 +6,14 @@ reconstruction. CD is beta = 0; with alpha = beta = 0 nothing is added and the m
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from skinjax.core.settings import choice, number, section, to_plain
-from skinjax.methods.base import Array, Batch, MethodSettings, Module, Parts, PhaseOfMethod, Terms, Variables
-from skinjax.methods.classifier import Classifier, Draws, module_key, own, train_pass
+from skinjax.methods.base import Array, Batch, MethodSettings, Module, Objective, Taps, Terms, Variables
+from skinjax.methods.parts import Draws, Parts, by_collection, module_key, of_module, train_pass
 from skinjax.models.heads.decoder import Decoder, DecoderSettings
 from skinjax.objectives.class_weights import CLASS_WEIGHTS
 from skinjax.objectives.reconstruction import (
@@ -49,121 +48,111 @@ class DecoderClassifierSettings(MethodSettings):
 
 
 @dataclasses.dataclass(frozen=True)
-class DecoderClassifier(Classifier):
-    """The classifier with a decoder and a twin pass that shares its weights."""
+class DecoderClassifier:
+    """A classifier with a decoder and a twin pass that shares its weights."""
 
-    decoder: Module = None
-    alpha: float = 10.0
-    beta: float = 0.2
-    norm: str = "l2"
-    reconstruction_weight_formula: str = "odds_normalised"
-    reconstruction_reduction: str = "per_image"
-    twin_batch_norm: str = "update"
-    stop_reconstruction_gradient: bool = False
+    parts: Parts
+    decoder: Module
+    settings: DecoderClassifierSettings = DecoderClassifierSettings()
 
     @property
     def has_decoder(self) -> bool:
-        return self.alpha > 0 or self.beta > 0
-
-    def stages(self) -> tuple[str, ...]:
-        return (*super().stages(), "decoder") if self.has_decoder else super().stages()
+        return self.settings.alpha > 0 or self.settings.beta > 0
 
     def init(self, rng: Array, batch: Batch) -> Variables:
-        variables = super().init(rng, batch)
+        network, images = self.parts.network, self.parts.pictures.evaluation_view(batch["image"])
+        modules = network.init(rng, images)
         if self.has_decoder:
-            images = self.evaluation_view(batch["image"])
-            features = self.backbone.apply(own(variables, "backbone"), images, train=False)["features"]
-            decoder = self.decoder.init(module_key(rng, "decoder"), features, train=False)
-            for collection in variables:
-                variables[collection]["decoder"] = decoder[collection]
-        return variables
+            features = network.maps(by_collection(modules), images)["features"]
+            modules["decoder"] = self.decoder.init(module_key(rng, "decoder"), features, train=False)
+        return by_collection(modules)
 
     def constants(self, counts: np.ndarray, shares: np.ndarray) -> dict[str, np.ndarray]:
         """As the classifier's, and what an image of each class weighs in the reconstruction term."""
-        constants = super().constants(counts, shares)
-        if self.alpha > 0:
-            formula, reduction = self.reconstruction_weight_formula, self.reconstruction_reduction
-            weights = reconstruction_weights(formula, reduction, counts, shares, self.classes)
+        constants, settings, classes = self.parts.task.constants(counts), self.settings, self.parts.task.classes
+        if settings.alpha > 0:
+            formula, reduction = settings.reconstruction_weights, settings.reconstruction_reduction
+            weights = reconstruction_weights(formula, reduction, counts, shares, classes)
             constants["reconstruction_weights"] = weights.astype(np.float32)
         return constants
 
+    def terms(self) -> dict[str, float]:
+        return {"classification": 1.0, "reconstruction": self.settings.alpha, "twin": self.settings.beta}
+
     def loss(
-        self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: PhaseOfMethod
+        self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: Objective
     ) -> tuple[Terms, dict]:
-        if not self.has_decoder:
-            return super().loss(variables, batch, rng, step=step, phase=phase)
-        images, targets, weights = self.training_inputs(batch, rng)
-        draws = Draws(module_key(rng, "dropout"), batch["position"])
-        maps, after = self.encode(variables, images, draws, phase)
-        rebuilt, after = self.decode(after, maps["features"], draws, phase)
+        network, task, settings = self.parts.network, self.parts.task, self.settings
+        classification, alpha, beta = (phase.coefficient(name, own) for name, own in self.terms().items())
+        images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes))
+        draws = Draws.of(rng, batch)
+        maps, after = network.train_maps(variables, images, draws, phase)
         terms: Terms = {}
-        if self.beta > 0:
-            if self.twin_batch_norm == "concat":
+        if alpha or beta:
+            rebuilt, after = self.decode(after, maps["features"], draws, phase)
+        if beta:
+            if settings.twin_batch_norm == "concat":
                 statistics = {**after["batch_stats"], "backbone": variables["batch_stats"]["backbone"]}
                 after = {**after, "batch_stats": statistics}
             logits, twin_logits, after = self.with_twin(after, images, rebuilt, maps["features"], draws, phase)
-            terms["twin"] = (self.beta, *self.classify(variables, twin_logits, targets, weights, phase))
+            terms["twin"] = (beta, *task.term(variables, twin_logits, targets, weights, phase))
         else:
-            logits, after = self.decide(after, maps["features"], draws, phase)
-        terms["classification"] = (1.0, *self.classify(variables, logits, targets, weights, phase))
-        if self.alpha > 0:
-            of_classes, reduction = variables["constants"]["reconstruction_weights"], self.reconstruction_reduction
-            term = reconstruction(rebuilt, images, targets, of_classes, weights, self.norm, reduction)
-            terms["reconstruction"] = (self.alpha * term[0], *term[1:])
+            logits, after = network.train_logits(after, maps["features"], draws, phase)
+        if classification:
+            terms["classification"] = (classification, *task.term(variables, logits, targets, weights, phase))
+        if alpha:
+            of_classes, reduction = variables["constants"]["reconstruction_weights"], settings.reconstruction_reduction
+            term = reconstruction(rebuilt, images, targets, of_classes, weights, settings.norm, reduction)
+            terms["reconstruction"] = (alpha * term[0], *term[1:])
         return terms, after["batch_stats"]
 
-    def decode(
-        self, variables: Variables, features: Array, draws: Draws, phase: PhaseOfMethod
-    ) -> tuple[Array, Variables]:
+    def decode(self, variables: Variables, features: Array, draws: Draws, phase: Objective) -> tuple[Array, Variables]:
         """The reconstruction [batch, height, width, 3], and the variables with the decoder's statistics."""
-        train = "decoder" not in phase.frozen
-        return train_pass(self.decoder, "decoder", variables, features, draws, train=train)
+        return train_pass(self.decoder, "decoder", variables, features, draws, train=phase.trains("decoder"))
 
     def with_twin(
-        self,
-        variables: Variables,
-        images: Array,
-        rebuilt: Array,
-        features: Array,
-        draws: Draws,
-        phase: PhaseOfMethod,
+        self, variables: Variables, images: Array, rebuilt: Array, features: Array, draws: Draws, phase: Objective
     ) -> tuple[Array, Array, Variables]:
         """(logits of the images, of the reconstructions, variables) under the chosen BatchNorm option."""
-        if self.stop_reconstruction_gradient:
+        network, option = self.parts.network, self.settings.twin_batch_norm
+        if self.settings.stop_reconstruction_gradient:
             rebuilt = jax.lax.stop_gradient(rebuilt)
-        if self.twin_batch_norm == "concat":
+        if option == "concat":
             both, draws = jnp.concatenate([images, rebuilt.astype(images.dtype)]), draws.with_twins()
-            maps, variables = self.encode(variables, both, draws, phase)
-            logits, variables = self.decide(variables, maps["features"], draws, phase)
+            maps, variables = network.train_maps(variables, both, draws, phase)
+            logits, variables = network.train_logits(variables, maps["features"], draws, phase)
             logits, twin_logits = jnp.split(logits, 2)
             return logits, twin_logits, variables
-        logits, variables = self.decide(variables, features, draws, phase)
-        maps, twice = self.encode(variables, rebuilt, draws.of_twins(), phase)
-        twin_logits, twice = self.decide(twice, maps["features"], draws.of_twins(), phase)
-        return logits, twin_logits, twice if self.twin_batch_norm == "update" else variables
+        logits, variables = network.train_logits(variables, features, draws, phase)
+        maps, twice = network.train_maps(variables, rebuilt, draws.of_twins(), phase)
+        twin_logits, twice = network.train_logits(twice, maps["features"], draws.of_twins(), phase)
+        return logits, twin_logits, twice if option == "update" else variables
 
-    def predict(
-        self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None
-    ) -> dict[str, Array]:
-        """Class probabilities, and the reconstruction of the evaluation view where a decoder was trained."""
-        outputs = super().predict(variables, images, at)
+    def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
+        """As the classifier's, and the reconstruction of the evaluation view where a decoder was trained."""
+        features = self.features(variables, images, at)
+        outputs = self.parts.task.outputs(variables, *self.parts.network.answer(variables, features))
         if self.has_decoder:
-            maps = self.backbone.apply(own(variables, "backbone"), self.evaluation_view(images), train=False, at=at)
-            outputs["reconstruction"] = self.decoder.apply(own(variables, "decoder"), maps["features"], train=False)
+            outputs["reconstruction"] = self.decoder.apply(of_module(variables, "decoder"), features, train=False)
         return outputs
+
+    def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict:
+        logits, _ = self.parts.network.answer(variables, self.features(variables, batch["image"]))
+        return {"loss": self.parts.task.held_out_term(variables, logits, batch, phase)}
+
+    def stages(self) -> tuple[str, ...]:
+        return (*self.parts.network.stages(), *(["decoder"] if self.has_decoder else []))
+
+    def trunks(self) -> dict[str, tuple[str, ...]]:
+        return {"backbone": ("head",)}
+
+    def features(self, variables: Variables, images: Array, at: Taps | None = None) -> Array:
+        """The last maps of stored uint8 images."""
+        return self.parts.network.maps(variables, self.parts.pictures.evaluation_view(images), at)["features"]
 
 
 def build(parts: Parts, settings: DecoderClassifierSettings) -> DecoderClassifier:
     """The method of these parts, with a decoder back to the size that the network is shown."""
     parts.refuse_patches()
-    return DecoderClassifier(
-        **parts.of_every_method(settings),
-        decoder=Decoder(parts.views.size, **to_plain(settings.decoder), dtype=parts.dtype),
-        alpha=settings.alpha,
-        beta=settings.beta,
-        norm=settings.norm,
-        reconstruction_weight_formula=settings.reconstruction_weights,
-        reconstruction_reduction=settings.reconstruction_reduction,
-        twin_batch_norm=settings.twin_batch_norm,
-        stop_reconstruction_gradient=settings.stop_reconstruction_gradient,
-    )
+    decoder = Decoder(parts.views.size, **to_plain(settings.decoder), dtype=parts.dtype)
+    return DecoderClassifier(parts, decoder, settings)

@@ -6,19 +6,21 @@ scales what is pooled of it), or any stage between.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import BELOW_ONE, choice, number, section, to_plain
 from skinjax.images.views import example_keys
-from skinjax.methods.base import Array, Batch, MethodSettings, Module, Parts, PhaseOfMethod, Terms, Variables
-from skinjax.methods.classifier import Classifier, Draws, gather, module_key, own
+from skinjax.methods.base import Array, Batch, MethodSettings, Module, Objective, Taps, Terms, Variables
+from skinjax.methods.names import taps_of
+from skinjax.methods.parts import Draws, Parts, by_collection, module_key
+from skinjax.models.backbone import PIXELS
 from skinjax.models.heads.patches import GRU, GRUSettings, PatchAttention
 
-PIXELS = "pixels"
 JOINS = {
     "logits": "the mean of the patches' logits",
     "probabilities": "the mean of the patches' probabilities",
@@ -42,119 +44,122 @@ class PatchesSettings(MethodSettings):
 
 
 @dataclasses.dataclass(frozen=True)
-class Patches(Classifier):
+class Patches:
     """A classifier whose views may show several patches of an image: [batch, patches, height, width, 3].
 
-    `attention` names the places where patches are scaled: "pixels" and stages of the backbone. With `patch_dropout` a
-    patch of a training image is all zero with that probability, and so goes through everything.
+    `gru` is there where it joins them. With `patch_dropout` a patch of a training image is all zero with that
+    probability, and so goes through everything.
     """
 
-    attention: tuple[str, ...] = ()
-    join: str = "logits"
+    parts: Parts
+    settings: PatchesSettings = PatchesSettings()
     gru: Module = None
-    patch_dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        places = dict.fromkeys((PIXELS, *self.backbone.stages))
-        for place in self.attention:
+        attention, places = self.settings.attention, dict.fromkeys((PIXELS, *self.parts.network.backbone.stages))
+        for place in attention:
             lookup("place of attention", place, places)
-        if len(set(self.attention)) < len(self.attention):
-            raise UserError(f"method.attention is {self.attention}; a place is named twice")
-
-    def stages(self) -> tuple[str, ...]:
-        """The backbone's stages, the head, then what joins the patches."""
-        recurrent = ("gru",) if self.join == "gru" else ()
-        return (*super().stages(), *map(attention_at, self.attention), *recurrent)
+        if len(set(attention)) < len(attention):
+            raise UserError(f"method.attention is {attention}; a place is named twice")
 
     def init(self, rng: Array, batch: Batch) -> Variables:
         """As the classifier's; the attention's parameters depend on the number of patches alone."""
-        shown = in_patches(self.evaluation_view(batch["image"]))
+        shown, network = in_patches(self.parts.pictures.evaluation_view(batch["image"])), self.parts.network
         patches, images = shown.shape[1], flat(shown)
-        modules = {"backbone": self.backbone.init(module_key(rng, "backbone"), images, train=False)}
-        features = self.backbone.apply(modules["backbone"], images, train=False)["features"]
-        if self.join == "gru":
+        modules = {network.trunk: network.backbone.init(module_key(rng, network.trunk), images, train=False)}
+        features = network.backbone.apply(modules[network.trunk], images, train=False)["features"]
+        if self.gru:
             modules["gru"] = self.gru.init(module_key(rng, "gru"), pooled(features, patches))
-            features = self.recall(gather(modules), features, patches)
-        modules["head"] = self.head.init(module_key(rng, "head"), features, train=False)
-        for name in map(attention_at, self.attention):
+            features = self.read_in_order(by_collection(modules), features, patches)
+        modules[network.top] = network.head.init(module_key(rng, network.top), features, train=False)
+        for name in map(attention_at, self.settings.attention):
             modules[name] = PatchAttention().init(module_key(rng, name), jnp.zeros((1, patches, 1)))
-        return gather(modules)
+        return by_collection(modules)
+
+    def constants(self, counts: np.ndarray, shares: np.ndarray) -> dict[str, np.ndarray]:
+        return self.parts.task.constants(counts)
+
+    def terms(self) -> dict[str, float]:
+        return {"classification": 1.0}
 
     def loss(
-        self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: PhaseOfMethod
+        self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: Objective
     ) -> tuple[Terms, dict]:
-        """The terms of the training loss of a batch, and the updated batch statistics."""
-        del step
-        shown, targets, weights = self.training_inputs(batch, rng)
-        shown = in_patches(shown)
-        shown = dropped(example_keys(module_key(rng, "patches"), batch["position"]), shown, self.patch_dropout)
-        patches = shown.shape[1]
-        draws = Draws(module_key(rng, "dropout"), batch["position"])
-        of_patches = Draws(draws.key, (batch["position"][:, None] * patches + jnp.arange(patches)).ravel())
-        images, at, _ = self.attend(variables, shown)
-        maps, variables = self.encode(variables, images, of_patches, phase, at)
+        network, task = self.parts.network, self.parts.task
+        shown, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes))
+        keys = example_keys(module_key(rng, "patches"), batch["position"])
+        shown = dropped(keys, in_patches(shown), self.settings.patch_dropout)
+        draws, patches = Draws.of(rng, batch), shown.shape[1]
+        at, _ = self.attention(variables, patches)
+        maps, variables = network.train_maps(variables, flat(shown), draws.of_slots(patches), phase, at)
         features = maps["features"]
-        if self.join == "gru":
-            features, patches, of_patches = self.recall(variables, features, patches), 1, draws
-        each, variables = self.decide(variables, features, of_patches, phase)
-        logits = joined(each.reshape(-1, patches, each.shape[-1]), self.join)
-        terms: Terms = {"classification": (1.0, *self.classify(variables, logits, targets, weights, phase))}
+        if self.gru:
+            features, patches = self.read_in_order(variables, features, patches), 1
+        each, variables = network.train_logits(variables, features, draws.of_slots(patches), phase)
+        logits = joined(each.reshape(-1, patches, each.shape[-1]), self.settings.join)
+        coefficient = phase.coefficient("classification", 1.0)
+        terms: Terms = {"classification": (coefficient, *task.term(variables, logits, targets, weights, phase))}
         return terms, variables["batch_stats"]
 
-    def predict(
-        self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None
-    ) -> dict[str, Array]:
-        """As the classifier's, and the attention's weights [batch, patches] by place."""
-        logits, each, weights = self.answer(variables, images, at)
-        outputs = self.outputs(variables, logits)
-        if self.join == "votes":
-            votes = jax.nn.one_hot(self.adjusted(variables, each).argmax(axis=-1), each.shape[-1]).sum(axis=1)
+    def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
+        """As the classifier's, and the attention's weights [batch, patches] by place.
+
+        `pooled` is the mean over the patches, and `probabilities` of votes are not the softmax of `logits`.
+        """
+        each, read, weights = self.answer(variables, images, at)
+        task, join = self.parts.task, self.settings.join
+        outputs = task.outputs(variables, joined(each, join), None if read is None else read.mean(axis=1))
+        if join == "votes":
+            votes = jax.nn.one_hot(task.adjusted(variables, each).argmax(axis=-1), each.shape[-1]).sum(axis=1)
             outputs["probabilities"] = (votes + outputs["probabilities"]) / (each.shape[1] + 1)
         return outputs | {attention_at(place): value for place, value in weights.items()}
 
-    def logits(self, variables: Variables, images: Array, at: Mapping[str, Callable] | None = None) -> Array:
-        """Evaluation-mode logits [batch, classes] of stored uint8 images, joined over their patches."""
-        return self.answer(variables, images, at)[0]
+    def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict:
+        each, _, _ = self.answer(variables, batch["image"], None)
+        logits = joined(each, self.settings.join)
+        return {"loss": self.parts.task.held_out_term(variables, logits, batch, phase)}
+
+    def stages(self) -> tuple[str, ...]:
+        """The network's, then what joins the patches."""
+        joins = [*map(attention_at, self.settings.attention), *(["gru"] if self.gru else [])]
+        return (*self.parts.network.stages(), *joins)
+
+    def trunks(self) -> dict[str, tuple[str, ...]]:
+        return {"backbone": ("head",)}
 
     def answer(
-        self, variables: Variables, images: Array, at: Mapping[str, Callable] | None
-    ) -> tuple[Array, Array, dict[str, Array]]:
-        """(logits [batch, classes], those of each patch [batch, patches, classes], attention's weights by place)."""
-        shown = in_patches(self.evaluation_view(images))
-        patches = shown.shape[1]
-        images, own_at, weights = self.attend(variables, shown)
-        maps = self.backbone.apply(own(variables, "backbone"), images, train=False, at=both(own_at, at or {}))
-        features = maps["features"]
-        if self.join == "gru":
-            features, patches = self.recall(variables, features, patches), 1
-        each = self.head.apply(own(variables, "head"), features, train=False)
-        each = each.reshape(-1, patches, each.shape[-1])
-        return joined(each, self.join), each, weights
+        self, variables: Variables, images: Array, at: Taps | None
+    ) -> tuple[Array, Array | None, dict[str, Array]]:
+        """(logits of each patch [batch, patches, classes], what they were computed from, attention's weights).
 
-    def attend(
-        self, variables: Variables, shown: Array
-    ) -> tuple[Array, dict[str, Callable[[Array], Array]], dict[str, Array]]:
-        """(patches [batch * patches, ...] after attention on pixels, what the backbone's stages do, weights by place).
-
-        The weights of a stage are there once the backbone has run.
+        With the recurrent network there is one answer for all patches.
         """
-        patches, weights = shown.shape[1], {}
+        shown, network = in_patches(self.parts.pictures.evaluation_view(images)), self.parts.network
+        patches = shown.shape[1]
+        own, weights = self.attention(variables, patches)
+        features = network.maps(variables, flat(shown), both(own, taps_of(network.trunk, at)))["features"]
+        if self.gru:
+            features, patches = self.read_in_order(variables, features, patches), 1
+        each, read = network.answer(variables, features)
+        read = None if read is None else read.reshape(-1, patches, read.shape[-1])
+        return each.reshape(-1, patches, each.shape[-1]), read, weights
+
+    def attention(self, variables: Variables, patches: int) -> tuple[dict[str, Callable], dict[str, Array]]:
+        """What attention does at its places, and its weights by place, which are there once the backbone has run."""
+        weights: dict[str, Array] = {}
 
         def at_place(place: str) -> Callable[[Array], Array]:
             def scale(x: Array) -> Array:
-                x, weights[place] = PatchAttention().apply(
-                    {"params": variables["params"][attention_at(place)]}, x.reshape(-1, patches, *x.shape[1:])
-                )
-                return flat(x)
+                own = {"params": variables["params"][attention_at(place)]}
+                attention: Module = PatchAttention()
+                scaled, weights[place] = attention.apply(own, x.reshape(-1, patches, *x.shape[1:]))
+                return flat(scaled)
 
             return scale
 
-        images = flat(shown)
-        if PIXELS in self.attention:
-            images = at_place(PIXELS)(images)
-        return images, {place: at_place(place) for place in self.attention if place != PIXELS}, weights
+        return {place: at_place(place) for place in self.settings.attention}, weights
 
-    def recall(self, variables: Variables, features: Array, patches: int) -> Array:
+    def read_in_order(self, variables: Variables, features: Array, patches: int) -> Array:
         """What the recurrent network says after the last patch, as maps of one pixel [batch, 1, 1, features]."""
         vectors = pooled(features, patches)
         return as_map(self.gru.apply({"params": variables["params"]["gru"]}, vectors)[:, -1])
@@ -171,18 +176,12 @@ def build(parts: Parts, settings: PatchesSettings) -> Patches:
         )
     if settings.patch_dropout and not views.several_in_training:
         raise UserError("method.patch_dropout needs several patches: set views.train to ordered_crop, or it to 0")
-    if parts.loss_function.name == "bce_with_logits" and join in ("probabilities", "votes"):
+    if parts.task.loss_function.name == "bce_with_logits" and join in ("probabilities", "votes"):
         raise UserError(
             f"method.join {join!r} averages the patches' probabilities, of which loss.name 'bce_with_logits' has none: "
             "set method.join to logits, or choose another loss"
         )
-    return Patches(
-        **parts.of_every_method(settings),
-        attention=settings.attention,
-        join=join,
-        gru=GRU(**to_plain(settings.gru)),
-        patch_dropout=settings.patch_dropout,
-    )
+    return Patches(parts, settings, GRU(**to_plain(settings.gru)) if join == "gru" else None)
 
 
 def attention_at(place: str) -> str:
@@ -226,10 +225,10 @@ def dropped(keys: Array, patches: Array, rate: float) -> Array:
     return jnp.where(kept.reshape(*kept.shape, *(1,) * (patches.ndim - 2)), patches, 0)
 
 
-def both(first: Mapping[str, Callable], then: Mapping[str, Callable]) -> dict[str, Callable]:
+def both(first: Taps, then: Taps) -> dict[str, Callable]:
     """What is done to a stage's map by two sets of functions, one after the other."""
-    done = dict(first)
-    for name, function in then.items():
-        before = first.get(name)
-        done[name] = function if before is None else lambda x, before=before, after=function: after(before(x))
-    return done
+
+    def in_turn(before: Callable, after: Callable) -> Callable:
+        return lambda x: after(before(x))
+
+    return {**first, **{name: in_turn(first[name], tap) if name in first else tap for name, tap in then.items()}}

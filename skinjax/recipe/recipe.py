@@ -11,17 +11,17 @@ from skinjax.data.caches import CACHES
 from skinjax.data.pipeline import StoredSize
 from skinjax.data.sampling.samplers import COLUMN, SAMPLERS
 from skinjax.data.splits.protocols import SplitSettings
-from skinjax.evaluation.metrics import METRICS, SCORE_METRICS, SMALL
+from skinjax.evaluation.metrics import SMALL
 from skinjax.images.views import ViewSettings
 from skinjax.methods import method_settings
-from skinjax.methods.base import MethodSettings
+from skinjax.methods.base import MethodSettings, Objective
 from skinjax.models import ModelSettings
 from skinjax.objectives.class_weights import CLASS_WEIGHTS
 from skinjax.objectives.diagnosis import LossSettings
 from skinjax.training.optimizers import OptimizerSettings
-from skinjax.training.phases import UNITS, PhaseSettings
+from skinjax.training.phases import Evaluations, PhaseSettings, Saves
 
-EVALUATED = {"last": "the checkpoint at the end", "best": "the checkpoint with the best validation metric"}
+EVALUATED = {"last": "the checkpoint at the end", "best": "that with the best validation metric of the last phase"}
 # What says where and how loudly a run works, and what it is called; two recipes that differ only here are one run.
 NOT_IDENTITY = ("name", "variant", "cache", "logging", "checkpoints")
 # What is done with a trained network; runs that differ only here train alike.
@@ -39,26 +39,16 @@ class DatasetSettings(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluationSettings(Settings):
-    """When a run is judged on its validation part, and by what."""
+class EvaluationSettings(Evaluations):
+    """When a run is judged, and on which smallest classes."""
 
-    place = "evaluations"
-
-    every: float = number(1.0, 0, 1e12)
-    unit: str = choice("epochs", "duration unit", UNITS)
-    metric: str = choice("macro_recall", "metric", {**METRICS, **SCORE_METRICS})
-    patience: int = number(0, 0, 2**31)
     small: tuple[int, ...] = number(SMALL, 1, 2**31)  # figures of so many smallest classes (40 in paper 000's Table 3)
 
 
 @dataclasses.dataclass(frozen=True)
-class CheckpointSettings(Settings):
+class CheckpointSettings(Saves):
     """When a run is saved, and how many of its newest checkpoints are kept beside the best."""
 
-    place = "checkpoints"
-
-    every: float = number(1.0, 0, 1e12)
-    unit: str = choice("epochs", "duration unit", UNITS)
     keep: int = number(2, 1, 2**31)
 
 
@@ -127,6 +117,19 @@ class Recipe(Settings):
     def loss_in(self, phase: PhaseSettings) -> LossSettings:
         """The loss of the run, with what a phase has otherwise."""
         return self.loss.replace(**phase.loss)
+
+    def evaluations_in(self, phase: PhaseSettings) -> EvaluationSettings:
+        """When and by what a phase is judged."""
+        return self.evaluations.replace(**phase.evaluations)
+
+    def saves_in(self, phase: PhaseSettings) -> CheckpointSettings:
+        """When a phase is saved."""
+        return self.checkpoints.replace(**phase.checkpoints)
+
+    def objective_of(self, phase: PhaseSettings) -> Objective:
+        """What the method is told of a phase, in the words of the config."""
+        loss_function = self.loss_in(phase).of_classes() if phase.loss else None
+        return Objective(phase.frozen, loss_function, tuple(phase.terms.items()))
 
     def sampler_in(self, phase: PhaseSettings) -> str:
         """The name of a phase's sampler: its own, or the run's."""

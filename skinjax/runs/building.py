@@ -8,32 +8,32 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import to_plain
 from skinjax.data.dataset import Dataset, open_dataset
-from skinjax.data.pipeline import HostBatch, LoadPixels, training_batches
+from skinjax.data.pipeline import HostBatch, LoadPixels, StoredSize, training_batches
 from skinjax.data.sampling.samplers import COLUMN, SAMPLERS, Sampler, process_slice, weights_by_class
 from skinjax.data.splits import split as splits
 from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records
 from skinjax.data.splits.protocols import split_dataset
 from skinjax.images.colour import Normalisation
 from skinjax.images.crops import ordered_corners
+from skinjax.images.mixing import make_mixing
 from skinjax.images.views import make_normalisation, make_views
 from skinjax.methods import build_method
-from skinjax.methods.base import Method, Parts, Variables
+from skinjax.methods.base import Method, Objective, Variables
+from skinjax.methods.parts import Classification, Network, Parts, Pictures
 from skinjax.models import make_backbone
 from skinjax.models.heads.classifiers import make_head
 from skinjax.models.pretrained.facts import NO_FACTS, Facts
 from skinjax.models.pretrained.opening import remarks
 from skinjax.objectives.class_weights import CLASS_WEIGHTS
 from skinjax.objectives.diagnosis import as_released, diagnosis_factors
-from skinjax.recipe.recipe import CheckpointSettings, EvaluationSettings, Recipe
+from skinjax.recipe.recipe import Recipe
 from skinjax.runs.starting_weights import StartingWeights
 from skinjax.training.loop import LoopSettings
-from skinjax.training.optimizers import make_optimizer
-from skinjax.training.phases import Phase, duration_in_steps
+from skinjax.training.phases import CLASS_FIGURES, Phase, duration_in_steps
 from skinjax.training.schedules import make_schedule
 
 Say = Callable[[str], None]
@@ -41,13 +41,26 @@ Say = Callable[[str], None]
 
 def check(recipe: Recipe) -> None:
     """Refuse what no settings show alone, before anything is built or written."""
-    method = make_method(recipe, ("any",), Facts(mean=(0.0,) * 3, std=(1.0,) * 3))  # those of the weights come later
+    method = make_method(recipe, ("some", "others"), Facts(mean=(0.0,) * 3, std=(1.0,) * 3))  # the real ones come later
     if recipe.views.several_in_training or recipe.views.several_in_evaluation:
         stored = (recipe.stored_size.height, recipe.stored_size.width)
         ordered_corners(stored, recipe.views.size, recipe.views.corners())
     for name, phase in recipe.in_order().items():
-        for stage in phase.frozen:
-            lookup(f"stage to freeze in phase {name!r}:", stage, dict.fromkeys(method.stages()))
+        objective = recipe.objective_of(phase).resolved(method, name)
+        check_metric(method, objective, recipe.evaluations_in(phase).metric, recipe)
+
+
+def check_metric(method: Method, objective: Objective, metric: str, recipe: Recipe) -> None:
+    """Refuse a metric that is neither a figure of the classes nor a term that the method evaluates."""
+    if metric in CLASS_FIGURES:
+        return
+    size, one = recipe.stored_size, jnp.ones(1)
+    image = jnp.zeros((1, size.height, size.width, 3), jnp.uint8)
+    batch = {"image": image, "label": jnp.zeros(1, int), "weight": one, "mask": one}
+    variables = jax.eval_shape(initialisation(method, size), 0)
+    constants = method.constants(np.ones(2), np.full(2, 0.5))
+    terms = jax.eval_shape(lambda v: method.evaluate({**v, "constants": constants}, batch, objective), variables)
+    lookup("metric", metric, dict.fromkeys((*CLASS_FIGURES, *terms)))
 
 
 def make_method(recipe: Recipe, classes: Sequence[str], facts: Facts = NO_FACTS) -> Method:
@@ -55,15 +68,14 @@ def make_method(recipe: Recipe, classes: Sequence[str], facts: Facts = NO_FACTS)
     model, dtype = recipe.model, recipe.model.computes_in
     shown_in_training, shown_in_evaluation = make_views(recipe.views, normalisation(recipe, facts))
     backbone = make_backbone(model.backbone, dtype, model.drop_path, model.remat, model.final_relu)
+    head = make_head(model.head, backbone, len(classes), model.dropout, recipe.loss.scale)
+    mix = make_mixing(recipe.method.mixup_share, recipe.method.mixup_beta)
     parts = Parts(
-        classes=tuple(classes),
-        backbone=backbone,
-        head=make_head(model.head, backbone, len(classes), model.dropout, recipe.loss.scale),
-        views=recipe.views,
-        train_view=shown_in_training,
-        evaluation_view=shown_in_evaluation,
-        loss_function=recipe.loss.of_classes(),
-        dtype=dtype,
+        Network(backbone, head),
+        Pictures(shown_in_training, shown_in_evaluation, mix),
+        Classification(tuple(classes), recipe.loss.of_classes(), recipe.method.logit_adjustment),
+        recipe.views,
+        dtype,
     )
     return build_method(parts, recipe.method)
 
@@ -96,9 +108,15 @@ def make_data(recipe: Recipe, folder: Path, root: Path, say: Say) -> Data:
         say(remark)
     keep_split(folder / "split.csv", split)
     data = in_parts(dataset, split, recipe.stored_size)
-    if (recipe.evaluate == "best" or recipe.evaluations.patience) and not len(data.records["validation"]):
-        wanted = "evaluate='best'" if recipe.evaluate == "best" else "early stopping"
-        raise UserError(f"{wanted} needs validation images and this split has none: set split.validation above 0")
+    phases = recipe.in_order().values()
+    wanted = {
+        "evaluate='best'": recipe.evaluate == "best",
+        "early stopping": any(recipe.evaluations_in(phase).patience for phase in phases),
+        "a phase that begins from the best state": any(phase.begin == "best" for phase in phases),
+    }
+    for what, is_wanted in wanted.items():
+        if is_wanted and not len(data.records["validation"]):
+            raise UserError(f"{what} needs validation images and this split has none: set split.validation above 0")
     return data
 
 
@@ -122,11 +140,29 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
             milestones=[in_steps(milestone) for milestone in settings.milestones],
             factor=settings.factor,
         )
-        own_loss = recipe.loss_in(settings).of_classes() if settings.loss else None
-        if own_loss:
-            own_loss.check_counts(data.training_counts(), data.dataset.classes)
-        rates = settings.learning_rate_multipliers
-        phases.append(Phase(name, steps, sampler, schedule, rates, settings.frozen, own_loss))
+        objective = recipe.objective_of(settings)
+        if objective.loss_function:
+            objective.loss_function.check_counts(data.training_counts(), data.dataset.classes)
+        evaluations, saves = recipe.evaluations_in(settings), recipe.saves_in(settings)
+        # Periods are counted in the epochs of the phase.
+        evaluate, save = (
+            duration_in_steps(section.every, section.unit, recipe.batch, sampler.epoch_length) if section.every else 0
+            for section in (evaluations, saves)
+        )
+        phases.append(
+            Phase(
+                name,
+                steps,
+                sampler,
+                schedule,
+                settings.learning_rate_multipliers,
+                objective,
+                evaluations,
+                evaluate,
+                save,
+                settings.begin == "best",
+            )
+        )
     return phases
 
 
@@ -150,19 +186,17 @@ def make_sampler(
     return SAMPLERS[name](records, labels, recipe.batch, seed, classes, **own)
 
 
-def initial_variables(method: Method, data: Data, first: Phase, seed: jax.Array) -> Variables:
-    """Parameters drawn from the seed, and the constants of this training part as the first phase draws from it."""
-    batch = {"image": jnp.zeros((1, data.size.height, data.size.width, 3), jnp.uint8)}
+@functools.cache
+def initialisation(method: Method, size: StoredSize) -> Callable[[jax.Array], Variables]:
+    """The function from a seed to the parameters and statistics of a method."""
+    batch = {"image": jnp.zeros((1, size.height, size.width, 3), jnp.uint8)}
     # XLA's own generator: threefry takes four times as long to compile, and there is one draw per layer.
-    variables = method.init(jax.random.key(seed, impl="rbg"), batch)
-    constants = method.constants(data.training_counts(), first.sampler.class_shares(len(method.classes)))
-    return {**variables, "constants": jax.tree.map(jnp.asarray, constants)}
+    return lambda seed: method.init(jax.random.key(seed, impl="rbg"), batch)
 
 
-def phase_optimizer(recipe: Recipe, method: Method, phase: Phase, paths: Sequence[str]) -> optax.GradientTransformation:
-    return make_optimizer(
-        recipe.optimizer, phase.learning_rate, paths, method.stages(), phase.learning_rate_multipliers
-    )
+def constants_of(method: Method, data: Data, phase: Phase) -> dict[str, np.ndarray]:
+    """What a method derives from this training part as a phase draws from it."""
+    return method.constants(data.training_counts(), phase.sampler.class_shares(len(data.dataset.classes)))
 
 
 def phase_batches(
@@ -215,20 +249,14 @@ def own_rows(batch: int) -> slice:
     return process_slice(batch, jax.process_index(), jax.process_count())
 
 
-def loop_settings(recipe: Recipe, epoch_length: int) -> LoopSettings:
-    """How often to evaluate, save and log, in steps."""
-
-    def every(section: EvaluationSettings | CheckpointSettings) -> int:
-        return duration_in_steps(section.every, section.unit, recipe.batch, epoch_length) if section.every else 0
-
+def loop_settings(recipe: Recipe) -> LoopSettings:
+    """What all phases share."""
     return LoopSettings(
         seed=recipe.seed,
         batch=recipe.batch,
+        optimizer=recipe.optimizer,
         accumulate=recipe.accumulate,
         ema_decay=recipe.ema_decay,
-        evaluate_every=every(recipe.evaluations),
-        checkpoint_every=every(recipe.checkpoints),
         log_every=recipe.logging.every,
-        metric=recipe.evaluations.metric,
-        patience=recipe.evaluations.patience,
+        remat=recipe.model.remat,
     )

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,14 +19,14 @@ from skinjax.data.sampling.samplers import evaluation_batches
 from skinjax.data.splits.parts import Data
 from skinjax.evaluation.predictions import Predictions
 from skinjax.methods.base import Method, Variables
-from skinjax.models.layers import compiler_options
 from skinjax.models.pretrained.facts import NO_FACTS, Facts
 from skinjax.parallel import check_batch, make_mesh, padded_batch
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs.building import (
     Say,
     check,
-    initial_variables,
+    constants_of,
+    initialisation,
     loop_settings,
     make_data,
     make_method,
@@ -34,7 +34,6 @@ from skinjax.runs.building import (
     open_weights,
     own_rows,
     phase_batches,
-    phase_optimizer,
 )
 from skinjax.runs.results import (
     finished_figures,
@@ -46,10 +45,11 @@ from skinjax.runs.results import (
 from skinjax.runs.starting_weights import StartingWeights
 from skinjax.runs.workdir import claim, default_workdir, environment, read_recipe
 from skinjax.training.checkpoints import Checkpoints
-from skinjax.training.inference import make_evaluation_step, predict
+from skinjax.training.inference import collect, table
 from skinjax.training.logs import MetricsLog
 from skinjax.training.loop import Trainer
 from skinjax.training.phases import Phase
+from skinjax.training.programs import evaluation_program
 from skinjax.training.signals import stopped_by_signals
 
 SYNTHETIC_NOTICE = "synthetic demo set: photographs drawn by a program, a test bench and not medicine"
@@ -92,34 +92,29 @@ def train_and_evaluate(
     surroundings["weights"] = weights.record if weights else None
     write_atomically(folder / "environment.json", json.dumps(surroundings, indent=2))
     pixels = open_pixels(recipe.cache, data.dataset, data.size, root, mesh, say)
-    evaluation_step = make_evaluation_step(method, mesh)
     held_out = "validation" if len(data.records["validation"]) else "test"
 
-    def predict_part(variables: Variables, part: str, protocol: dict[str, Any]) -> tuple[Predictions, dict[str, float]]:
+    def judge(
+        phase: Phase, variables: Variables, part: str, protocol: dict[str, Any]
+    ) -> tuple[Predictions | None, dict[str, float]]:
         records = data.records[part]
         batches = evaluation_batches(len(records), padded_batch(recipe.batch, mesh))
-        return predict(
-            evaluation_step,
+        rows, threads = own_rows(batches.batch), recipe.logging.threads
+        columns, terms = collect(
+            evaluation_program(method, phase.objective, mesh),
             variables,
-            held_out_batches(
-                data.dataset,
-                records,
-                batches,
-                pixels.host,
-                rows=own_rows(batches.batch),
-                threads=recipe.logging.threads,
-            ),
-            data.dataset,
-            records,
-            split=part,
-            protocol=protocol,
+            held_out_batches(data.dataset, records, batches, pixels.host, rows=rows, threads=threads),
+            len(records),
             mesh=mesh,
             pixels=pixels.device,
             check=trainer.check_interrupted,
         )
+        return table(columns, data.dataset, records, split=part, protocol=protocol), terms
 
-    def validate(variables: Variables) -> dict[str, float]:
-        predictions, terms = predict_part(variables, held_out, {})
+    def validate(phase: Phase, variables: Variables) -> dict[str, float]:
+        predictions, terms = judge(phase, variables, held_out, {})
+        if predictions is None:
+            return terms
         return {**validation_figures(predictions, data.training_counts().tolist(), recipe.evaluations.small), **terms}
 
     checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, writer, say)
@@ -128,7 +123,6 @@ def train_and_evaluate(
         folder,
         data,
         method,
-        phases,
         mesh,
         checkpoints,
         batches=functools.partial(phase_batches, recipe, data, pixels.host),
@@ -139,7 +133,7 @@ def train_and_evaluate(
         should_stop=should_stop,
         say=say,
     )
-    init = functools.partial(initial_variables, method, data, phases[0])
+    init = initialisation(method, data.size)
     state, history = trainer.fit(phases, init)
     if recipe.evaluate == "best" and history.best_step is not None:
         state = trainer.restore(phases, init, checkpoints.sealed(history.best_step))
@@ -148,7 +142,9 @@ def train_and_evaluate(
     for part in ("validation", "test"):
         if len(data.records[part]):
             protocol = describe(recipe, data, part, state.step, weights)
-            predictions, _ = predict_part(state.evaluated(), part, protocol)
+            predictions, _ = judge(phases[-1], state.evaluated(), part, protocol)
+            if predictions is None:
+                raise UserError(f"the last phase, {phases[-1].name!r}, does not tell the classes: there are no figures")
             figures[part] = write_figures(
                 folder, part, predictions, data.training_counts().tolist(), recipe.evaluations.small
             )
@@ -163,7 +159,6 @@ def make_trainer(
     folder: Path,
     data: Data,
     method: Method,
-    phases: Sequence[Phase],
     mesh: jax.sharding.Mesh,
     checkpoints: Checkpoints,
     **parts: Any,
@@ -172,11 +167,10 @@ def make_trainer(
     return Trainer(
         method=method,
         mesh=mesh,
-        settings=loop_settings(recipe, phases[0].sampler.epoch_length),
+        settings=loop_settings(recipe),
         checkpoints=checkpoints,
-        make_optimizer=functools.partial(phase_optimizer, recipe, method),
+        constants=functools.partial(constants_of, method, data),
         open_log=lambda step: MetricsLog(folder, step, recipe.logging.tensorboard),
-        compiler_options=compiler_options(recipe.model.remat),
         **parts,
     )
 
@@ -210,9 +204,9 @@ def open_run(folder: Path, root: Path, say: Say = print) -> Trained:
         seal = checkpoints.sealed(seal.history["best_step"])
     batches = functools.partial(phase_batches, recipe, data, None)
     trainer = make_trainer(
-        recipe, folder, data, method, phases, mesh, checkpoints, batches=batches, validate=None, should_stop=bool
+        recipe, folder, data, method, mesh, checkpoints, batches=batches, validate=None, should_stop=bool
     )
-    state = trainer.restore(phases, functools.partial(initial_variables, method, data, phases[0]), seal)
+    state = trainer.restore(phases, initialisation(method, data.size), seal)
     checkpoints.close()
     return Trained(recipe, data, method, state.evaluated(), facts)
 

@@ -1,4 +1,4 @@
-"""A trained method over the records of a data set: one row of predictions per image, none dropped."""
+"""A trained method over held-out batches: what it says of every image, none dropped, and the means of its terms."""
 
 import contextlib
 from collections.abc import Callable, Iterable
@@ -11,39 +11,24 @@ import numpy as np
 from skinjax.data.dataset import Dataset
 from skinjax.data.pipeline import HostBatch
 from skinjax.evaluation.predictions import Predictions
-from skinjax.methods.base import Batch, Method, Variables
-from skinjax.models.layers import compiler_options
-from skinjax.parallel import prefetch, replicated
+from skinjax.methods.base import Variables
+from skinjax.parallel import prefetch
+from skinjax.training.programs import Program
 
-# Outputs of `predict` that go into the predictions table; the others are for explanation.
-TABLE_OUTPUTS = ("probabilities", "scores")
-EvaluationStep = Callable[[Variables, Batch], tuple[dict[str, Any], dict[str, Any]]]
+Columns = dict[str, np.ndarray]
 
 
-def make_evaluation_step(method: Method, mesh: jax.sharding.Mesh) -> EvaluationStep:
-    """A jitted function (variables, batch) -> (outputs per image, {term: (sum, count)}), whole on every process."""
-
-    def step(variables: Variables, batch: Batch) -> tuple[dict[str, Any], dict[str, Any]]:
-        outputs = method.predict(variables, batch["image"])
-        return {name: outputs[name] for name in TABLE_OUTPUTS if name in outputs}, method.evaluate(variables, batch)
-
-    return jax.jit(step, out_shardings=replicated(mesh), compiler_options=compiler_options())
-
-
-def predict(
-    step: EvaluationStep,
+def collect(
+    program: Program,
     variables: Variables,
     batches: Iterable[HostBatch],
-    dataset: Dataset,
-    records: np.ndarray,
+    images: int,
     *,
-    split: str,
-    protocol: dict[str, Any],
     mesh: jax.sharding.Mesh,
     pixels: jax.Array | None = None,
     check: Callable[[], None] = lambda: None,
-) -> tuple[Predictions, dict[str, float]]:
-    """The predictions table of `records` and the mean of each validation term.
+) -> tuple[Columns, dict[str, float]]:
+    """The outputs of an evaluation program, a row for each of the `images`, and the mean of each validation term.
 
     `pixels`: see `skinjax.parallel.put`; `check` is called before every batch.
     """
@@ -52,13 +37,20 @@ def predict(
     with contextlib.closing(prefetch(batches, mesh, pixels=pixels)) as on_devices:
         for batch in on_devices:
             check()
-            per_image, terms = step(variables, batch)
+            per_image, terms = program(variables, batch)
             outputs.append(per_image)
             totals = jax.tree.map(jnp.add, totals, terms) if totals else terms
-    columns = {
-        name: np.concatenate([np.asarray(part[name]) for part in outputs])[: len(records)] for name in outputs[0]
-    }
-    predictions = Predictions(
+    columns = {name: np.concatenate([np.asarray(part[name]) for part in outputs])[:images] for name in outputs[0]}
+    return columns, {name: _mean(total, count) for name, (total, count) in totals.items()}
+
+
+def table(
+    columns: Columns, dataset: Dataset, records: np.ndarray, *, split: str, protocol: dict[str, Any]
+) -> Predictions | None:
+    """The predictions of `records`; None of a method that does not tell the classes."""
+    if "probabilities" not in columns:
+        return None
+    return Predictions(
         image_ids=dataset.columns["image_id"][records],
         groups=dataset.columns["group"][records],
         labels=dataset.columns["label"][records],
@@ -68,7 +60,6 @@ def predict(
         probabilities=columns["probabilities"],
         scores=columns.get("scores"),
     )
-    return predictions, {name: _mean(total, count) for name, (total, count) in totals.items()}
 
 
 def _mean(total: jax.Array, count: jax.Array | None) -> float:

@@ -12,6 +12,7 @@ from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from skinjax.core.files import write_atomically
+from skinjax.training.programs import working_seconds
 
 
 class MetricsLog:
@@ -75,9 +76,9 @@ class Progress:
     def __init__(self, start: int, total: int, batch: int, stream: TextIO | None = None):
         self._stream = stream or sys.stderr
         self._total, self._batch = total, batch
-        self._last_step, self._last_time = start, time.perf_counter()
+        self._last_step, self._last_time = start, working_seconds()
         self._seconds_per_step: float | None = None
-        self._shown, self._patience = self._last_time, SOON
+        self._shown, self._patience = time.perf_counter(), SOON
         terminal = self._stream.isatty()
         self._bar = (
             tqdm(total=total, initial=start, unit="step", file=self._stream, dynamic_ncols=True) if terminal else None
@@ -90,9 +91,9 @@ class Progress:
     def report(self, step: int, values: Mapping[str, float]) -> float:
         """Show the state after `step` steps; returns the images per second since the last report.
 
-        nan where nothing could be measured: the first step of a phase is its compilation.
+        nan where no step was made since.
         """
-        now = time.perf_counter()
+        now = working_seconds()
         rate = math.nan
         if step > self._last_step:
             seconds = max(now - self._last_time, 1e-9) / (step - self._last_step)
@@ -101,7 +102,7 @@ class Progress:
             rate = self._batch / seconds
         self.pause(step)
         shown = f"loss {values['loss']:.4f}" + ("" if math.isnan(rate) else f"  {rate:.0f} images/s")
-        self._shown, self._patience = now, LATER
+        self._shown, self._patience = time.perf_counter(), LATER
         if self._bar is not None:
             self._bar.update(step - self._bar.n)
             self._bar.set_postfix_str(shown)
@@ -111,8 +112,8 @@ class Progress:
         return rate
 
     def pause(self, step: int) -> None:
-        """Measure the next report from here on: what came before was an evaluation, say, or the compilation."""
-        self._last_step, self._last_time = step, time.perf_counter()
+        """Measure the next report from here on: what came before was an evaluation, say."""
+        self._last_step, self._last_time = step, working_seconds()
 
     def say(self, text: str) -> None:
         """A line of text, above the bar where there is one."""

@@ -12,39 +12,39 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.errors import UserError
 from skinjax.data.pipeline import HostBatch
 from skinjax.methods.base import Method, Variables
-from skinjax.parallel import prefetch, replicated
+from skinjax.parallel import prefetch, put_whole, replicated
 from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.logs import MetricsLog, Progress
+from skinjax.training.optimizers import OptimizerSettings
 from skinjax.training.phases import Phase
+from skinjax.training.programs import Program, begin_program, train_program, working_seconds
 from skinjax.training.signals import Interrupted
-from skinjax.training.state import TrainState, begin_phase, draw, make_train_step, partition
+from skinjax.training.state import TrainState, draw, partition
 
 
 @dataclasses.dataclass(frozen=True)
 class LoopSettings:
-    """How often things happen (in steps; 0 = only at the end of a phase) and what "best" means."""
+    """What all phases share."""
 
     seed: int
     batch: int
+    optimizer: OptimizerSettings
     accumulate: int = 1
     ema_decay: float = 0.0
-    evaluate_every: int = 0
-    checkpoint_every: int = 0
     log_every: int = 20
-    metric: str = "macro_recall"
-    patience: int = 0
+    remat: tuple[str, ...] = ()  # stages that are computed again, of which the compiler must know
 
 
 @dataclasses.dataclass(frozen=True)
 class History:
     """What early stopping, "best" and the log remember; it lives in the checkpoint's seal.
 
-    `unlogged` are the steps since the last line of the log, as [step before the update, report].
+    The best is that of the phase. `unlogged` are the steps since the last line of the log, as [step before the update,
+    report]; `seconds` what training and evaluation took until then, without compilation.
     """
 
     phase_start: int = 0
@@ -54,10 +54,12 @@ class History:
     best_step: int | None = None
     evaluations_since_best: int = 0
     unlogged: list = dataclasses.field(default_factory=list)
+    seconds: float = dataclasses.field(default=0.0, compare=False)
 
-    def after(self, step: int, value: float) -> "History":
-        """The history after an evaluation that gave `value` (NaN is no improvement) at `step`."""
-        if value > (-math.inf if self.best_value is None else self.best_value):
+    def after(self, step: int, value: float, falls: bool = False) -> "History":
+        """The history after an evaluation that gave `value` (NaN is no improvement) at `step`; lower may be better."""
+        best = (math.inf if falls else -math.inf) if self.best_value is None else self.best_value
+        if value < best if falls else value > best:
             return dataclasses.replace(self, evaluated=step, best_value=value, best_step=step, evaluations_since_best=0)
         return dataclasses.replace(self, evaluated=step, evaluations_since_best=self.evaluations_since_best + 1)
 
@@ -66,35 +68,39 @@ class History:
 class Trainer:
     """The parts of a run, joined by `fit`.
 
-    batches(phase, start) gives the host batches of a phase from its step `start` on, and `pixels` their images where
-    those are on the devices already (see `skinjax.parallel.put`); validate(variables) gives named
-    figures of the part `held_out`, or is None if there is none. Only those of `validation` choose the best checkpoint
-    and stop a phase early; another part's are curves to look at. should_stop says that the run is to end early;
-    given(variables) are the arrays, by path, of which training starts instead of those that are drawn; the training
-    step is compiled with `compiler_options`.
+    constants(phase) are the arrays by name that a phase adds to its variables; batches(phase, start) gives the host
+    batches of a phase from its step `start` on, and `pixels` their images where those are on the devices already (see
+    `skinjax.parallel.put`); validate(phase, variables) gives named figures of the part `held_out`, or is None if there
+    is none. Only those of `validation` choose the best checkpoint and stop a phase early; another part's are curves to
+    look at. should_stop says that the run is to end early; given(variables) are the arrays, by path, of which training
+    starts instead of those that are drawn.
     """
 
     method: Method
     mesh: jax.sharding.Mesh
     settings: LoopSettings
     checkpoints: Checkpoints
-    make_optimizer: Callable[[Phase, Sequence[str]], optax.GradientTransformation]
+    constants: Callable[[Phase], Mapping[str, np.ndarray]]
     batches: Callable[[Phase, int], Iterator[HostBatch]]
-    validate: Callable[[Variables], dict[str, float]] | None
+    validate: Callable[[Phase, Variables], dict[str, float]] | None
     open_log: Callable[[int], MetricsLog]
     should_stop: Callable[[], bool]
     say: Callable[[str], None] = print
     held_out: str = "validation"
     pixels: jax.Array | None = None
     given: Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]] | None = None
-    compiler_options: dict[str, str] | None = None
 
     def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
-        """Train through all phases, from the newest undamaged checkpoint on; `init(seed)` makes the variables."""
+        """Train through all phases, from the newest undamaged checkpoint on.
+
+        init(seed) gives parameters and statistics.
+        """
+        phases = [self._resolved(phase) for phase in phases]
         seal = self._saved = self.checkpoints.latest()
         state, history, index = self._resume(phases, init, seal) if seal else (None, History(), 0)
         step = seal.step if seal else 0
         start = step if history.phase_finished else history.phase_start
+        self._clock_zero = working_seconds() - history.seconds
         self._log = self.open_log(step)
         self._progress = Progress(step, start + sum(p.steps for p in phases[index:]), self.settings.batch)
         try:
@@ -103,10 +109,9 @@ class Trainer:
                     variables = draw(init, self._seed, self.mesh, self.given)
                     state = self._begin(phase, jnp.zeros((), jnp.int32), variables)
                 elif history.phase_finished:
-                    history = dataclasses.replace(
-                        history, phase_start=int(state.step), phase_finished=False, evaluations_since_best=0
-                    )
-                    state = self._begin(phase, state.step, state.variables)
+                    variables = self._best(phases, init, history) if phase.begins_from_best else state.variables
+                    state = self._begin(phase, state.step, variables)
+                    history = History(phase_start=int(state.step), seconds=history.seconds)
                 state, history = self._run(phase, state, history)
             self.checkpoints.wait()
         except BaseException:
@@ -126,8 +131,18 @@ class Trainer:
             raise UserError(
                 f"checkpoint {seal.step} belongs to the phase {seal.phase!r}, which this config does not have"
             )
+        phase = self._resolved(phase)
         like = jax.eval_shape(lambda: self._begin(phase, jnp.zeros((), jnp.int32), init(self._seed)))
         return self.checkpoints.restore(seal.step, abstract(like, replicated(self.mesh)))
+
+    def _best(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables], history: History) -> Variables:
+        """The variables that were judged best in the phase that has just ended."""
+        assert history.best_step is not None  # there is a validation part (`make_data` sees to that)
+        self.checkpoints.wait()
+        return self.restore(phases, init, self.checkpoints.sealed(history.best_step)).evaluated()
+
+    def _resolved(self, phase: Phase) -> Phase:
+        return dataclasses.replace(phase, objective=phase.objective.resolved(self.method, phase.name))
 
     @property
     def _seed(self) -> jax.Array:
@@ -142,70 +157,74 @@ class Trainer:
         return state, history, [phase.name for phase in phases].index(seal.phase) + history.phase_finished
 
     def _begin(self, phase: Phase, step: jax.Array, variables: Variables) -> TrainState:
-        optimizer = self._optimizer(phase, variables)
-        begin = jax.jit(
-            lambda step, seed, variables: begin_phase(
-                step, seed, variables, optimizer, phase.frozen, self.settings.ema_decay > 0
-            ),
-            out_shardings=replicated(self.mesh),
+        settings, constants = self.settings, self.constants(phase)
+        placed = {name: put_whole(np.asarray(array), self.mesh) for name, array in constants.items()}
+        begin = begin_program(
+            phase.objective,
+            settings.optimizer,
+            phase.learning_rate_multipliers,
+            self._paths(phase, variables),
+            self.method.stages(),
+            settings.ema_decay > 0,
+            self.mesh,
         )
-        return begin(step, self._seed, variables)
+        return begin(step, self._seed, {**variables, "constants": placed})
 
-    def _optimizer(self, phase: Phase, variables: Variables) -> optax.GradientTransformation:
-        for name in phase.frozen:
-            lookup(f"stage to freeze in phase {phase.name!r}:", name, dict.fromkeys(self.method.stages()))
-        trainable, frozen = partition(variables["params"], phase.frozen)
+    def _step(self, phase: Phase, variables: Variables) -> Program:
+        settings = self.settings
+        return train_program(
+            self.method,
+            phase.objective,
+            settings.optimizer,
+            phase.learning_rate_multipliers,
+            self._paths(phase, variables),
+            settings.accumulate,
+            settings.ema_decay,
+            self.mesh,
+            settings.remat,
+        )
+
+    @staticmethod
+    def _paths(phase: Phase, variables: Variables) -> tuple[str, ...]:
+        trainable, frozen = partition(variables["params"], phase.objective.frozen)
         if not trainable:
             raise UserError(f"phase {phase.name!r} freezes every parameter; leave one stage unfrozen")
-        return self.make_optimizer(phase, [*trainable, *frozen])
+        return (*sorted(trainable), *sorted(frozen))
 
     def _run(self, phase: Phase, state: TrainState, history: History) -> tuple[TrainState, History]:
         settings, start, step = self.settings, history.phase_start, int(state.step)
-        train_step = jax.jit(
-            make_train_step(
-                self.method,
-                phase,
-                self._optimizer(phase, state.variables),
-                accumulate=settings.accumulate,
-                ema_decay=settings.ema_decay,
-            ),
-            donate_argnums=0,
-            out_shardings=replicated(self.mesh),
-            compiler_options=self.compiler_options,
-        )
-        train_step_is_new = True
+        train_step = self._step(phase, state.variables)
+        rates = np.broadcast_to(np.asarray(phase.learning_rate(np.arange(phase.steps)), np.float32), phase.steps)
         pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=[])
         with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh, pixels=self.pixels)) as batches:
             while True:
                 final = step == start + phase.steps
                 interrupted = False
                 try:
-                    if self._due(settings.evaluate_every, step - start, final) and history.evaluated != step:
+                    if self._due(phase.evaluate_every, step - start, final) and history.evaluated != step:
                         history = self._evaluate(phase, state, history, pending)
                     self.check_interrupted()
                 except Interrupted:
                     interrupted = True
-                final = (final and history.evaluated == step) or 0 < settings.patience <= history.evaluations_since_best
+                final = (final and history.evaluated == step) or (
+                    0 < phase.evaluations.patience <= history.evaluations_since_best
+                )
                 if final:
                     history = dataclasses.replace(history, phase_finished=True)
                     if pending:  # stopped early, between two lines of the log
                         self._report(phase, step, start, pending)
                         pending.clear()
                 improved = history.best_step == step
-                if interrupted or improved or self._due(settings.checkpoint_every, step - start, final):
+                if interrupted or improved or self._due(phase.checkpoint_every, step - start, final):
                     self._save(phase, state, history, pending)
                 if interrupted:
                     self.checkpoints.wait()
                     raise Interrupted(f"stopped after {step} steps; the same command continues from there")
                 if final:
                     return state, history
-                state, report = train_step(state, next(batches))
+                state, report = train_step(state, next(batches), rates[step - start])
                 pending.append((step, report))
                 step += 1
-                if train_step_is_new:
-                    jax.block_until_ready(report)  # it has been compiled, which is no measure of the steps to come
-                    self._progress.pause(step)
-                    train_step_is_new = False
                 if step % settings.log_every == 0 or step == start + phase.steps:
                     self._report(phase, step, start, pending)
                     pending.clear()
@@ -226,12 +245,13 @@ class Trainer:
         step = int(state.step)
         if self.validate is None:
             return dataclasses.replace(history, evaluated=step)
-        figures = self.validate(state.evaluated())
+        figures = self.validate(phase, state.evaluated())
         self._progress.pause(step)
-        part, metric = self.held_out, self.settings.metric
-        self._log.write(step, {"phase": phase.name, **{f"{part}/{name}": x for name, x in figures.items()}})
+        part, metric = self.held_out, phase.evaluations.metric
+        values = {f"{part}/{name}": x for name, x in figures.items()}
+        self._log.write(step, {"phase": phase.name, **values, "seconds": self._seconds()})
         if part == "validation":
-            history = history.after(step, figures[metric])
+            history = history.after(step, figures[metric], phase.evaluations.falls)
         else:
             history = dataclasses.replace(history, evaluated=step)
         best = ", the best so far" if history.best_step == step else ""
@@ -242,7 +262,8 @@ class Trainer:
         step = int(state.step)
         reports = self._check_finite(phase, history.phase_start, pending)
         unlogged = [[before, report] for (before, _), report in zip(pending, reports, strict=True)]
-        seal = Seal(step, phase.name, dataclasses.asdict(history) | {"unlogged": unlogged})
+        now = {"unlogged": unlogged, "seconds": self._seconds()}
+        seal = Seal(step, phase.name, dataclasses.asdict(history) | now)
         if self._saved is None or self._saved.step != step:
             self.checkpoints.save(state, seal)
         elif self._saved.phase == phase.name and self._saved != seal:
@@ -254,12 +275,14 @@ class Trainer:
     def _report(self, phase: Phase, step: int, start: int, pending: list) -> None:
         reports = self._check_finite(phase, start, pending)
         means = {name: sum(report[name] for report in reports) / len(reports) for name in reports[0]}
-        learning_rate = float(phase.learning_rate(step - 1 - start))
-        rate = self._progress.report(step, means)
         values = {f"train/{name}": value for name, value in means.items()}
-        self._log.write(
-            step, {"phase": phase.name, **values, "learning_rate": learning_rate, "images_per_second": rate}
-        )
+        values["learning_rate"] = float(phase.learning_rate(step - 1 - start))
+        values["images_per_second"] = self._progress.report(step, means)
+        self._log.write(step, {"phase": phase.name, **values, "seconds": self._seconds()})
+
+    def _seconds(self) -> float:
+        """What this run has taken so far, compilation and interruptions apart."""
+        return round(working_seconds() - self._clock_zero, 3)
 
     @staticmethod
     def _check_finite(phase: Phase, start: int, pending: list) -> list[dict[str, float]]:

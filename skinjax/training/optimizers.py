@@ -9,6 +9,7 @@ import optax
 
 from skinjax.core.errors import UserError
 from skinjax.core.settings import ABOVE_ZERO, BELOW_ONE, Settings, choice, number
+from skinjax.methods.names import addressed, is_below, words
 
 Rows = Sequence[tuple[str, float]]
 EVERYTHING: Rows = ((".*", 1.0),)
@@ -31,14 +32,14 @@ class OptimizerSettings(Settings):
 
 def make_optimizer(
     settings: OptimizerSettings,
-    learning_rate: optax.Schedule,
     paths: Iterable[str],
     stages: Sequence[str],
     learning_rate_multipliers: Rows = EVERYTHING,
 ) -> optax.GradientTransformation:
     """`sgd`, `adam` (weight decay joins the gradient) or `adamw` (decay apart from it), in PyTorch's order.
 
-    `paths` are the parameters that will be given, for the coverage check of both tables of multipliers.
+    Its updates are what times the learning rate is taken off the parameters. `paths` are the parameters that will be
+    given, for the coverage check of both tables of multipliers.
     """
     core = OPTIMIZERS[settings.name](settings.momentum, settings.nesterov)
     decoupled, weight_decay, clip_norm = settings.name == "adamw", settings.weight_decay, settings.clip_norm
@@ -52,7 +53,6 @@ def make_optimizer(
         core,
         decay if decoupled and weight_decay else optax.identity(),
         _scale(rates) if any(factor != 1 for factor in rates.values()) else optax.identity(),
-        optax.scale_by_learning_rate(learning_rate),
     )
 
 
@@ -75,21 +75,19 @@ OPTIMIZERS: Mapping[str, Callable[..., optax.GradientTransformation]] = {
 def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequence[str]) -> dict[str, float]:
     """The factor of each parameter path from the first row that matches it.
 
-    A row's first field is a stage or module name (all its parameters) or a regular expression for the whole path. A
-    parameter without a row and a row without a parameter are both errors: either is a typo more often than not.
+    A row's first field is the name of a stage, trunk or module (all its parameters) or a regular expression for the
+    whole path. A parameter without a row and a row without a parameter are both errors: either is a typo more often
+    than not.
 
-    >>> parameter_factors("rates", [("stem", 0.1), (".*", 1.0)], ["net/stem/kernel", "head/bias"], ["stem", "head"])
+    >>> parameter_factors("rates", [("stem", 0.1), (".*", 1.0)], ["net/stem/kernel", "head/bias"], ["net/stem", "head"])
     {'net/stem/kernel': 0.1, 'head/bias': 1.0}
     """
-    patterns = [re.escape(name) if name in stages else name for name, _ in rows]
-    patterns = [
-        rf"(.*/)?{pattern}/.*" if name in stages else pattern for pattern, (name, _) in zip(patterns, rows, strict=True)
-    ]
+    named = [addressed(name, stages) for name, _ in rows]
     factors: dict[str, float] = {}
     used = set()
     for path in paths:
-        for place, pattern in enumerate(patterns):
-            if _matches(table, pattern, path):
+        for place, names in enumerate(named):
+            if is_below(path, names) if names else _matches(table, rows[place][0], path):
                 factors[path] = float(rows[place][1])
                 used.add(place)
                 break
@@ -100,7 +98,7 @@ def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequ
         )
     idle = [rows[place][0] for place in range(len(rows)) if place not in used]
     if idle:
-        known = f"stages: {', '.join(stages)}; a parameter is named like {paths[0]}"
+        known = f"stages: {', '.join(words(stages))}; a parameter is named like {paths[0]}"
         raise UserError(f"{table} has a row for {idle[0]!r}, which matches no parameter that is left to it ({known})")
     return factors
 

@@ -8,11 +8,44 @@ from typing import Any
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import ABOVE_ZERO, Settings, choice, number
 from skinjax.data.sampling.samplers import SAMPLERS, Sampler
+from skinjax.evaluation.metrics import METRICS, SCORE_METRICS
+from skinjax.methods.base import Objective
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.optimizers import EVERYTHING
 from skinjax.training.schedules import SCHEDULES
 
 UNITS = {unit: unit for unit in ("steps", "epochs", "examples")}
+CLASS_FIGURES = {**METRICS, **SCORE_METRICS}
+BETTER = {"": "higher for a figure of the classes, lower for a term of the method", "higher": "", "lower": ""}
+BEGINS = {"last": "the last state of the phase before", "best": "its best, by its own metric"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluations(Settings):
+    """When a phase is judged on the validation part, and by what."""
+
+    place = "evaluations"
+
+    every: float = number(1.0, 0, 1e12)
+    unit: str = choice("epochs", "duration unit", UNITS)
+    metric: str = "macro_recall"  # a figure of the classes, or a term that the method evaluates, as `loss`
+    better: str = choice("", "value of evaluations.better", BETTER)
+    patience: int = number(0, 0, 2**31)  # evaluations without a better one that end a phase; 0 = none do
+
+    @property
+    def falls(self) -> bool:
+        """Whether a lower value of the metric is better."""
+        return self.better == "lower" or not (self.better or self.metric in CLASS_FIGURES)
+
+
+@dataclasses.dataclass(frozen=True)
+class Saves(Settings):
+    """When a phase is saved, beside its end and its best evaluation."""
+
+    place = "checkpoints"
+
+    every: float = number(1.0, 0, 1e12)
+    unit: str = choice("epochs", "duration unit", UNITS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,15 +64,20 @@ class PhaseSettings(Settings):
     frozen: tuple[str, ...] = ()
     sampler: str = choice("", "sampler", {"": "the run's", **SAMPLERS})  # another than the run's
     classes: tuple[str, ...] = ()  # train on the images of these only
-    # fields of `loss` that differ in this phase; those of the diagnosis are the run's
+    begin: str = choice("last", "value of begin", BEGINS)  # where it goes on from
+    terms: Mapping[str, float] = dataclasses.field(default_factory=dict)  # coefficients that differ; 0 = not built
+    # fields of the run's sections that differ in this phase; those of the diagnosis are the run's
     loss: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata={"overrides": ClassificationLoss})
+    evaluations: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata={"overrides": Evaluations})
+    checkpoints: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata={"overrides": Saves})
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
     """`sampler` and `learning_rate` count steps from the start of the phase.
 
-    `learning_rate_multipliers` are rows (stage, module or pattern, factor); see `optimizers.parameter_factors`.
+    `learning_rate_multipliers` are rows (stage, module or pattern, factor); see `optimizers.parameter_factors`. It is
+    judged by `evaluations`, and `evaluate_every`, `checkpoint_every` are in steps (0 = at its end alone).
     """
 
     name: str
@@ -47,8 +85,11 @@ class Phase:
     sampler: Sampler
     learning_rate: Callable
     learning_rate_multipliers: tuple[tuple[str, float], ...] = ((".*", 1.0),)
-    frozen: tuple[str, ...] = ()
-    loss_function: ClassificationLoss | None = None
+    objective: Objective = dataclasses.field(default_factory=Objective)
+    evaluations: Evaluations = dataclasses.field(default_factory=Evaluations)
+    evaluate_every: int = 0
+    checkpoint_every: int = 0
+    begins_from_best: bool = False
 
 
 def duration_in_steps(amount: float, unit: str, batch: int, epoch_length: int) -> int:

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from skinjax.methods.base import Array, Batch, Method, PhaseOfMethod, Terms, Variables
+from skinjax.methods.base import Array, Batch, Method, Objective, Terms, Variables
+from skinjax.methods.names import is_below
 from skinjax.parallel import put_whole, replicated
 
 FlatParameters = dict[str, Array]
-TERM_COUNT = 2
+COEFFICIENT, COUNT = 0, 2  # of a term
 
 
 @flax.struct.dataclass
@@ -45,21 +46,26 @@ def draw(
     """`init(seed)` on every device, but for what `given(shapes)` has, by path, which is not even computed."""
     shapes = jax.eval_shape(init, seed)
     arrays = given(shapes) if given else {}
-
-    def others(seed: Array) -> dict[tuple[str, ...], Array]:
-        flat = flax.traverse_util.flatten_dict(init(seed))
-        return {path: leaf for path, leaf in flat.items() if path not in arrays}
-
-    drawn = jax.jit(others, out_shardings=replicated(mesh))(seed)
+    drawn = _drawing(init, frozenset(arrays), mesh)(seed)
     placed = {path: put_whole(array, mesh) for path, array in arrays.items()}
     empty = flax.traverse_util.flatten_dict(shapes, keep_empty_nodes=True)
     return flax.traverse_util.unflatten_dict({**empty, **drawn, **placed})
+
+
+@functools.lru_cache(maxsize=8)
+def _drawing(init: Callable[[Array], Variables], without: frozenset, mesh: jax.sharding.Mesh) -> Callable:
+    def others(seed: Array) -> dict[tuple[str, ...], Array]:
+        flat = flax.traverse_util.flatten_dict(init(seed))
+        return {path: leaf for path, leaf in flat.items() if path not in without}
+
+    return jax.jit(others, out_shardings=replicated(mesh))
 
 
 def begin_phase(
     step: Array,
     seed: Array,
     variables: Variables,
+    *,
     optimizer: optax.GradientTransformation,
     frozen: tuple[str, ...],
     ema: bool,
@@ -73,19 +79,19 @@ def begin_phase(
 
 def make_train_step(
     method: Method,
-    phase: PhaseOfMethod,
+    phase: Objective,
     optimizer: optax.GradientTransformation,
     *,
     accumulate: int = 1,
     ema_decay: float = 0.0,
-) -> Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]:
-    """A function (state, batch) -> (state, report), to be jitted.
+) -> Callable[[TrainState, Batch, Array], tuple[TrainState, dict[str, Array]]]:
+    """A function (state, batch, learning rate) -> (state, report), to be jitted.
 
     The report has `loss`, one value per term, `gradient_norm`, and the norm of the parameters and statistics after the
     step: an update or a statistic that overflowed shows in no loss before it is saved.
     """
 
-    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
+    def train_step(state: TrainState, batch: Batch, rate: Array) -> tuple[TrainState, dict[str, Array]]:
         rng = jax.random.fold_in(jax.random.key(state.seed), state.step)
         trainable, frozen = partition(state.variables["params"], phase.frozen)
 
@@ -97,6 +103,7 @@ def make_train_step(
             terms_of, trainable, state.variables["batch_stats"], batch, accumulate
         )
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, trainable)
+        updates = jax.tree.map(lambda update: -rate * update, updates)
         params = merge(optax.apply_updates(trainable, updates), frozen)
         variables = {**state.variables, "params": params, "batch_stats": stats}
         ema = state.ema
@@ -104,7 +111,6 @@ def make_train_step(
             current = {name: variables[name] for name in ema}
             ema = jax.tree.map(lambda old, new: ema_decay * old + (1 - ema_decay) * new, ema, current)
         report = {
-            "loss": sum(values.values()),
             **values,
             "gradient_norm": optax.tree.norm(gradients),
             "state_norm": optax.tree.norm((params, stats, ema)),
@@ -117,10 +123,11 @@ def make_train_step(
 def batch_gradient(
     terms_of: Callable, trainable: FlatParameters, stats: Any, batch: Batch, accumulate: int
 ) -> tuple[FlatParameters, dict[str, Array], Any]:
-    """(gradient, value of each term, batch statistics) of a whole batch, computed in `accumulate` parts.
+    """(gradient, values, batch statistics) of a whole batch, computed in `accumulate` parts.
 
-    Each part's sums are divided by the counts of the whole batch, so the gradient is that of the batch (BatchNorm
-    apart, which sees the parts). A part takes rows from every device's share.
+    The values are `loss`, the sum of all terms that are trained on, and each term by its name. A part's sums are
+    divided by the counts of the whole batch, so the gradient is that of the batch (BatchNorm apart, which sees the
+    parts). A part takes rows from every device's share.
     """
 
     def gradient_of(
@@ -132,7 +139,9 @@ def batch_gradient(
                 name: term_value(coefficient, total, count if counts is None else counts[name])
                 for name, (coefficient, total, count) in terms.items()
             }
-            return sum(values.values()), (values, new_stats)
+            trained = [value for name, value in values.items() if terms[name][COEFFICIENT] is not None]
+            total = functools.reduce(jnp.add, trained)
+            return total, ({"loss": total, **values}, new_stats)
 
         gradient, (values, new_stats) = jax.grad(loss, has_aux=True)(trainable)
         return gradient, values, new_stats
@@ -143,7 +152,7 @@ def batch_gradient(
 
     def counts_of(part: Batch) -> dict[str, Array | None]:
         # Counts depend on labels and masks only, so the compiler drops the networks from this pass.
-        return {name: term[TERM_COUNT] for name, term in terms_of(trainable, stats, part)[0].items()}
+        return {name: term[COUNT] for name, term in terms_of(trainable, stats, part)[0].items()}
 
     counts = jax.tree.map(functools.partial(jnp.sum, axis=0), jax.lax.map(counts_of, parts))
 
@@ -158,7 +167,11 @@ def batch_gradient(
 
 
 def term_value(coefficient: Any, total: Array, count: Array | None) -> Array:
-    """coefficient * sum / count, summed over a term's classes; nothing where the count is zero, no division by None."""
+    """coefficient * sum / count, summed over a term's classes; nothing where the count is zero, no division by None.
+
+    A term that is reported only has no coefficient, which is 1 here.
+    """
+    coefficient = 1.0 if coefficient is None else coefficient
     if count is None:
         return jnp.sum(coefficient * total)
     mean = jnp.where(count > 0, total / jnp.where(count > 0, count, 1), 0)
@@ -166,9 +179,9 @@ def term_value(coefficient: Any, total: Array, count: Array | None) -> Array:
 
 
 def partition(params: Variables, frozen: tuple[str, ...]) -> tuple[FlatParameters, FlatParameters]:
-    """Flat parameters {path: array}: those that train, and those under a frozen stage or module."""
+    """Flat parameters {path: array}: those that train, and those of `frozen` stages and modules."""
     flat = flax.traverse_util.flatten_dict(params, sep="/")
-    still = {path for path in flat if set(path.split("/")[:2]) & set(frozen)}
+    still = {path for path in flat if is_below(path, frozen)}
     return {path: x for path, x in flat.items() if path not in still}, {path: flat[path] for path in still}
 
 

@@ -179,7 +179,7 @@ MISTAKES = {
     ),
     "frozen stage": (
         [CONFIG, "--config.phases.train.frozen=('stge1',)"],
-        "unknown stage to freeze in phase 'train': 'stge1' (did you mean 'stage1'?); known: decoder",
+        "unknown stage to freeze in phase 'train': 'stge1' (did you mean 'stage1'?); known: backbone, decoder",
     ),
     "phase names": ([CONFIG, "--config.phase_order=(['train'],)"], "must be a tuple of names"),
     "duration": ([CONFIG, "--config.phases.train.duration=1e18"], "duration is 1e+18"),

@@ -74,11 +74,7 @@ def test_what_the_file_has_is_drawn_by_nobody_and_the_rest_as_without_it(tmp_pat
     changes = [change.removeprefix("--config.") for change in TINY[1:]]
     config = load_config(str(ROOT / "configs" / "cdc.py"), changes)
     data = building.make_data(config, tmp_path, data_dir, print)
-    method, phase = building.make_method(config, data.dataset.classes), building.make_phases(config, data)[0]
-
-    def init(seed):
-        return building.initial_variables(method, data, phase, seed)
-
+    init = building.initialisation(building.make_method(config, data.dataset.classes), data.size)
     seed, mesh = jax.numpy.uint32(3), make_mesh()
     starting = StartingWeights(str(weights), "", "resnet_tiny", tmp_path, tmp_path)
     plain = traverse_util.flatten_dict(draw(init, seed, mesh))
@@ -93,7 +89,7 @@ def test_what_the_file_has_is_drawn_by_nobody_and_the_rest_as_without_it(tmp_pat
         else:
             np.testing.assert_array_equal(array, plain[path])
     drawn = {path[1] for path in loaded if path not in names}
-    assert drawn == {"head", "decoder", "class_counts", "reconstruction_weights"}
+    assert drawn == {"head", "decoder"}
 
 
 def test_another_file_under_the_same_name_is_refused(tmp_path, weights):

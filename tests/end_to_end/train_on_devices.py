@@ -16,10 +16,13 @@ from skinjax.data.caches import CACHES, open_pixels
 from skinjax.data.pipeline import held_out_batches, training_batches
 from skinjax.data.sampling.samplers import evaluation_batches
 from skinjax.images.views import VIEWS, evaluation_view, train_view
+from skinjax.methods.parts import Pictures
 from skinjax.parallel import make_mesh, padded_batch, prefetch, replicated
 from skinjax.recipe.config_files import load_config
 from skinjax.runs import building
-from skinjax.training.inference import make_evaluation_step, predict
+from skinjax.training.inference import collect
+from skinjax.training.optimizers import make_optimizer
+from skinjax.training.programs import evaluation_program
 from skinjax.training.state import batch_gradient, begin_phase, make_train_step, merge, partition
 
 ROOT = Path(__file__).parent.parent.parent
@@ -52,48 +55,47 @@ def main(data_dir: Path, output: Path) -> None:
         data = building.make_data(config, Path(folder), data_dir, print)
     method = building.make_method(config, data.dataset.classes)
     phase = building.make_phases(config, data)[0]
-    variables = jax.jit(lambda seed: building.initial_variables(method, data, phase, seed))(config.seed)
+    objective = phase.objective.resolved(method, phase.name)
+    variables = jax.jit(building.initialisation(method, data.size))(config.seed)
+    variables["constants"] = building.constants_of(method, data, phase)
     single = jax.device_put(variables, replicated(mesh))
     double = jax.tree.map(lambda x: x.astype(jnp.float64), single)
 
     # Pixels in float64 too: XLA fuses float32 arithmetic differently for another batch per device, to another last bit.
-    exact = dataclasses.replace(
-        method,
-        train_view=train_view(VIEWS["plain"], SIZE, "imagenet", jnp.float64),
-        evaluation_view=evaluation_view("centre_crop", SIZE, "imagenet", dtype=jnp.float64),
+    pictures = Pictures(
+        train_view(VIEWS["plain"], SIZE, "imagenet", jnp.float64),
+        evaluation_view("centre_crop", SIZE, "imagenet", dtype=jnp.float64),
     )
+    exact = dataclasses.replace(method, parts=dataclasses.replace(method.parts, pictures=pictures))
     trainable, _ = partition(double["params"], ())
-    optimizer = building.phase_optimizer(config, method, phase, list(trainable))
-    state = begin_phase(jnp.int32(0), jnp.uint32(0), double, optimizer, (), ema=False)
+    optimizer = make_optimizer(config.optimizer, list(trainable), method.stages())
+    state = begin_phase(jnp.int32(0), jnp.uint32(0), double, optimizer=optimizer, frozen=(), ema=False)
     state = jax.device_put(state, replicated(mesh))
-    step = jax.jit(make_train_step(exact, phase, optimizer), donate_argnums=0, out_shardings=replicated(mesh))
+    step = jax.jit(make_train_step(exact, objective, optimizer), donate_argnums=0, out_shardings=replicated(mesh))
     pixels = {cache: open_pixels(cache, data.dataset, data.size, data_dir, mesh) for cache in CACHES}
     batches = list(training_batches(data.dataset, phase.sampler, pixels["none"].host, start=0, stop=phase.steps))
 
     def first_gradient(variables, batch):
         def terms(params, stats, part):
             nested = {**variables, "params": merge(params), "batch_stats": stats}
-            return method.loss(nested, part, jax.random.key(0), step=jnp.int32(0), phase=phase)
+            return method.loss(nested, part, jax.random.key(0), step=jnp.int32(0), phase=objective)
 
         return batch_gradient(terms, partition(variables["params"], ())[0], variables["batch_stats"], batch, 1)[0]
 
     on_devices = prefetch(batches, mesh)
     gradient = None
-    for batch in on_devices:
+    for number, batch in enumerate(on_devices):
         if gradient is None:
             gradient = jax.jit(first_gradient, out_shardings=replicated(mesh))(single, batch)
-        state, _ = step(state, batch)
+        state, _ = step(state, batch, np.float32(phase.learning_rate(number)))
 
     records = data.records["test"]
     padded = evaluation_batches(len(records), padded_batch(8, mesh))
-    predictions, _ = predict(
-        make_evaluation_step(exact, mesh),
+    columns, _ = collect(
+        evaluation_program(exact, objective, mesh),
         state.variables,
         held_out_batches(data.dataset, records, padded, pixels["device"].host),
-        data.dataset,
-        records,
-        split="test",
-        protocol={},
+        len(records),
         mesh=mesh,
         pixels=pixels["device"].device,
     )
@@ -105,7 +107,7 @@ def main(data_dir: Path, output: Path) -> None:
             training_batches(data.dataset, phase.sampler, source.host, start=0, stop=3), mesh, pixels=source.device
         )
         arrays[f"cached/{cache}"] = np.stack([batch["image"] for batch in placed])
-    np.savez(output, devices=len(jax.devices()), probabilities=predictions.probabilities, **arrays)
+    np.savez(output, devices=len(jax.devices()), probabilities=columns["probabilities"], **arrays)
 
 
 if __name__ == "__main__":

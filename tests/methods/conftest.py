@@ -8,19 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skinjax.images.views import ViewSettings
+from skinjax.methods.base import Objective
+from skinjax.methods.decoder_classifier import DecoderClassifier, DecoderClassifierSettings
+from skinjax.methods.parts import Classification, Network, Parts, Pictures
+from skinjax.methods.patches import Patches, PatchesSettings
 from skinjax.models import make_backbone
 from skinjax.models.heads.classifiers import LinearHead
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.state import batch_gradient
 from tests.jitted import jitted
 
+PLAIN = Objective()
 STEP_KEY = jax.random.key(1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Phase:
-    frozen: tuple[str, ...] = ()
-    loss_function: ClassificationLoss | None = None
 
 
 def train_view(keys, images):
@@ -34,23 +34,23 @@ def evaluation_view(images):
 
 
 @functools.partial(jitted, static_argnums=0, static_argnames="phase")
-def _loss(method, variables, batch, phase=Phase()):
+def _loss(method, variables, batch, phase=PLAIN):
     return method.loss(variables, batch, STEP_KEY, step=jnp.int32(0), phase=phase)
 
 
 @functools.partial(jitted, static_argnums=0, static_argnames="phase")
-def _counts(method, variables, batch, phase=Phase()):
+def _counts(method, variables, batch, phase=PLAIN):
     terms, _ = method.loss(variables, batch, STEP_KEY, step=jnp.int32(0), phase=phase)
     return {name: count for name, (_, _, count) in terms.items()}
 
 
 @functools.partial(jitted, static_argnums=0, static_argnames="phase")
-def _stats(method, variables, batch, phase=Phase()):
+def _stats(method, variables, batch, phase=PLAIN):
     return method.loss(variables, batch, STEP_KEY, step=jnp.int32(0), phase=phase)[1]
 
 
 @functools.partial(jitted, static_argnums=0, static_argnames="phase")
-def _gradient(method, variables, batch, phase=Phase()):
+def _gradient(method, variables, batch, phase=PLAIN):
     def terms_of(params, stats, part):
         changed = {**variables, "params": params, "batch_stats": stats}
         return method.loss(changed, part, STEP_KEY, step=jnp.int32(0), phase=phase)
@@ -74,8 +74,22 @@ def batch():
 
 @pytest.fixture(scope="session")
 def phase():
-    """The constructor of a phase: frozen stages, and a loss function of its own."""
-    return Phase
+    """The constructor of an objective: frozen stages, and a loss function of its own."""
+    return Objective
+
+
+SETTINGS = {DecoderClassifier: DecoderClassifierSettings, Patches: PatchesSettings}
+
+
+def made(kind, **fields):
+    """A method of a class, of the fields of its parts, modules and settings."""
+    take = {name: fields.pop(name) for name in ("backbone", "head", "train_view", "evaluation_view", "loss_function")}
+    network = Network(take["backbone"], take["head"])
+    pictures = Pictures(take["train_view"], take["evaluation_view"], fields.pop("mix", None))
+    task = Classification(fields.pop("classes"), take["loss_function"])
+    modules = {name: fields.pop(name) for name in ("decoder", "gru") if name in fields}
+    own = {"settings": SETTINGS[kind](**fields)} if kind in SETTINGS else {}
+    return kind(Parts(network, pictures, task, ViewSettings()), **modules, **own)
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +103,13 @@ def make():
         "evaluation_view": evaluation_view,
         "loss_function": ClassificationLoss(class_weights="balanced"),
     }
-    return lambda kind, **changed: kind(**{**common, **changed})
+    return lambda kind, **changed: made(kind, **{**common, **changed})
+
+
+@pytest.fixture(scope="session")
+def change():
+    """A function (method, changed settings) -> method."""
+    return lambda method, **changed: dataclasses.replace(method, settings=method.settings.replace(**changed))
 
 
 @pytest.fixture(scope="session")

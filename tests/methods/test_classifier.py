@@ -9,11 +9,12 @@ import pytest
 
 from skinjax.images.copies import fixed_copies
 from skinjax.images.mixing import Mixed, mixup
-from skinjax.methods.base import Method
+from skinjax.methods.base import Method, Objective
 from skinjax.methods.classifier import Classifier
 from skinjax.objectives.losses import LOSSES, ClassificationLoss
 from tests.jitted import jitted
 
+STAGES = tuple(f"backbone/{stage}" for stage in ("stem", "stage1", "stage2", "stage3", "features"))
 CLASS_WEIGHTS = [1.0, 4.0, 4 / 7]  # balanced, for 4, 1 and 7 images
 
 
@@ -31,12 +32,16 @@ def variables(begin, classifier):
 def training_logits(method, variables, images):
     """Logits and statistics of one training pass, module by module."""
     own = {name: variables[name]["backbone"] for name in ("params", "batch_stats")}
-    maps, updated = method.backbone.apply(own, images, train=True, mutable=["batch_stats"])
-    return method.head.apply({"params": variables["params"]["head"]}, maps["features"]), updated["batch_stats"]
+    maps, updated = method.parts.network.backbone.apply(own, images, train=True, mutable=["batch_stats"])
+    return method.parts.network.head.apply({"params": variables["params"]["head"]}, maps["features"]), updated[
+        "batch_stats"
+    ]
 
 
 def shown(method, batch):
-    return method.train_view(jax.vmap(jax.random.fold_in, (None, 0))(view_key(), batch["position"]), batch["image"])
+    return method.parts.pictures.train_view(
+        jax.vmap(jax.random.fold_in, (None, 0))(view_key(), batch["position"]), batch["image"]
+    )
 
 
 def view_key():
@@ -52,7 +57,7 @@ def weighted_cross_entropy(logits, labels):
 def test_parts_and_constants(classifier, variables):
     assert set(variables["params"]) == {"backbone", "head"}
     assert set(variables["params"]["backbone"]) == set(variables["batch_stats"]["backbone"])
-    assert classifier.stages() == ("stem", "stage1", "stage2", "stage3", "features", "head")
+    assert classifier.stages() == (*STAGES, "head")
     np.testing.assert_array_equal(variables["constants"]["class_counts"], [4, 1, 7])
 
 
@@ -92,7 +97,7 @@ def test_counts_do_not_depend_on_images(make, variables, batch, counts):
 
 def test_copies_are_made_before_the_training_view(classifier, batch):
     numbers = {"index": jnp.arange(6) + 50, "copy": jnp.array([0, 3, 1, 0, 7, 1])}
-    inputs = jitted(classifier.training_inputs)
+    inputs = jitted(functools.partial(classifier.parts.pictures.for_training, classes=3))
     images = inputs({**batch, **numbers}, jax.random.key(1))[0]
     copies = jitted(fixed_copies)(batch["image"], numbers["index"], numbers["copy"])
     expected = inputs({**batch, "image": copies}, jax.random.key(1))[0]
@@ -139,7 +144,7 @@ def test_a_phase_brings_its_own_loss(classifier, variables, batch, counts, phase
 
 
 def test_frozen_stages_keep_their_statistics(classifier, variables, batch, stats, phase):
-    after = stats(classifier, variables, batch, phase=phase(frozen=("stem", "stage1", "stage2")))
+    after = stats(classifier, variables, batch, phase=phase(frozen=STAGES[:3]))
     kept = {
         stage: all(map(np.array_equal, jax.tree.leaves(before), jax.tree.leaves(after["backbone"][stage])))
         for stage, before in variables["batch_stats"]["backbone"].items()
@@ -148,7 +153,7 @@ def test_frozen_stages_keep_their_statistics(classifier, variables, batch, stats
 
 
 def test_a_network_frozen_whole_keeps_all_statistics(classifier, variables, batch, stats, phase):
-    after = stats(classifier, variables, batch, phase=phase(frozen=classifier.backbone.stages))
+    after = stats(classifier, variables, batch, phase=phase(frozen=STAGES))
     jax.tree.map(np.testing.assert_array_equal, after, variables["batch_stats"])
 
 
@@ -156,10 +161,12 @@ def test_a_network_frozen_whole_keeps_all_statistics(classifier, variables, batc
 def test_predictions_are_probabilities(make, variables, batch, name):
     method = make(Classifier, loss_function=ClassificationLoss(name))
     outputs = jitted(method.predict)(variables, batch["image"])
-    logits = jitted(method.logits)(variables, batch["image"])
+    logits, _ = jitted(method.answer)(variables, batch["image"])
     np.testing.assert_allclose(outputs["probabilities"].sum(-1), np.ones(6), rtol=1e-6)
     np.testing.assert_allclose(outputs["probabilities"], jax.nn.softmax(logits), rtol=1e-5)
-    assert set(outputs) == {"probabilities", "scores"} if name == "bce_with_logits" else {"probabilities"}
+    np.testing.assert_allclose(outputs["logits"], logits, rtol=1e-5)
+    assert outputs["pooled"].shape == (6, 32)
+    assert ("scores" in outputs) == (name == "bce_with_logits")
     if "scores" in outputs:
         np.testing.assert_allclose(outputs["scores"], 1 / (1 + np.exp(-logits)), rtol=1e-5)
 
@@ -173,8 +180,8 @@ def test_prediction_can_be_changed_at_a_stage(classifier, variables, batch):
 
 def test_evaluation_is_the_loss_without_augmentation(classifier, variables, batch):
     held_out = {**batch, "label": batch["label"].at[1].set(-1), "mask": batch["mask"].at[4].set(False)}
-    total, count = jitted(classifier.evaluate)(variables, held_out)["loss"]
-    logits = jitted(classifier.logits)(variables, batch["image"])
+    total, count = jitted(functools.partial(classifier.evaluate, phase=Objective()))(variables, held_out)["loss"]
+    logits, _ = jitted(classifier.answer)(variables, batch["image"])
     expected = weighted_cross_entropy(logits, [0, 1, 2, 1, 0, 2])[[0, 2, 3, 5]]
     assert total == pytest.approx(expected.sum(), rel=1e-4)
     assert count == pytest.approx(CLASS_WEIGHTS[0] + CLASS_WEIGHTS[1] + 2 * CLASS_WEIGHTS[2], rel=1e-6)

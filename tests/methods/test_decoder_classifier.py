@@ -1,6 +1,5 @@
 """Paper 000: what each coefficient adds, the options of the twin pass, and whom the terms count (papers.md, 2.1)."""
 
-import dataclasses
 import functools
 
 import jax
@@ -43,7 +42,7 @@ def values(terms):
 def encode(method, variables, stats, images):
     """The last map and the statistics of one training pass, by hand."""
     own = {"params": variables["params"]["backbone"], "batch_stats": stats}
-    maps, updated = method.backbone.apply(own, images, train=True, mutable=["batch_stats"])
+    maps, updated = method.parts.network.backbone.apply(own, images, train=True, mutable=["batch_stats"])
     return maps["features"], updated["batch_stats"]
 
 
@@ -56,15 +55,15 @@ def decode(method, variables, features):
 
 @functools.partial(jitted, static_argnums=0)
 def shown(method, batch):
-    return method.training_inputs(batch, jax.random.key(1))[0]
+    return method.parts.pictures.for_training(batch, jax.random.key(1), 3)[0]
 
 
 def cross_entropy(method, variables, features, batch):
     """The (sum, count) of the classification loss for this last map."""
-    logits = method.head.apply({"params": variables["params"]["head"]}, features)
+    logits = method.parts.network.head.apply({"params": variables["params"]["head"]}, features)
     targets = jax.nn.one_hot(batch["label"], 3)
-    weights = method.loss_function.weights(variables["constants"]["class_counts"])
-    return method.loss_function(logits, targets, weights, jnp.ones(len(targets)))
+    weights = method.parts.task.loss_function.weights(variables["constants"]["class_counts"])
+    return method.parts.task.loss_function(logits, targets, weights, jnp.ones(len(targets)))
 
 
 def test_without_both_terms_it_is_the_classifier_bit_for_bit(make, begin, batch, gradient):
@@ -100,8 +99,8 @@ def test_all_three_terms_by_hand(cdc, variables, batch, loss):
     jax.tree.map(close, stats, {"backbone": twice, "decoder": decoder_stats, "head": {}})
 
 
-def test_class_means_by_hand(cdc, begin, batch, loss):
-    method = dataclasses.replace(cdc, beta=0.0, reconstruction_reduction="class_means")
+def test_class_means_by_hand(cdc, begin, batch, loss, change):
+    method = change(cdc, beta=0.0, reconstruction_reduction="class_means")
     variables = begin(method)
     coefficients, sums, counts = loss(method, variables, batch)[0]["reconstruction"]
     images = shown(cdc, batch)
@@ -112,11 +111,11 @@ def test_class_means_by_hand(cdc, begin, batch, loss):
     assert counts.tolist() == [2, 2, 2]
 
 
-def test_beta_zero_is_cd(cdc, variables, batch, loss):
+def test_beta_zero_is_cd(cdc, variables, batch, loss, change):
     """No twin pass: one update of the statistics, the other terms as with a twin that leaves the statistics alone."""
-    cd = dataclasses.replace(cdc, beta=0.0)
+    cd = change(cdc, beta=0.0)
     terms, stats = loss(cd, variables, batch)
-    quiet = dataclasses.replace(cdc, twin_batch_norm="batch_stats_no_update")
+    quiet = change(cdc, twin_batch_norm="batch_stats_no_update")
     expected, expected_stats = loss(quiet, variables, batch)
     assert set(terms) == {"classification", "reconstruction"}
     jax.tree.map(close, terms, {name: expected[name] for name in terms})
@@ -131,14 +130,14 @@ def test_alpha_zero_has_a_twin_and_no_reconstruction_term(make, batch, counts, v
     assert set(counts(method, variables, batch)) == {"classification", "twin"}
 
 
-def test_the_silent_twin_uses_its_own_batch(cdc, variables, batch, loss):
-    quiet = dataclasses.replace(cdc, twin_batch_norm="batch_stats_no_update")
+def test_the_silent_twin_uses_its_own_batch(cdc, variables, batch, loss, change):
+    quiet = change(cdc, twin_batch_norm="batch_stats_no_update")
     terms, _ = loss(quiet, variables, batch)
     jax.tree.map(close, terms["twin"], loss(cdc, variables, batch)[0]["twin"])
 
 
-def test_concat_is_one_batch_of_images_and_reconstructions(cdc, variables, batch, loss):
-    method = dataclasses.replace(cdc, twin_batch_norm="concat")
+def test_concat_is_one_batch_of_images_and_reconstructions(cdc, variables, batch, loss, change):
+    method = change(cdc, twin_batch_norm="concat")
     terms, stats = loss(method, variables, batch)
     images = shown(cdc, batch)
     start = variables["batch_stats"]["backbone"]
@@ -151,9 +150,9 @@ def test_concat_is_one_batch_of_images_and_reconstructions(cdc, variables, batch
 
 
 @pytest.mark.parametrize("stop", [False, True])
-def test_the_twins_gradient_reaches_the_decoder_unless_stopped(cdc, variables, batch, phase, stop):
+def test_the_twins_gradient_reaches_the_decoder_unless_stopped(cdc, variables, batch, phase, stop, change):
     """A small change of the decoder changes the twin term; stopped, it has no derivative."""
-    method = dataclasses.replace(cdc, stop_reconstruction_gradient=stop)
+    method = change(cdc, stop_reconstruction_gradient=stop)
 
     def twin(decoder):
         changed = {**variables, "params": {**variables["params"], "decoder": decoder}}
@@ -161,8 +160,8 @@ def test_the_twins_gradient_reaches_the_decoder_unless_stopped(cdc, variables, b
         return terms["twin"][1]
 
     decoder = variables["params"]["decoder"]
-    value, change = jitted(jax.value_and_grad(twin))(decoder)
-    slope = sum(np.vdot(*pair) for pair in zip(jax.tree.leaves(change), jax.tree.leaves(decoder), strict=True))
+    value, gradient = jitted(jax.value_and_grad(twin))(decoder)
+    slope = sum(np.vdot(*pair) for pair in zip(jax.tree.leaves(gradient), jax.tree.leaves(decoder), strict=True))
     assert value > 0
     assert np.isfinite(slope)
     assert (slope == 0) == stop
@@ -189,12 +188,12 @@ def test_the_reconstruction_term_trains_decoder_and_encoder(make, variables, bat
 def test_rows_that_are_masked_weightless_or_unlabelled_are_in_no_term(cdc, variables, batch, loss):
     masked = {**batch, "mask": batch["mask"].at[2].set(False)}
     terms = values(loss(cdc, variables, masked)[0])
-    for change in (
+    for other in (
         {**masked, "label": batch["label"].at[2].set(0)},
         {**batch, "weight": batch["weight"].at[2].set(0)},
         {**batch, "label": batch["label"].at[2].set(-1)},
     ):
-        assert_same(values(loss(cdc, variables, change)[0]), terms)
+        assert_same(values(loss(cdc, variables, other)[0]), terms)
     full = values(loss(cdc, variables, batch)[0])
     weight = 4 / 7  # balanced, of the masked image's class
     for name in ("classification", "twin"):
@@ -217,8 +216,8 @@ def test_a_class_that_is_not_in_the_batch_costs_nothing(make, variables, batch, 
     assert same["reconstruction"] == terms["reconstruction"] > 0
 
 
-def test_counts_do_not_depend_on_images(cdc, variables, batch, counts):
-    blind = dataclasses.replace(cdc, train_view=lambda keys, images: jnp.full(images.shape, jnp.nan))
+def test_counts_do_not_depend_on_images(make, variables, batch, counts):
+    blind = make(DecoderClassifier, decoder=DECODER, train_view=lambda keys, images: jnp.full(images.shape, jnp.nan))
     expected = {"classification": 2 * (1 + 4 + 4 / 7), "twin": 2 * (1 + 4 + 4 / 7), "reconstruction": 6}
     jax.tree.map(close, counts(blind, variables, batch), {name: np.array(x) for name, x in expected.items()})
 
@@ -256,7 +255,9 @@ def test_prediction_shows_the_reconstruction_of_the_evaluation_view(cdc, make, v
             for name in ("params", "batch_stats")
         }
         backbone, decoder = ({name: own[name][part] for name in own} for part in ("backbone", "decoder"))
-        features = cdc.backbone.apply(backbone, cdc.evaluation_view(images), train=False)["features"]
+        features = cdc.parts.network.backbone.apply(backbone, cdc.parts.pictures.evaluation_view(images), train=False)[
+            "features"
+        ]
         return cdc.decoder.apply(decoder, features, train=False)
 
     close(outputs["reconstruction"], by_hand(batch["image"]))
@@ -270,18 +271,18 @@ def test_prediction_shows_the_reconstruction_of_the_evaluation_view(cdc, make, v
         ("inverse", [7 / 39, 28 / 39, 4 / 39]),
     ],
 )
-def test_reconstruction_weights_sum_to_one_for_every_formula(cdc, formula, expected):
+def test_reconstruction_weights_sum_to_one_for_every_formula(cdc, formula, expected, change):
     """And are over the classes' shares, but for class means and for the plain mean over images."""
     counts, shares = np.array([4, 1, 7]), np.array([0.5, 0.2, 0.3])
     over_shares = np.ones(3) if formula == "none" else np.array(expected) / shares
     for reduction, weights in (("class_means", expected), ("per_image", over_shares)):
-        method = dataclasses.replace(cdc, reconstruction_weight_formula=formula, reconstruction_reduction=reduction)
+        method = change(cdc, reconstruction_weights=formula, reconstruction_reduction=reduction)
         found = method.constants(counts, shares)["reconstruction_weights"]
         np.testing.assert_allclose(found, weights, rtol=1e-6)
 
 
 def test_the_decoder_is_a_stage_of_its_own(cdc):
-    assert cdc.stages() == ("stem", "stage1", "stage2", "stage3", "features", "head", "decoder")
+    assert cdc.stages() == (*(f"backbone/{stage}" for stage in cdc.parts.network.backbone.stages), "head", "decoder")
 
 
 @pytest.mark.parametrize(

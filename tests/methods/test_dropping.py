@@ -1,6 +1,5 @@
 """Dropout, stochastic depth and a head with statistics of its own, as methods run them."""
 
-import dataclasses
 import functools
 from typing import ClassVar
 
@@ -80,11 +79,9 @@ def test_draws_belong_to_positions(masks, loss, begin, batch):
     np.testing.assert_array_equal(turned, mask[::-1])
 
 
-def test_a_twin_has_draws_of_its_own_the_same_for_every_batch_norm_option(masks, loss, begin, batch):
+def test_a_twin_has_draws_of_its_own_the_same_for_every_batch_norm_option(masks, loss, begin, batch, change):
     method = masks(DecoderClassifier, decoder=DECODER)
-    found = [
-        logits(loss, begin, dataclasses.replace(method, twin_batch_norm=option), batch) for option in TWIN_BATCH_NORMS
-    ]
+    found = [logits(loss, begin, change(method, twin_batch_norm=option), batch) for option in TWIN_BATCH_NORMS]
     assert not np.array_equal(found[0]["classification"], found[0]["twin"])
     for other in found[1:]:
         jax.tree.map(np.testing.assert_array_equal, other, found[0])
@@ -120,7 +117,7 @@ def test_a_frozen_head_keeps_its_statistics(make, begin, batch, stats, phase):
 @functools.partial(jitted, static_argnums=0)
 def head_statistics(method, variables, stats, features):
     own = {"params": variables["params"]["head"], "batch_stats": stats}
-    return method.head.apply(own, features, train=True, mutable=["batch_stats"])[1]["batch_stats"]
+    return method.parts.network.head.apply(own, features, train=True, mutable=["batch_stats"])[1]["batch_stats"]
 
 
 @pytest.mark.parametrize("option", TWIN_BATCH_NORMS)
@@ -140,11 +137,11 @@ def test_the_heads_statistics_follow_the_twins_option(make, begin, batch, stats,
         own = {
             part: {name: variables[name][part] for name in ("params", "batch_stats")} for part in variables["params"]
         }
-        features = method.backbone.apply(own["backbone"], images, train=True)["features"]
+        features = method.parts.network.backbone.apply(own["backbone"], images, train=True)["features"]
         rebuilt, _ = method.decoder.apply(own["decoder"], features, train=True, mutable=["batch_stats"])
-        return features, method.backbone.apply(own["backbone"], rebuilt, train=True)["features"]
+        return features, method.parts.network.backbone.apply(own["backbone"], rebuilt, train=True)["features"]
 
-    images, twins = by_hand(method.training_inputs(batch, KEY)[0])
+    images, twins = by_hand(method.parts.pictures.for_training(batch, KEY, 3)[0])
     start = variables["batch_stats"]["head"]
     once = head_statistics(method, variables, start, images)
     expected = {

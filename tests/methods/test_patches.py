@@ -1,6 +1,5 @@
 """Patches of an image joined into one answer: by averages, votes, attention and a recurrent network."""
 
-import dataclasses
 import functools
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
+from skinjax.methods.base import Objective
 from skinjax.methods.classifier import Classifier
 from skinjax.methods.patches import Patches, PatchesSettings, both, dropped, in_patches
 from skinjax.models.heads.patches import GRU
@@ -50,12 +50,12 @@ def predicted(method, variables, images):
 
 def logits_of_each(method, variables, images):
     """By hand: [batch, patches, classes]."""
-    shown = in_patches(method.evaluation_view(images))
+    shown = in_patches(method.parts.pictures.evaluation_view(images))
     answers = []
     for slot in range(shown.shape[1]):
         of = {name: {c: variables[c][name] for c in ("params", "batch_stats")} for name in ("backbone", "head")}
-        maps = method.backbone.apply(of["backbone"], shown[:, slot], train=False)
-        answers.append(method.head.apply(of["head"], maps["features"], train=False))
+        maps = method.parts.network.backbone.apply(of["backbone"], shown[:, slot], train=False)
+        answers.append(method.parts.network.head.apply(of["head"], maps["features"], train=False))
     return jnp.stack(answers, axis=1)
 
 
@@ -67,7 +67,7 @@ def test_one_patch_is_the_plain_classifier(make, variables, batch, loss):
     np.testing.assert_allclose(ours, predicted(alone, variables, batch["image"])["probabilities"], rtol=1e-5)
 
 
-def test_answers_are_joined_as_asked(plain, variables, batch):
+def test_answers_are_joined_as_asked(plain, variables, batch, change):
     each = logits_of_each(plain, variables, batch["image"])
     votes = jax.nn.one_hot(each.argmax(-1), 3).sum(1)
     expected = {
@@ -76,15 +76,15 @@ def test_answers_are_joined_as_asked(plain, variables, batch):
         "votes": (votes + jax.nn.softmax(each).mean(1)) / (SLOTS + 1),
     }
     for join, probabilities in expected.items():
-        found = predicted(dataclasses.replace(plain, join=join), variables, batch["image"])["probabilities"]
+        found = predicted(change(plain, join=join), variables, batch["image"])["probabilities"]
         np.testing.assert_allclose(found, probabilities, rtol=1e-4, atol=1e-6)
 
 
-def test_the_loss_is_of_what_is_predicted(plain, variables, batch):
+def test_the_loss_is_of_what_is_predicted(plain, variables, batch, change):
     """Cross-entropy on held-out images, by the probabilities that the table gets."""
     for join in ("logits", "probabilities"):
-        method = dataclasses.replace(plain, join=join)
-        total, count = method.evaluate(variables, batch)["loss"]
+        method = change(plain, join=join)
+        total, count = method.evaluate(variables, batch, Objective())["loss"]
         weights = np.array([1.0, 4.0, 4 / 7])[batch["label"]]
         own = np.asarray(predicted(method, variables, batch["image"])["probabilities"])
         expected = -(weights * np.log(own[np.arange(6), batch["label"]])).sum() / weights.sum()
@@ -103,8 +103,8 @@ def test_attention_at_any_place(name, make_patches, begin, batch, gradient):
     assert sum(x.size for n in names for x in jax.tree.leaves(variables["params"][n])) == 20 * len(names)
     outputs = predicted(method, variables, batch["image"])
     assert all(outputs[n].shape == (6, SLOTS) and (outputs[n] > 0).all() and (outputs[n] < 1).all() for n in names)
-    change, _, _ = gradient(method, variables, batch)
-    assert all(np.abs(x).max() > 0 for n in names for x in jax.tree.leaves(change[n]))
+    grown, _, _ = gradient(method, variables, batch)
+    assert all(np.abs(x).max() > 0 for n in names for x in jax.tree.leaves(grown[n]))
 
 
 def test_attention_on_the_last_map_scales_what_is_pooled(make_patches, begin, batch):
@@ -133,8 +133,8 @@ def test_the_recurrent_network_reads_patches_in_order(make_patches, begin, batch
     outputs = predicted(method, variables, batch["image"])["probabilities"]
     turned = predicted(method, variables, batch["image"][:, ::-1])["probabilities"]
     assert np.abs(outputs - turned).max() > 1e-6
-    change, _, stats = gradient(method, variables, batch)
-    assert all(np.abs(x).max() > 0 for x in jax.tree.leaves(change["gru"]))
+    grown, _, stats = gradient(method, variables, batch)
+    assert all(np.abs(x).max() > 0 for x in jax.tree.leaves(grown["gru"]))
     assert set(stats) == {"backbone", "head", "gru"}
 
 
@@ -150,8 +150,8 @@ def test_patches_are_dropped_each_for_itself():
     assert dropped(keys, kept, 0.0) is kept
 
 
-def test_dropping_patches_changes_training_alone(plain, variables, batch, loss):
-    dropping = dataclasses.replace(plain, patch_dropout=0.5)
+def test_dropping_patches_changes_training_alone(plain, variables, batch, loss, change):
+    dropping = change(plain, patch_dropout=0.5)
     assert loss(plain, variables, batch)[0] != loss(dropping, variables, batch)[0]
     ours, theirs = (predicted(method, variables, batch["image"])["probabilities"] for method in (plain, dropping))
     np.testing.assert_array_equal(ours, theirs)

@@ -11,25 +11,27 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 
 from skinjax.data.dataset import Dataset, open_dataset
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
 from skinjax.data.sampling.samplers import evaluation_batches, natural
-from skinjax.images.views import VIEWS, evaluation_view, train_view
+from skinjax.images.views import VIEWS, ViewSettings, evaluation_view, train_view
+from skinjax.methods.base import Objective
 from skinjax.methods.classifier import Classifier
+from skinjax.methods.parts import Classification, Network, Parts, Pictures
 from skinjax.models.heads.classifiers import LinearHead
 from skinjax.models.layers import Conv, relu
 from skinjax.models.normalisation import BatchNorm
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.parallel import make_mesh
 from skinjax.training.checkpoints import Checkpoints
-from skinjax.training.inference import make_evaluation_step, predict
+from skinjax.training.inference import collect, table
 from skinjax.training.logs import MetricsLog
 from skinjax.training.loop import LoopSettings, Trainer
-from skinjax.training.optimizers import OptimizerSettings, make_optimizer
-from skinjax.training.phases import Phase
+from skinjax.training.optimizers import OptimizerSettings
+from skinjax.training.phases import Evaluations, Phase
+from skinjax.training.programs import evaluation_program
 
 SIZE, INPUT, BATCH = StoredSize(32, 40), (32, 32), 8
 TRAINING, VALIDATION = np.arange(48), np.arange(48, 60)
@@ -73,28 +75,29 @@ def mesh() -> jax.sharding.Mesh:
 
 @pytest.fixture(scope="session")
 def classifier(photographs: Dataset) -> Classifier:
-    return Classifier(
-        classes=photographs.classes,
-        backbone=TwoStages(),
-        head=LinearHead(len(photographs.classes)),
-        train_view=train_view(VIEWS["plain"], INPUT, "imagenet"),
-        evaluation_view=evaluation_view("squash", INPUT, "imagenet"),
-        loss_function=ClassificationLoss(),
-    )
+    pictures = Pictures(train_view(VIEWS["plain"], INPUT, "imagenet"), evaluation_view("squash", INPUT, "imagenet"))
+    network = Network(TwoStages(), LinearHead(len(photographs.classes)))
+    task = Classification(photographs.classes, ClassificationLoss())
+    return Classifier(Parts(network, pictures, task, ViewSettings()))
 
 
 @pytest.fixture(scope="session")
 def evaluation_step(classifier: Classifier, mesh: jax.sharding.Mesh):
-    return make_evaluation_step(classifier, mesh)
+    return evaluation_program(classifier, Objective(), mesh)
 
 
 @pytest.fixture(scope="session")
 def phase(photographs: Dataset) -> Callable[..., Phase]:
-    """A phase over the first 48 photographs."""
+    """A phase over the first 48 photographs, judged by its accuracy."""
 
-    def make(name: str, steps: int, rate: Any = 0.1, **fields) -> Phase:
+    def make(
+        name: str, steps: int, rate: Any = 0.1, frozen: tuple[str, ...] = (), coefficients=(), judged=None, **fields
+    ) -> Phase:
         sampler = natural(TRAINING, photographs.columns["label"][TRAINING], BATCH, seed=len(name))
-        return Phase(name, steps, sampler, rate if callable(rate) else lambda step: rate, **fields)
+        objective = Objective(frozen, None, coefficients)
+        evaluations = Evaluations(**{"metric": "accuracy", **(judged or {})})
+        rates = rate if callable(rate) else lambda step: rate
+        return Phase(name, steps, sampler, rates, objective=objective, evaluations=evaluations, **fields)
 
     return make
 
@@ -113,7 +116,7 @@ class Run:
     keep: int = 2
     stop: Callable[[], bool] = lambda: False
     batches: Callable = lambda batches, phase, start: batches
-    validation: Callable[[Mapping[str, Any]], dict[str, float]] | None = None
+    validation: Callable[[Phase, Mapping[str, Any]], dict[str, float]] | None = None
 
     def __post_init__(self):
         self.said: list[str] = []
@@ -123,7 +126,7 @@ class Run:
             mesh=self.mesh,
             settings=self.settings,
             checkpoints=Checkpoints(self.folder / "checkpoints", self.keep, say=self.said.append),
-            make_optimizer=self._optimizer,
+            constants=self._constants,
             batches=self._batches,
             validate=self.validation or self._validate,
             open_log=lambda step: MetricsLog(self.folder, step, tensorboard=False),
@@ -140,10 +143,7 @@ class Run:
             self.trainer.checkpoints.close()
 
     def init(self, seed: jax.Array):
-        variables = self.classifier.init(jax.random.key(seed), {"image": jnp.zeros((1, 32, 40, 3), jnp.uint8)})
-        even = np.ones(len(self.photographs.classes))
-        constants = self.classifier.constants(even, even / len(even))
-        return {**variables, "constants": jax.tree.map(jnp.asarray, constants)}
+        return self.classifier.init(jax.random.key(seed), {"image": jnp.zeros((1, 32, 40, 3), jnp.uint8)})
 
     def steps(self) -> list[int]:
         return self.trainer.checkpoints.steps()
@@ -156,10 +156,11 @@ class Run:
     def log(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl, without the speed of this machine."""
         lines = [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
-        return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
+        return [{name: line[name] for name in line if name not in ("images_per_second", "seconds")} for line in lines]
 
-    def _optimizer(self, phase: Phase, paths) -> optax.GradientTransformation:
-        return make_optimizer(OptimizerSettings(name="adam"), phase.learning_rate, paths, self.classifier.stages())
+    def _constants(self, phase: Phase) -> dict[str, np.ndarray]:
+        even = np.ones(len(self.photographs.classes))
+        return self.classifier.constants(even, even / len(even))
 
     def _load(self, records: np.ndarray) -> np.ndarray:
         return load(self.photographs, records, SIZE)
@@ -170,21 +171,19 @@ class Run:
         )
         return self.batches(batches, phase, start)
 
-    def _validate(self, variables) -> dict[str, float]:
+    def _validate(self, phase: Phase, variables) -> dict[str, float]:
         batches = held_out_batches(
             self.photographs, VALIDATION, evaluation_batches(len(VALIDATION), BATCH), self._load, threads=0
         )
-        predictions, terms = predict(
+        columns, terms = collect(
             self.evaluation_step,
             variables,
             batches,
-            self.photographs,
-            VALIDATION,
-            split="validation",
-            protocol={},
+            len(VALIDATION),
             mesh=self.mesh,
             check=self.trainer.check_interrupted,
         )
+        predictions = table(columns, self.photographs, VALIDATION, split="validation", protocol={})
         return {"accuracy": float(np.mean(predictions.predicted == predictions.labels)), **terms}
 
 
@@ -193,13 +192,13 @@ def run_in(photographs, classifier, evaluation_step, mesh, phase) -> Callable[..
     """A run in a folder, by default of two phases: three steps of the head alone, then four of everything."""
 
     def make(folder: Path, phases: list[Phase] | None = None, **fields) -> Run:
-        both = [phase("head", 3, frozen=("stem", "features")), phase("all", 4)]
+        phases = phases or [phase("head", 3, frozen=("stem", "features")), phase("all", 4)]
+        periods = {name: fields.pop(name) for name in ("evaluate_every", "checkpoint_every") if name in fields}
+        phases = [dataclasses.replace(phase, **periods) for phase in phases]
         names = {field.name for field in dataclasses.fields(LoopSettings)}
-        settings = {"seed": 5, "batch": BATCH, "metric": "accuracy", "log_every": 2}
+        settings = {"seed": 5, "batch": BATCH, "optimizer": OptimizerSettings(name="adam"), "log_every": 2}
         settings |= {name: fields.pop(name) for name in list(fields) if name in names}
-        return Run(
-            folder, phases or both, LoopSettings(**settings), photographs, classifier, evaluation_step, mesh, **fields
-        )
+        return Run(folder, phases, LoopSettings(**settings), photographs, classifier, evaluation_step, mesh, **fields)
 
     return make
 

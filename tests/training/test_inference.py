@@ -11,8 +11,11 @@ import pytest
 from skinjax.data.dataset import Dataset
 from skinjax.data.pipeline import StoredSize, held_out_batches, load
 from skinjax.data.sampling.samplers import evaluation_batches
+from skinjax.methods.base import Objective
+from skinjax.methods.classifier import Classifier
 from skinjax.objectives.losses import ClassificationLoss
-from skinjax.training.inference import make_evaluation_step, predict
+from skinjax.training.inference import collect, table
+from skinjax.training.programs import evaluation_program
 from skinjax.training.signals import Interrupted
 
 SIZE, BATCH = StoredSize(32, 40), 8
@@ -21,25 +24,26 @@ SIZE, BATCH = StoredSize(32, 40), 8
 @pytest.fixture(scope="module")
 def variables(classifier):
     variables = jax.jit(classifier.init)(jax.random.key(0), {"image": jnp.zeros((1, 32, 40, 3), jnp.uint8)})
-    return {**variables, "constants": {"class_counts": jnp.ones(len(classifier.classes))}}
+    return {**variables, "constants": {"class_counts": jnp.ones(7)}}
 
 
 @pytest.fixture
-def table(photographs, evaluation_step, variables, mesh):
+def judged(photographs, evaluation_step, variables, mesh):
     """A function from records to their predictions and the means of the terms."""
 
     def make(records, dataset: Dataset = photographs, step=evaluation_step, **settings):
         pixels = functools.partial(load, dataset, size=SIZE)
         batches = held_out_batches(dataset, records, evaluation_batches(len(records), BATCH), pixels, threads=0)
-        return predict(step, variables, batches, dataset, records, split="test", protocol={}, mesh=mesh, **settings)
+        columns, terms = collect(step, variables, batches, len(records), mesh=mesh, **settings)
+        return table(columns, dataset, records, split="test", protocol={}), terms
 
     return make
 
 
 @pytest.mark.parametrize("count", [1, 8, 13])
-def test_every_image_has_its_row(table, photographs, classifier, variables, count):
+def test_every_image_has_its_row(judged, photographs, classifier, variables, count):
     records = np.random.default_rng(count).permutation(60)[:count]
-    predictions, means = table(records)
+    predictions, means = judged(records)
     assert predictions.image_ids.tolist() == photographs.columns["image_id"][records].tolist()
     assert predictions.groups.tolist() == photographs.columns["group"][records].tolist()
     assert predictions.labels.tolist() == photographs.columns["label"][records].tolist()
@@ -52,22 +56,27 @@ def test_every_image_has_its_row(table, photographs, classifier, variables, coun
     assert means["loss"] == pytest.approx(-np.log(own).mean(), rel=1e-5)
 
 
-def test_unlabelled_images_are_predicted_and_count_in_no_term(table, photographs):
+def test_unlabelled_images_are_predicted_and_count_in_no_term(judged, photographs):
     labels = photographs.columns["label"].copy()
     labels[1::2] = -1
     half = dataclasses.replace(photographs, columns={**photographs.columns, "label": labels})
-    predictions, means = table(np.arange(10), half)
-    labelled, expected = table(np.arange(0, 10, 2))
+    predictions, means = judged(np.arange(10), half)
+    labelled, expected = judged(np.arange(0, 10, 2))
     assert len(predictions) == 10
     np.testing.assert_allclose(predictions.probabilities[::2], labelled.probabilities, rtol=1e-5)
     assert means["loss"] == pytest.approx(expected["loss"], rel=1e-5)
-    _, means = table(np.arange(1, 10, 2), half)
+    _, means = judged(np.arange(1, 10, 2), half)
     assert np.isnan(means["loss"])
 
 
-def test_heads_of_sigmoids_give_scores_too(table, classifier, mesh):
-    sigmoids = dataclasses.replace(classifier, loss_function=ClassificationLoss("bce_with_logits"))
-    predictions, _ = table(np.arange(9), step=make_evaluation_step(sigmoids, mesh))
+def test_a_method_that_does_not_tell_the_classes_has_terms_and_no_table(photographs):
+    assert table({}, photographs, np.arange(3), split="test", protocol={}) is None
+
+
+def test_heads_of_sigmoids_give_scores_too(judged, classifier, mesh):
+    task = dataclasses.replace(classifier.parts.task, loss_function=ClassificationLoss("bce_with_logits"))
+    sigmoids = Classifier(dataclasses.replace(classifier.parts, task=task))
+    predictions, _ = judged(np.arange(9), step=evaluation_program(sigmoids, Objective(), mesh))
     assert predictions.scores.shape == (9, 7)
     logits = np.log(predictions.scores) - np.log1p(-predictions.scores)
     softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -93,16 +102,6 @@ def test_it_can_be_left_before_any_batch_and_closes_its_source(photographs, eval
             raise stop
 
     with pytest.raises(Interrupted):
-        predict(
-            evaluation_step,
-            variables,
-            batches(),
-            photographs,
-            records,
-            split="test",
-            protocol={},
-            mesh=mesh,
-            check=check,
-        )
+        collect(evaluation_step, variables, batches(), len(records), mesh=mesh, check=check)
     assert closed == [True]
     assert list(calls) == []

@@ -123,7 +123,7 @@ def test_progress_is_a_bar_on_a_terminal():
 
 def test_the_rate_is_of_the_steps_since_the_last_report_without_pauses(monkeypatch):
     now = 0.0
-    monkeypatch.setattr("skinjax.training.logs.time.perf_counter", lambda: now)
+    monkeypatch.setattr("skinjax.training.logs.working_seconds", lambda: now)
     stream = io.StringIO()
     progress = Progress(start=0, total=100, batch=8, stream=stream)
     now = 20.0  # compilation
@@ -137,10 +137,10 @@ def test_the_rate_is_of_the_steps_since_the_last_report_without_pauses(monkeypat
     assert stream.getvalue().splitlines()[1].endswith("2:04 left")
 
 
-def test_the_first_step_is_no_measure():
+def test_without_a_step_there_is_no_measure():
     stream = io.StringIO()
     progress = Progress(start=0, total=100, batch=8, stream=stream)
-    progress.pause(1)  # the first step, compilation included
+    progress.pause(1)
     assert math.isnan(progress.report(1, {"loss": 1.0}))
     assert stream.getvalue() == "step 1/100  loss 1.0000\n"
 

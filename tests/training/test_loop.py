@@ -62,7 +62,9 @@ def assert_as_uninterrupted(uninterrupted, assert_identical):
         assert_identical(state, expected_state)
         assert history == expected_history
         assert run.log() == expected_run.log()
-        assert seal(run, 7)["history"] == seal(expected_run, 7)["history"]
+        ours, theirs = (seal(made, 7)["history"] for made in (run, expected_run))
+        assert ours.pop("seconds") > 0 < theirs.pop("seconds")
+        assert ours == theirs
         assert_identical(run.restored(history.best_step), expected_run.restored(history.best_step))
 
     return check
@@ -77,7 +79,7 @@ def test_the_order_is_evaluate_checkpoint_fetch_step_log(run, phase, monkeypatch
     trainer, accuracies = run.trainer, iter([0.5, 0.25, 0.75])
     save, open_log = trainer.checkpoints.save, trainer.open_log
 
-    def validate(variables):
+    def validate(phase, variables):
         events.append("evaluate")
         return {"accuracy": next(accuracies)}
 
@@ -151,6 +153,13 @@ def test_history_remembers_the_first_best_value(values, best_value, best_step, s
     assert history == History(5, False, 30, best_value, best_step, since)
 
 
+def test_where_lower_is_better_the_lowest_is_remembered():
+    history = History()
+    for step, value in zip((1, 2, 3), (0.5, 0.3, 0.4), strict=True):
+        history = history.after(step, value, falls=True)
+    assert history == History(0, False, 3, 0.3, 2, 1)
+
+
 # Phases
 
 
@@ -190,7 +199,7 @@ def test_the_average_starts_afresh_from_the_weights_of_each_phase(run, phase):
 def test_what_is_evaluated_and_called_best_is_the_average(run, phase, assert_identical):
     seen = {}
 
-    def validation(variables):
+    def validation(phase, variables):
         seen[len(seen) + 1] = jax.tree.map(np.array, variables)
         return {"accuracy": float(len(seen))}
 
@@ -206,15 +215,14 @@ def test_what_is_evaluated_and_called_best_is_the_average(run, phase, assert_ide
 def test_early_stopping_ends_a_phase_and_the_best_checkpoint_is_kept(run_in, phase, tmp_path, assert_identical):
     def make(folder, **fields):
         # Two evaluations without improvement end a phase: the first after step 3, the second after step 6.
-        accuracies = iter([0.5, 0.4, 0.3, 0.6, 0.1, 0.2])
+        accuracies, two = iter([0.5, 0.4, 0.3, 0.6, 0.1, 0.2]), {"patience": 2}
         return run_in(
             tmp_path / folder,
-            [phase("head", 6, frozen=("stem", "features")), phase("all", 5)],
+            [phase("head", 6, frozen=("stem", "features"), judged=two), phase("all", 5, judged=two)],
             evaluate_every=1,
-            patience=2,
             log_every=5,
             keep=1,
-            validation=lambda variables: {"accuracy": next(accuracies)},
+            validation=lambda phase, variables: {"accuracy": next(accuracies)},
             **fields,
         )
 
@@ -243,7 +251,55 @@ def test_early_stopping_ends_a_phase_and_the_best_checkpoint_is_kept(run_in, pha
 
 def iter_validation(accuracies):
     values = iter(accuracies)
-    return lambda variables: {"accuracy": next(values)}
+    return lambda phase, variables: {"accuracy": next(values)}
+
+
+def test_each_phase_has_its_own_metric_and_its_own_best(run, phase):
+    """An accuracy of .9 in the first says nothing of the second, which is judged by a term that is to fall."""
+    figures = iter([{"accuracy": 0.9}, {"accuracy": 0.8}, {"loss": 3.0}, {"loss": 1.0}, {"loss": 2.0}])
+    phases = [phase("first", 2), phase("second", 3, judged={"metric": "loss"})]
+    run = run(phases, evaluate_every=1, keep=1, validation=lambda phase, variables: next(figures))
+    _, history = run.fit()
+    assert history == History(2, True, 5, 1.0, 4, 1)
+    assert run.steps() == [4, 5]
+
+
+def test_a_phase_may_begin_from_the_best_state_of_the_one_before(run_in, phase, tmp_path, assert_identical):
+    accuracies = [0.9, 0.5, 0.1, 0.2]
+
+    def make(folder, validation, **fields):
+        phases = [phase("first", 3), phase("second", 1, frozen=("stem", "features"), begins_from_best=True)]
+        return run_in(tmp_path / folder, phases, evaluate_every=1, keep=1, validation=validation, **fields)
+
+    run = make("whole", iter_validation(accuracies))
+    state, _ = run.fit()
+    for name, tree in run.restored(4).variables["params"]["backbone"].items():
+        assert_identical(tree, state.variables["params"]["backbone"][name])
+    stopped = make("stopped", iter_validation(accuracies), stop=stop_at_call(4))
+    with pytest.raises(Interrupted, match="stopped after 3 steps"):
+        stopped.fit()
+    best, last = (stopped.restored(step).variables["params"]["backbone"] for step in (1, 3))
+    kernel = state.variables["params"]["backbone"]["stem"]["conv"]["kernel"]
+    np.testing.assert_array_equal(kernel, best["stem"]["conv"]["kernel"])
+    assert (kernel != last["stem"]["conv"]["kernel"]).any()
+    assert_identical(make("stopped", iter_validation(accuracies[3:])).fit()[0], state)
+
+
+def test_runs_of_one_process_share_their_compiled_programs(run_in, phase, tmp_path, caplog):
+    run_in(tmp_path / "first", [phase("only", 2)], seed=1).fit()
+    with jax.log_compiles():
+        run_in(tmp_path / "second", [phase("only", 3, rate=lambda step: 0.1 / (step + 1))], seed=2).fit()
+    assert not [record.message for record in caplog.records if "train_step" in record.message]
+
+
+def test_the_log_has_seconds_that_go_on_after_a_restart(run):
+    with pytest.raises(Interrupted):
+        run(**EVERYTHING, stop=stop_at_call(5)).fit()
+    last = run(**EVERYTHING)
+    last.fit()
+    seconds = [json.loads(line)["seconds"] for line in (last.folder / "metrics.jsonl").read_text().splitlines()]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
 
 
 def test_without_validation_images_there_is_no_best(run, phase):

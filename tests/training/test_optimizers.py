@@ -12,7 +12,7 @@ from skinjax.core.errors import UserError
 from skinjax.training.optimizers import EVERYTHING, OptimizerSettings, make_optimizer, parameter_factors
 
 A, B = "backbone/stem/kernel", "head/kernel"
-STAGES = ("stem", "features", "head")
+STAGES = ("backbone/stem", "backbone/features", "head")
 PATHS = [
     "backbone/stem/conv/kernel",
     "backbone/stem/norm/scale",
@@ -22,23 +22,21 @@ PATHS = [
 ]
 
 
-def made(name, learning_rate, paths, learning_rate_multipliers=EVERYTHING, **arguments):
-    return make_optimizer(
-        OptimizerSettings(name=name, **arguments), learning_rate, paths, STAGES, learning_rate_multipliers
-    )
+def made(name, paths, learning_rate_multipliers=EVERYTHING, **arguments):
+    return make_optimizer(OptimizerSettings(name=name, **arguments), paths, STAGES, learning_rate_multipliers)
 
 
 def trajectory(name, **arguments):
     """Five steps on 3a^2/2 + b^2/2 + ab from (1, -2) at rate 0.1."""
     params = {A: jnp.float32(1), B: jnp.float32(-2)}
-    optimizer = made(name, lambda step: 0.1, params, **arguments)
+    optimizer = made(name, params, **arguments)
     state = optimizer.init(params)
 
     @jax.jit
     def step(params, state):
         gradient = {A: 3 * params[A] + params[B], B: params[A] + params[B]}
         updates, state = optimizer.update(gradient, state, params)
-        return optax.apply_updates(params, updates), state
+        return optax.apply_updates(params, jax.tree.map(lambda update: -0.1 * update, updates)), state
 
     places = []
     for _ in range(5):
@@ -146,17 +144,6 @@ def test_a_gradient_below_the_clip_is_left_alone():
     np.testing.assert_allclose(trajectory("sgd", clip_norm=10.0), MOMENTUM, rtol=1e-5)
 
 
-def test_the_rate_follows_the_schedule():
-    params = {A: jnp.float32(0), B: jnp.float32(0)}
-    optimizer = made("sgd", lambda step: 0.1 / (step + 1), params, momentum=0.0)
-    state = optimizer.init(params)
-    seen = []
-    for _ in range(3):
-        updates, state = optimizer.update({A: jnp.float32(1), B: jnp.float32(2)}, state, params)
-        seen.append([float(updates[A]), float(updates[B])])
-    np.testing.assert_allclose(seen, [[-0.1, -0.2], [-0.05, -0.1], [-0.1 / 3, -0.2 / 3]], rtol=1e-6)
-
-
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
@@ -171,10 +158,9 @@ def test_factors_come_from_the_first_row_that_matches(rows, expected):
 
 
 def test_a_stage_is_a_whole_part_of_the_path():
-    factors = parameter_factors(
-        "rates", [("stem", 0.1), (".*", 1.0)], ["net/stem/kernel", "net/stemlike/kernel"], STAGES
-    )
-    assert factors == {"net/stem/kernel": 0.1, "net/stemlike/kernel": 1.0}
+    paths = ["backbone/stem/kernel", "backbone/stemlike/kernel", "restorer/stem/kernel"]
+    factors = parameter_factors("rates", [("stem", 0.1), (".*", 1.0)], paths, STAGES)
+    assert list(factors.values()) == [0.1, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +168,7 @@ def test_a_stage_is_a_whole_part_of_the_path():
     [
         ((("stem", 0.1),), "rates has no row for 3 parameters, backbone/features/block1/conv1/kernel first"),
         (((".*", 1.0), ("stem", 0.1)), "rates has a row for 'stem', which matches no parameter that is left to it"),
-        ((("steam", 0.1), (".*", 1.0)), r"row for 'steam', which matches no .*stages: stem, features, head"),
+        ((("steam", 0.1), (".*", 1.0)), r"row for 'steam', which matches no .*stages: stem, features, head, backbone;"),
         ((("(head", 0.1), (".*", 1.0)), r"rates has a row '\(head' that is no regular expression"),
         ((), "rates has no row for 5 parameters"),
     ],
@@ -195,7 +181,7 @@ def test_tables_that_do_not_fit_are_refused(rows, message):
 @pytest.mark.parametrize("table", ["learning_rate_multipliers", "weight_decay_multipliers"])
 def test_make_optimizer_checks_both_tables_even_where_they_do_nothing(table):
     with pytest.raises(UserError, match=f"{table} has no row for 3 parameters"):
-        made("sgd", lambda step: 0.1, PATHS, **{table: (("head", 1.0),)})
+        made("sgd", PATHS, **{table: (("head", 1.0),)})
 
 
 def test_unknown_optimiser_is_named():

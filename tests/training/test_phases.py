@@ -3,6 +3,7 @@
 import pytest
 
 from skinjax.core.errors import UserError
+from skinjax.methods.base import Objective
 from skinjax.training.phases import Phase, duration_in_steps
 
 
@@ -41,4 +42,4 @@ def test_an_unknown_unit_lists_the_known_ones():
 
 def test_a_phase_trains_everything_at_the_full_rate_unless_told_otherwise():
     phase = Phase("all", 3, sampler=None, learning_rate=lambda step: 0.1)
-    assert (phase.frozen, phase.learning_rate_multipliers, phase.loss_function) == ((), ((".*", 1.0),), None)
+    assert (phase.objective, phase.learning_rate_multipliers) == (Objective(), ((".*", 1.0),))
