@@ -203,7 +203,7 @@ def _typed(value: Any, kind: Any) -> Any:
     if origin in (Mapping, dict):
         if not isinstance(value, Mapping):
             raise TypeError
-        return dict(value)
+        return {name: _typed(part, parts[1]) for name, part in value.items()}
     if origin is tuple:
         if not isinstance(value, tuple | list) or (parts[-1] is not Ellipsis and len(value) != len(parts)):
             raise TypeError

@@ -66,7 +66,7 @@ class Objective:
             if not addressed(name, stages):
                 lookup(f"stage to freeze in phase {phase!r}:", name, dict.fromkeys(words(stages)))
         for term, coefficient in self.coefficients:
-            if coefficient and not lookup(f"term of phase {phase!r}:", term, terms):
+            if not lookup(f"term of phase {phase!r}:", term, terms) and coefficient:
                 raise UserError(
                     f"phase {phase!r} has the term {term!r}, for which method has built nothing: give it a coefficient "
                     "in config.method, and 0 in the phases that go without"

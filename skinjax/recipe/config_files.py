@@ -107,7 +107,8 @@ def _below(kind: Any, values: Mapping[str, Any], name: str, path: str) -> Any:
         raise UserError(f"the config's field {path.removeprefix('config.')} is a value and has no field {name!r}")
     if not isinstance(kind, type):
         of = typing.get_args(kind)[1]
-        return ANYTHING if of is Any else lookup(f"field of {path}", name, dict.fromkeys(values, of))
+        is_section = isinstance(of, type) and issubclass(of, Settings)
+        return lookup(f"field of {path}", name, dict.fromkeys(values, of)) if is_section else ANYTHING
     found = lookup(f"field of {path}", name, {field.name: field for field in fields(kind)})
     if "variant" in found.metadata:
         what, table = found.metadata["variant"]
