@@ -1,20 +1,31 @@
-"""The README's table of backbones is what the registry, the published sizes and the known weights say.
+"""The pages: their links lead somewhere, their example runs, their table of backbones is what the registry says.
 
-`python -m tests.test_readme` prints the table as it should be.
+`python -m tests.test_docs` prints that table as it should be.
 """
 
 import functools
+import re
+import sys
+import types
 from pathlib import Path
 
 import jax
+import pytest
 
+from skinjax.core.settings import from_plain
+from skinjax.main import main
+from skinjax.methods import METHODS, Kind
 from skinjax.models import BACKBONES
 from skinjax.models.pretrained.fitting import plan
 from skinjax.models.pretrained.known_weights import HALF, KNOWN, architecture_of
 from skinjax.models.pretrained.opening import usual_weights
+from skinjax.recipe import Recipe, defaults
+from tests.end_to_end.conftest import TINY
 from tests.models.test_backbones import OUR_OWN, PARAMETERS
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+WITHOUT_DECODER = [change for change in TINY if "decoder" not in change]
 HEADER = """\
 | `model.backbone` (millions of parameters) | padding | TAG of `timm/BACKBONE.TAG` | images |
 |---|---|---|---|
@@ -83,8 +94,54 @@ def test_every_backbone_and_all_known_weights_stand_in_the_table_once():
     assert {architecture_of(name) for name in KNOWN} <= set(names)
 
 
-def test_the_readme_has_the_table():
-    assert table() in README.read_text(), f"the table of backbones in the README should be\n{table()}"
+def test_the_page_has_the_table():
+    assert table() in (ROOT / "docs" / "backbones.md").read_text(), f"docs/backbones.md should have\n{table()}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_index_names_every_page():
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert [page.name for page in PAGES[1:] if page.name != "README.md" and f"({page.name})" not in index] == []
+
+
+def blocks(page):
+    """The Python on a page."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+
+
+def test_the_library_example_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SKINJAX_DATA", str(tmp_path / "data"))
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (example,) = blocks("library.md")
+    exec(compile(example, "docs/library.md", "exec"), {})
+
+
+def test_the_method_of_the_page_is_trained_by_its_command(tmp_path, monkeypatch, capsys):
+    source, _ = blocks("add_a_method.md")
+    page: dict = {"__name__": "compact"}
+    monkeypatch.setitem(sys.modules, "compact", types.ModuleType("compact"))
+    exec(compile(source, "docs/add_a_method.md", "exec"), page)
+    monkeypatch.setitem(METHODS, "compact", Kind(page["CompactSettings"], page["build"]))
+    command = [f"--config={ROOT / 'configs' / 'baselines.py'}:demo", *WITHOUT_DECODER[1:]]
+    command += ["--config.method.name=compact", "--config.method.gamma=0.1", "--config.phases.train.duration=2.0"]
+    assert main([*command, f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"]) == 0
+    assert '"train/length"' in (tmp_path / "run" / "metrics.jsonl").read_text()
+
+
+def test_the_phases_of_the_page_are_a_config():
+    _, lines = blocks("add_a_method.md")
+    config = defaults("own", "demo")
+    config.method = {"name": "decoder_classifier"}
+    exec(lines, {"config": config})
+    recipe = from_plain(Recipe, config.to_dict(), "config")
+    assert list(recipe.in_order()) == ["head", "all"]
+    assert recipe.evaluations_in(recipe.phases["all"]).patience == 3
 
 
 if __name__ == "__main__":
