@@ -97,6 +97,9 @@ class Recipe(Settings):
             lookup("phase", name, self.phases)
         if len(set(self.phase_order)) < max(1, len(self.phase_order)):
             raise UserError(f"phase_order is {self.phase_order}; it must name at least one phase, and none twice")
+        first = self.phase_order[0]
+        if self.phases[first].begin == "best":
+            raise UserError(f"config.phases.{first}.begin is 'best' and no phase comes before it: leave it at 'last'")
         for phase in self.in_order().values():
             loss = self.loss_in(phase)
             if loss.name == "ldam" and self.model.head != "cosine":

@@ -21,7 +21,7 @@ from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.logs import MetricsLog, Progress
 from skinjax.training.optimizers import OptimizerSettings
 from skinjax.training.phases import Phase
-from skinjax.training.programs import Program, begin_program, train_program, working_seconds
+from skinjax.training.programs import Training, begin_program, train_program, working_seconds
 from skinjax.training.signals import Interrupted
 from skinjax.training.state import TrainState, draw, partition
 
@@ -109,7 +109,11 @@ class Trainer:
                     variables = draw(init, self._seed, self.mesh, self.given)
                     state = self._begin(phase, jnp.zeros((), jnp.int32), variables)
                 elif history.phase_finished:
-                    variables = self._best(phases, init, history) if phase.begins_from_best else state.variables
+                    variables = state.variables
+                    if phase.begins_from_best and history.best_step is not None:
+                        self.checkpoints.wait()
+                        best = self.restore(phases, init, self.checkpoints.sealed(history.best_step))
+                        variables = best.evaluated()
                     state = self._begin(phase, state.step, variables)
                     history = History(phase_start=int(state.step), seconds=history.seconds)
                 state, history = self._run(phase, state, history)
@@ -135,12 +139,6 @@ class Trainer:
         like = jax.eval_shape(lambda: self._begin(phase, jnp.zeros((), jnp.int32), init(self._seed)))
         return self.checkpoints.restore(seal.step, abstract(like, replicated(self.mesh)))
 
-    def _best(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables], history: History) -> Variables:
-        """The variables that were judged best in the phase that has just ended."""
-        assert history.best_step is not None  # there is a validation part (`make_data` sees to that)
-        self.checkpoints.wait()
-        return self.restore(phases, init, self.checkpoints.sealed(history.best_step)).evaluated()
-
     def _resolved(self, phase: Phase) -> Phase:
         return dataclasses.replace(phase, objective=phase.objective.resolved(self.method, phase.name))
 
@@ -157,43 +155,29 @@ class Trainer:
         return state, history, [phase.name for phase in phases].index(seal.phase) + history.phase_finished
 
     def _begin(self, phase: Phase, step: jax.Array, variables: Variables) -> TrainState:
-        settings, constants = self.settings, self.constants(phase)
-        placed = {name: put_whole(np.asarray(array), self.mesh) for name, array in constants.items()}
-        begin = begin_program(
-            phase.objective,
-            settings.optimizer,
-            phase.learning_rate_multipliers,
-            self._paths(phase, variables),
-            self.method.stages(),
-            settings.ema_decay > 0,
-            self.mesh,
-        )
+        placed = {name: put_whole(np.asarray(array), self.mesh) for name, array in self.constants(phase).items()}
+        begin = begin_program(self._training(phase, variables))
         return begin(step, self._seed, {**variables, "constants": placed})
 
-    def _step(self, phase: Phase, variables: Variables) -> Program:
-        settings = self.settings
-        return train_program(
-            self.method,
-            phase.objective,
-            settings.optimizer,
-            phase.learning_rate_multipliers,
-            self._paths(phase, variables),
-            settings.accumulate,
-            settings.ema_decay,
-            self.mesh,
-            settings.remat,
-        )
-
-    @staticmethod
-    def _paths(phase: Phase, variables: Variables) -> tuple[str, ...]:
-        trainable, frozen = partition(variables["params"], phase.objective.frozen)
+    def _training(self, phase: Phase, variables: Variables) -> Training:
+        settings, (trainable, frozen) = self.settings, partition(variables["params"], phase.objective.frozen)
         if not trainable:
             raise UserError(f"phase {phase.name!r} freezes every parameter; leave one stage unfrozen")
-        return (*sorted(trainable), *sorted(frozen))
+        return Training(
+            method=self.method,
+            phase=phase.objective,
+            optimizer=settings.optimizer,
+            rates=phase.learning_rate_multipliers,
+            paths=(*sorted(trainable), *sorted(frozen)),
+            accumulate=settings.accumulate,
+            ema_decay=settings.ema_decay,
+            mesh=self.mesh,
+            remat=settings.remat,
+        )
 
     def _run(self, phase: Phase, state: TrainState, history: History) -> tuple[TrainState, History]:
         settings, start, step = self.settings, history.phase_start, int(state.step)
-        train_step = self._step(phase, state.variables)
+        train_step = train_program(self._training(phase, state.variables))
         rates = np.broadcast_to(np.asarray(phase.learning_rate(np.arange(phase.steps)), np.float32), phase.steps)
         pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=[])
         with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh, pixels=self.pixels)) as batches:

@@ -3,12 +3,14 @@
 Runs of one process share them: methods, objectives and settings are values, so equal ones find the same program.
 """
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import optax
 
 from skinjax.methods.base import Batch, Method, Objective, Variables
 from skinjax.models.layers import compiler_options
@@ -51,38 +53,37 @@ def working_seconds() -> float:
     return time.perf_counter() - Program.compiling
 
 
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """All that the programs of a phase depend on: `paths` are its parameters, `rates` their multipliers."""
+
+    method: Method
+    phase: Objective
+    optimizer: OptimizerSettings
+    rates: Rows
+    paths: tuple[str, ...]
+    accumulate: int
+    ema_decay: float
+    mesh: jax.sharding.Mesh
+    remat: tuple[str, ...] = ()
+
+    def made_optimizer(self) -> optax.GradientTransformation:
+        return make_optimizer(self.optimizer, self.paths, self.method.stages(), self.rates)
+
+
 @functools.lru_cache(maxsize=KEPT)
-def begin_program(
-    phase: Objective,
-    optimizer: OptimizerSettings,
-    rates: Rows,
-    paths: tuple[str, ...],
-    stages: tuple[str, ...],
-    average: bool,
-    mesh: jax.sharding.Mesh,
-) -> Program:
+def begin_program(of: Training) -> Program:
     """(step, seed, variables) to the state at the start of a phase."""
-    made = make_optimizer(optimizer, paths, stages, rates)
-    begin = functools.partial(begin_phase, optimizer=made, frozen=phase.frozen, ema=average)
-    return Program(begin, out_shardings=replicated(mesh))
+    begin = functools.partial(begin_phase, optimizer=of.made_optimizer(), frozen=of.phase.frozen, ema=of.ema_decay > 0)
+    return Program(begin, out_shardings=replicated(of.mesh))
 
 
 @functools.lru_cache(maxsize=KEPT)
-def train_program(
-    method: Method,
-    phase: Objective,
-    optimizer: OptimizerSettings,
-    rates: Rows,
-    paths: tuple[str, ...],
-    accumulate: int,
-    ema_decay: float,
-    mesh: jax.sharding.Mesh,
-    remat: tuple[str, ...] = (),
-) -> Program:
+def train_program(of: Training) -> Program:
     """See `make_train_step`; the state is donated."""
-    made = make_optimizer(optimizer, paths, method.stages(), rates)
-    step = make_train_step(method, phase, made, accumulate=accumulate, ema_decay=ema_decay)
-    return Program(step, donate_argnums=0, out_shardings=replicated(mesh), compiler_options=compiler_options(remat))
+    step = make_train_step(of.method, of.phase, of.made_optimizer(), accumulate=of.accumulate, ema_decay=of.ema_decay)
+    options = compiler_options(of.remat)
+    return Program(step, donate_argnums=0, out_shardings=replicated(of.mesh), compiler_options=options)
 
 
 @functools.lru_cache(maxsize=KEPT)

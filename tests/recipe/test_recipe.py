@@ -101,3 +101,8 @@ def test_every_section_names_its_place():
     sections = {name: of for name, of in made.items() if isinstance(of, type) and issubclass(of, Settings)}
     assert len(sections) >= 9
     assert {name: of.place for name, of in sections.items()} == {name: name for name in sections}
+
+
+def test_the_first_phase_has_no_best_state_to_begin_from():
+    with pytest.raises(UserError, match=r"config.phases.train.begin is 'best' and no phase comes before it"):
+        Recipe(phases={"train": PhaseSettings(begin="best")})
