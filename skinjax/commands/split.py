@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 def make(options: argparse.Namespace) -> int:
     """Draw or read the split, print it, and write it."""
     from skinjax.data.dataset import data_root, open_dataset
-    from skinjax.data.splits.protocols import split_dataset
+    from skinjax.data.splits.protocols import SplitSettings, split_dataset
     from skinjax.data.splits.split import check, remarks
 
     path = Path(options.out or default_name(options))
@@ -77,8 +77,7 @@ def make(options: argparse.Namespace) -> int:
         )
     dataset = open_dataset(options.dataset, {}, data_root(options.data_dir))
     one_fold = options.folds == 1
-    split = split_dataset(
-        dataset,
+    settings = SplitSettings(
         options.protocol,
         seed=options.seed,
         test=(0.2 if one_fold else 0.0) if options.test is None else options.test,
@@ -89,6 +88,7 @@ def make(options: argparse.Namespace) -> int:
         train_on_validation=options.train_on_validation,
         allow_leak=options.allow_leak,
     )
+    split = split_dataset(dataset, settings)
     check(split)
     print("\n".join([*counts_table(split, dataset.classes), *remarks(split)]))
     write_new(path, split)

@@ -9,14 +9,14 @@ from skinjax.core.hashes import short_hash
 from skinjax.core.settings import BELOW_ONE, Settings, choice, differences, number, one_of, section
 from skinjax.data.caches import CACHES
 from skinjax.data.pipeline import StoredSize
-from skinjax.data.sampling.samplers import COLUMN, SAMPLERS
+from skinjax.data.sampling import SAMPLERS
+from skinjax.data.sampling.samplers import SamplerSettings
 from skinjax.data.splits.protocols import SplitSettings
 from skinjax.evaluation.metrics import METRICS, SCORE_METRICS, SMALL
 from skinjax.images.views import ViewSettings
-from skinjax.methods import method_settings
+from skinjax.methods import METHODS
 from skinjax.methods.base import MethodSettings
 from skinjax.models import ModelSettings
-from skinjax.objectives.class_weights import CLASS_WEIGHTS
 from skinjax.objectives.diagnosis import LossSettings
 from skinjax.training.optimizers import OptimizerSettings
 from skinjax.training.phases import UNITS, PhaseSettings
@@ -85,12 +85,10 @@ class Recipe(Settings):
     stored_size: StoredSize = section(StoredSize)
     cache: str = choice("none", "cache", CACHES)  # where decoded pixels are kept
     views: ViewSettings = section(ViewSettings)
-    sampler: str = choice("natural", "sampler", SAMPLERS)
-    # of `weighted`: a class weight formula, or column: the data set's `weight`
-    sampler_weights: str = choice("inverse", "value of sampler_weights", {**CLASS_WEIGHTS, COLUMN: "its `weight`"})
+    sampler: SamplerSettings = one_of("natural", "sampler", SAMPLERS)
     model: ModelSettings = section(ModelSettings)
     loss: LossSettings = section(LossSettings)
-    method: MethodSettings = one_of("classifier", "method", method_settings)
+    method: MethodSettings = one_of("classifier", "method", METHODS)
     optimizer: OptimizerSettings = section(OptimizerSettings)
     batch: int = number(32, 1, 2**20)
     accumulate: int = number(1, 1, 2**20)
@@ -128,8 +126,8 @@ class Recipe(Settings):
         """The loss of the run, with what a phase has otherwise."""
         return self.loss.replace(**phase.loss)
 
-    def sampler_in(self, phase: PhaseSettings) -> str:
-        """The name of a phase's sampler: its own, or the run's."""
+    def sampler_in(self, phase: PhaseSettings) -> SamplerSettings:
+        """A phase's sampler: its own, or the run's."""
         return phase.sampler or self.sampler
 
     def identity(self) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +10,10 @@ import numpy as np
 import optax
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.core.settings import to_plain
 from skinjax.data.dataset import Dataset, open_dataset
 from skinjax.data.pipeline import HostBatch, LoadPixels, training_batches
-from skinjax.data.sampling.samplers import COLUMN, SAMPLERS, Sampler, process_slice, weights_by_class
+from skinjax.data.sampling import SAMPLERS
+from skinjax.data.sampling.samplers import COLUMN, Images, Sampler, SamplerSettings, WeightedSettings, process_slice
 from skinjax.data.splits import split as splits
 from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records
 from skinjax.data.splits.protocols import split_dataset
@@ -27,7 +26,6 @@ from skinjax.models import make_backbone
 from skinjax.models.heads.classifiers import make_head
 from skinjax.models.pretrained.facts import NO_FACTS, Facts
 from skinjax.models.pretrained.opening import remarks
-from skinjax.objectives.class_weights import CLASS_WEIGHTS
 from skinjax.objectives.diagnosis import as_released, diagnosis_factors
 from skinjax.recipe.recipe import CheckpointSettings, EvaluationSettings, Recipe
 from skinjax.runs.starting_weights import StartingWeights
@@ -90,7 +88,7 @@ def open_weights(recipe: Recipe, folder: Path, root: Path, say: Say) -> Starting
 def make_data(recipe: Recipe, folder: Path, root: Path, say: Say) -> Data:
     """The data set, split as the run's `split.csv` says; the first start writes it."""
     dataset = open_dataset(recipe.dataset.name, recipe.dataset.arguments, root, say)
-    split = split_dataset(dataset, **to_plain(recipe.split))
+    split = split_dataset(dataset, recipe.split)
     splits.check(split)
     for remark in splits.remarks(split):
         say(remark)
@@ -119,8 +117,7 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
             recipe.optimizer.learning_rate,
             steps,
             warmup=in_steps(settings.warmup) if settings.warmup else 0,
-            milestones=[in_steps(milestone) for milestone in settings.milestones],
-            factor=settings.factor,
+            in_steps=in_steps,
         )
         own_loss = recipe.loss_in(settings).of_classes() if settings.loss else None
         if own_loss:
@@ -131,23 +128,18 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
 
 
 def make_sampler(
-    recipe: Recipe, name: str, dataset: Dataset, records: np.ndarray, classes: Sequence[str] | None, seed: int
+    recipe: Recipe,
+    own: SamplerSettings,
+    dataset: Dataset,
+    records: np.ndarray,
+    classes: Sequence[str] | None,
+    seed: int,
 ) -> Sampler:
-    """The sampler `name` over `records`, with the arguments that it alone takes."""
-    labels = dataset.columns["label"][records]
-    own: dict[str, Any] = {}
-    if name == "statically_balanced":
-        own["copies_seed"] = recipe.seed  # the same copies in all phases
-    elif name == "weighted" and recipe.sampler_weights != COLUMN:
-        own["weights"] = weights_by_class(recipe.sampler_weights, labels, classes)
-    elif name == "weighted":
-        if "weight" not in dataset.columns:
-            raise UserError(
-                f"sampler_weights is 'column' and the data set {dataset.name} has no column `weight`: choose one of "
-                f"{', '.join(CLASS_WEIGHTS)}"
-            )
-        own["weights"] = dataset.columns["weight"][records]
-    return SAMPLERS[name](records, labels, recipe.batch, seed, classes, **own)
+    """The sampler of `own` settings over `records`."""
+    columns = dataset.columns
+    weights = columns["weight"][records] if "weight" in columns else None
+    images = Images(records, columns["label"][records], recipe.batch, seed, classes, weights, recipe.seed)
+    return SAMPLERS[own.name].make(images, own)
 
 
 def initial_variables(method: Method, data: Data, first: Phase, seed: jax.Array) -> Variables:
@@ -186,7 +178,8 @@ def example_weights(recipe: Recipe, data: Data, phase: str) -> np.ndarray | None
 
     The data set's own weight, but where the sampler draws by it, times the diagnosis's factor.
     """
-    drawn_by_column = recipe.sampler_in(recipe.phases[phase]) == "weighted" and recipe.sampler_weights == COLUMN
+    sampler = recipe.sampler_in(recipe.phases[phase])
+    drawn_by_column = isinstance(sampler, WeightedSettings) and sampler.weights == COLUMN
     weights = None if drawn_by_column else data.dataset.columns.get("weight")
     factors = dict(recipe.loss.diagnosis_factors)
     if not factors:
