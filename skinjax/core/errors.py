@@ -23,12 +23,7 @@ def lookup(kind: str, name: str, table: Mapping[str, T], elsewhere: Iterable[str
     """
     if isinstance(name, str) and name in table:
         return table[name]
-    raise UserError(unknown(kind, name, table, elsewhere))
-
-
-def unknown(kind: str, name: str, known: Iterable[str], elsewhere: Iterable[str] = ()) -> str:
-    """The sentence for a name that is none of the known ones."""
     same = [path for path in elsewhere if path.endswith(f".{name}")]
-    near = same or difflib.get_close_matches(str(name), [*known, *elsewhere], n=1)
+    near = same or difflib.get_close_matches(str(name), [*table, *elsewhere], n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"unknown {kind} {name!r}{hint}; known: {', '.join(sorted(known))}"
+    raise UserError(f"unknown {kind} {name!r}{hint}; known: {', '.join(sorted(table))}")

@@ -1,8 +1,7 @@
 """Settings of a component: a frozen dataclass whose fields say what they may be, checked once, when one is made.
 
 A field's annotation is its type (whole numbers do for decimal ones, lists for tuples), `number` its range, `choice` the
-table that its name is looked up in, `one_of` a section of which one field, `name`, decides which others it has; that
-name alone stands for such a section with its defaults.
+table that its name is looked up in, `one_of` a section of which one field, `name`, decides which others it has.
 `from_plain` and `to_plain` are the way from and to text and JSON, with the path of whatever is wrong.
 """
 
@@ -46,11 +45,12 @@ class Kind(NamedTuple):
 
 
 def one_of(default: str | None, kind: str, table: Mapping[str, Any]) -> Any:
-    """A section whose settings are those of the `Kind` that `table` has for its field `name`; None is none at all."""
-    metadata = {"variant": (kind, table)}
-    if default is None:
-        return dataclasses.field(default=None, metadata=metadata)
-    return dataclasses.field(default_factory=lambda: table[default].settings(name=default), metadata=metadata)
+    """A section of the settings that the `Kind` of its field `name` in `table` has; that name alone stands for it."""
+
+    def made() -> Settings | None:
+        return None if default is None else table[default].settings(name=default)
+
+    return dataclasses.field(default_factory=made, metadata={"variant": (kind, table)})
 
 
 def section(settings: "type[Settings]") -> Any:
@@ -87,20 +87,28 @@ class Settings:
         return dataclasses.replace(self, **changes)
 
 
+@dataclasses.dataclass(frozen=True)
+class Named(Settings):
+    """The settings of one of several components, by its `name`; as they are, those of one that has no others."""
+
+    name: str = ""
+
+
 def fields(settings: type[Settings]) -> tuple[dataclasses.Field, ...]:
     """The fields of a class of settings."""
     return dataclasses.fields(settings)
 
 
 def field_named(settings: type[Settings], name: str, path: str) -> dataclasses.Field:
-    """The field of a class of settings, whose path is `path`; if it has none, one of its sections may."""
-    known = {field.name: field for field in fields(settings)}
-    return lookup(f"field of {path}", name, known, inner_names(settings))
+    """The field of a class of settings, whose path is `path`; one of its sections may have it instead."""
+    inner = [f"{field.name}.{of.name}" for field in fields(settings) for kind in _kinds(field) for of in fields(kind)]
+    return lookup(f"field of {path}", name, {field.name: field for field in fields(settings)}, inner)
 
 
-def inner_names(settings: type[Settings]) -> list[str]:
-    """`section.field` for the fields of all sections of a class of settings."""
-    return [f"{field.name}.{of.name}" for field in fields(settings) for kind in _kinds(field) for of in fields(kind)]
+def variant(field: dataclasses.Field, name: str) -> type[Settings]:
+    """The settings that a field of `one_of` has by this name."""
+    kind, table = field.metadata["variant"]
+    return lookup(kind, name, table).settings
 
 
 def checked(field: dataclasses.Field, value: Any, path: str) -> Any:
@@ -213,13 +221,12 @@ def _converted(field: dataclasses.Field, value: Any, path: str) -> Any:
 
 def _variant(field: dataclasses.Field, value: Any, path: str) -> Settings | None:
     """The settings that a name, or a section with a name, stands for; None where that may be."""
-    if isinstance(value, Settings) or value is field.default is None:
+    if isinstance(value, Settings) or (value is None and _optional(field.type) != field.type):
         return value
     values = {"name": value} if isinstance(value, str) else value
     if not isinstance(values, Mapping) or "name" not in values:
         raise FieldError(path, f" is {value!r}; it must be a name, or a section with a name")
-    kind, table = field.metadata["variant"]
-    return from_plain(lookup(kind, values["name"], table).settings, values, path)
+    return from_plain(variant(field, values["name"]), values, path)
 
 
 def _typed(value: Any, kind: Any) -> Any:

@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import dataclasses
-import re
 import runpy
 import sys
 import traceback
@@ -14,10 +13,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from skinjax.core.errors import UserError, lookup, unknown
-from skinjax.core.settings import Settings, field_named, fields, from_plain, inner_names, to_plain
+from skinjax.core.errors import UserError, lookup
+from skinjax.core.settings import Settings, field_named, fields, from_plain, to_plain, variant
 from skinjax.recipe.recipe import Recipe
-from skinjax.training.phases import PhaseSettings
 
 ANYTHING: dataclasses.Field = dataclasses.field()
 ANYTHING.type = Any
@@ -35,7 +33,7 @@ def defaults(name: str, variant: str) -> ConfigDict:
 
     A section may be given as a dictionary, `{"name": "patches", "join": "gru"}`, of the fields that differ.
     """
-    return ConfigDict(to_plain(Recipe(name=name, variant=variant)), type_safe=False).lock()
+    return ConfigDict(to_plain(Recipe(name=name, variant=variant)), type_safe=False)
 
 
 def load_config(name: str, changes: Sequence[str] = ()) -> Recipe:
@@ -91,22 +89,15 @@ def change_field(plain: dict[str, Any], field: str, text: str) -> None:
         return change_field(plain, ".".join(sections), text)
     found = _below(kind, values, last, path)
     if _is_variant(found):
-        values[last] = _variant(found, values[last], text)
+        name = _literal(text)
+        has = set() if name is None else {inner.name for inner in fields(variant(found, name))}
+        kept = {inner: value for inner, value in (values[last] or {}).items() if inner in has}
+        values[last] = None if name is None else kept | {"name": name}
     elif not isinstance(found, dataclasses.Field):
         inner = ", ".join(sorted(values[last])) or "give each a value"
         raise UserError(f"the config's {field} is a section; set one of its fields: {inner}")
     else:
         values[last] = text if found.type is str else _literal(text)
-
-
-def _variant(field: dataclasses.Field, before: Mapping[str, Any] | None, text: str) -> dict[str, Any] | None:
-    """The variant that a text names, as plain data; it keeps the fields of the one before that it has too."""
-    name = _literal(text)
-    if name is field.default is None:
-        return None
-    kind, table = field.metadata["variant"]
-    has = {inner.name for inner in fields(lookup(kind, name, table).settings)}
-    return {inner: value for inner, value in (before or {}).items() if inner in has} | {"name": name}
 
 
 def _is_variant(kind: Any) -> bool:
@@ -122,7 +113,7 @@ def _below(kind: Any, values: Mapping[str, Any], name: str, path: str) -> Any:
     if _is_variant(kind):
         if not values:
             raise UserError(f"{path} has no name, which decides what fields it has: set {path} as well")
-        kind = kind.metadata["variant"][1][values["name"]].settings
+        kind = variant(kind, values["name"])
     if isinstance(kind, dataclasses.Field):
         raise UserError(f"the config's field {path.removeprefix('config.')} is a value and has no field {name!r}")
     if not isinstance(kind, type):
@@ -166,14 +157,4 @@ def _reason(error: BaseException) -> str:
     text = str(error.args[0]) if error.args else ""
     if isinstance(error, ImportError) and error.name in MOVED:
         return f"{error.name} has moved: write `{MOVED[error.name]}`"
-    elsewhere = [*inner_names(Recipe), *inner_names(PhaseSettings)]
-    misread = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text)
-    if misread:
-        base = defaults("", "")
-        sections = [base, *(x for x in base.values() if isinstance(x, ConfigDict))]
-        known = next((section for section in sections if misread[1] in section), [misread[1]])
-        return unknown("field", misread[2], known, elsewhere)
-    missing = re.search(r'Key "(\w+)" does not exist.*Other fields present: (.*)', text, re.DOTALL)
-    if missing:  # the fields of the section itself are the quoted ones
-        return unknown("field", missing[1], re.findall(r"'(\w+)\\?':", missing[2]), elsewhere)
     return f"{type(error).__name__}: {' '.join(text.split())}"

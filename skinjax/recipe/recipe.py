@@ -6,11 +6,10 @@ from typing import Any
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.hashes import short_hash
-from skinjax.core.settings import BELOW_ONE, Settings, choice, differences, number, one_of, section
+from skinjax.core.settings import BELOW_ONE, Named, Settings, choice, differences, number, one_of, section
 from skinjax.data.caches import CACHES
 from skinjax.data.pipeline import StoredSize
 from skinjax.data.sampling import SAMPLERS
-from skinjax.data.sampling.samplers import SamplerSettings
 from skinjax.data.splits.protocols import SplitSettings
 from skinjax.evaluation.metrics import METRICS, SCORE_METRICS, SMALL
 from skinjax.images.views import ViewSettings
@@ -85,7 +84,7 @@ class Recipe(Settings):
     stored_size: StoredSize = section(StoredSize)
     cache: str = choice("none", "cache", CACHES)  # where decoded pixels are kept
     views: ViewSettings = section(ViewSettings)
-    sampler: SamplerSettings = one_of("natural", "sampler", SAMPLERS)
+    sampler: Named = one_of("natural", "sampler", SAMPLERS)
     model: ModelSettings = section(ModelSettings)
     loss: LossSettings = section(LossSettings)
     method: MethodSettings = one_of("classifier", "method", METHODS)
@@ -126,7 +125,7 @@ class Recipe(Settings):
         """The loss of the run, with what a phase has otherwise."""
         return self.loss.replace(**phase.loss)
 
-    def sampler_in(self, phase: PhaseSettings) -> SamplerSettings:
+    def sampler_in(self, phase: PhaseSettings) -> Named:
         """A phase's sampler: its own, or the run's."""
         return phase.sampler or self.sampler
 

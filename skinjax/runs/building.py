@@ -10,10 +10,10 @@ import numpy as np
 import optax
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.data.dataset import Dataset, open_dataset
+from skinjax.data.dataset import open_dataset
 from skinjax.data.pipeline import HostBatch, LoadPixels, training_batches
 from skinjax.data.sampling import SAMPLERS
-from skinjax.data.sampling.samplers import COLUMN, Images, Sampler, SamplerSettings, WeightedSettings, process_slice
+from skinjax.data.sampling.samplers import COLUMN, Images, WeightedSettings, process_slice
 from skinjax.data.splits import split as splits
 from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records
 from skinjax.data.splits.protocols import split_dataset
@@ -107,39 +107,22 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
         records, classes = training_records(data, settings.classes)
         # Another stream for each phase, so that a second one does not repeat the batches of the first.
         seed = recipe.seed + 1000003 * number
-        sampler = make_sampler(recipe, recipe.sampler_in(settings), data.dataset, records, classes, seed)
+        columns, own = data.dataset.columns, recipe.sampler_in(settings)
+        weights = columns["weight"][records] if "weight" in columns else None
+        images = Images(records, columns["label"][records], recipe.batch, seed, classes, weights, recipe.seed)
+        sampler = SAMPLERS[own.name].make(images, own)
         in_steps = functools.partial(
             duration_in_steps, unit=settings.unit, batch=recipe.batch, epoch_length=sampler.epoch_length
         )
         steps = in_steps(settings.duration)
-        schedule = make_schedule(
-            settings.schedule,
-            recipe.optimizer.learning_rate,
-            steps,
-            warmup=in_steps(settings.warmup) if settings.warmup else 0,
-            in_steps=in_steps,
-        )
+        warmup = in_steps(settings.warmup) if settings.warmup else 0
+        schedule = make_schedule(settings.schedule, recipe.optimizer.learning_rate, steps, warmup, in_steps)
         own_loss = recipe.loss_in(settings).of_classes() if settings.loss else None
         if own_loss:
             own_loss.check_counts(data.training_counts(), data.dataset.classes)
         rates = settings.learning_rate_multipliers
         phases.append(Phase(name, steps, sampler, schedule, rates, settings.frozen, own_loss))
     return phases
-
-
-def make_sampler(
-    recipe: Recipe,
-    own: SamplerSettings,
-    dataset: Dataset,
-    records: np.ndarray,
-    classes: Sequence[str] | None,
-    seed: int,
-) -> Sampler:
-    """The sampler of `own` settings over `records`."""
-    columns = dataset.columns
-    weights = columns["weight"][records] if "weight" in columns else None
-    images = Images(records, columns["label"][records], recipe.batch, seed, classes, weights, recipe.seed)
-    return SAMPLERS[own.name].make(images, own)
 
 
 def initial_variables(method: Method, data: Data, first: Phase, seed: jax.Array) -> Variables:

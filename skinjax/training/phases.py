@@ -5,12 +5,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from skinjax.core.settings import ABOVE_ZERO, Settings, choice, number, one_of
+from skinjax.core.settings import ABOVE_ZERO, Named, Settings, choice, number, one_of
 from skinjax.data.sampling import SAMPLERS
-from skinjax.data.sampling.samplers import Sampler, SamplerSettings
+from skinjax.data.sampling.samplers import Sampler
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.optimizers import EVERYTHING
-from skinjax.training.schedules import SCHEDULES, ScheduleSettings
+from skinjax.training.schedules import SCHEDULES
 
 UNITS = {unit: unit for unit in ("steps", "epochs", "examples")}
 
@@ -23,11 +23,11 @@ class PhaseSettings(Settings):
 
     duration: float = number(10.0, ABOVE_ZERO, 1e9)
     unit: str = choice("epochs", "duration unit", UNITS)
-    schedule: ScheduleSettings = one_of("constant", "schedule", SCHEDULES)
+    schedule: Named = one_of("constant", "schedule", SCHEDULES)
     warmup: float = number(0.0, 0, 1e9)  # rises to the full rate, in front of any schedule
     learning_rate_multipliers: tuple[tuple[str, float], ...] = number(EVERYTHING, 0, 1e38)
     frozen: tuple[str, ...] = ()
-    sampler: SamplerSettings | None = one_of(None, "sampler", SAMPLERS)  # another than the run's
+    sampler: Named | None = one_of(None, "sampler", SAMPLERS)  # another than the run's
     classes: tuple[str, ...] = ()  # train on the images of these only
     # fields of `loss` that differ in this phase; those of the diagnosis are the run's
     loss: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata={"overrides": ClassificationLoss})

@@ -13,23 +13,16 @@ import jax.numpy as jnp
 import optax
 
 from skinjax.core.errors import UserError
-from skinjax.core.settings import ABOVE_ZERO, Kind, Settings, number
+from skinjax.core.settings import ABOVE_ZERO, Kind, Named, number
 
 Schedule = Callable[[jax.Array | int], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
-class ScheduleSettings(Settings):
-    """What every schedule can be told; one with more to say has a class of its own that begins with this."""
+class StepSettings(Named):
+    """The rate times `factor` from each milestone on, which are counted in the phase's unit from its start."""
 
     place = "schedule"
-
-    name: str = "constant"
-
-
-@dataclasses.dataclass(frozen=True)
-class StepSettings(ScheduleSettings):
-    """The rate times `factor` from each milestone on, which are counted in the phase's unit from its start."""
 
     name: str = "step"
     milestones: tuple[float, ...] = number((), ABOVE_ZERO, 1e9)
@@ -37,7 +30,7 @@ class StepSettings(ScheduleSettings):
 
 
 class Span(NamedTuple):
-    """What a shape fills: the `steps` of a phase after the `warmup`, and its full rate."""
+    """What a shape fills: the `steps` of a phase after its `warmup`, at its full rate."""
 
     learning_rate: float
     steps: int
@@ -46,7 +39,7 @@ class Span(NamedTuple):
 
 
 def make_schedule(
-    settings: ScheduleSettings,
+    settings: Named,
     learning_rate: float,
     steps: int,
     warmup: int = 0,
@@ -78,7 +71,7 @@ def step_decay(span: Span, settings: StepSettings) -> optax.Schedule:
 
 
 SCHEDULES: dict[str, Kind] = {
-    "constant": Kind(ScheduleSettings, lambda span, own: optax.constant_schedule(span.learning_rate)),
+    "constant": Kind(Named, lambda span, own: optax.constant_schedule(span.learning_rate)),
     "step": Kind(StepSettings, step_decay),
-    "cosine": Kind(ScheduleSettings, lambda span, own: optax.cosine_decay_schedule(span.learning_rate, span.steps)),
+    "cosine": Kind(Named, lambda span, own: optax.cosine_decay_schedule(span.learning_rate, span.steps)),
 }

@@ -12,24 +12,17 @@ from functools import lru_cache, partial
 import numpy as np
 
 from skinjax.core.errors import UserError
-from skinjax.core.settings import Settings, choice
+from skinjax.core.settings import Named, choice
 from skinjax.objectives.class_weights import CLASS_WEIGHTS, class_weights
 
 COLUMN = "column"  # the data set's own weights, instead of a class weight formula
 
 
 @dataclasses.dataclass(frozen=True)
-class SamplerSettings(Settings):
-    """What every sampler can be told; one with more to say has a class of its own that begins with this."""
+class WeightedSettings(Named):
+    """By what `weighted` draws: a class weight formula, or `column`: the data set's own `weight`."""
 
     place = "sampler"
-
-    name: str = "natural"
-
-
-@dataclasses.dataclass(frozen=True)
-class WeightedSettings(SamplerSettings):
-    """By what `weighted` draws: a class weight formula, or `column`: the data set's own `weight`."""
 
     name: str = "weighted"
     weights: str = choice("inverse", "value of sampler.weights", {**CLASS_WEIGHTS, COLUMN: "its `weight`"})
@@ -39,9 +32,9 @@ class WeightedSettings(SamplerSettings):
 class Images:
     """What a sampler draws from, and the size of its batches, for which there must be enough.
 
-    records: [n] record numbers of the data set; labels: [n] their classes; classes: the names of the classes that must
-    be there (by default, those in `labels`); weights: [n] the data set's own, from 0 on and on any scale; run_seed: that
-    of all phases of a run, by default `seed`.
+    records: [n] record numbers of the data set; labels: [n] their classes; classes: the names of those that must be
+    there (by default, those in `labels`); weights: [n] the data set's own, from 0 on and on any scale; run_seed: the
+    seed that all phases of a run share, by default `seed`.
     """
 
     records: np.ndarray
@@ -58,7 +51,6 @@ class Images:
         if not records.shape == labels.shape == weights.shape == (records.size,):
             shapes = f"records {records.shape}, labels {labels.shape} and weights {weights.shape}"
             raise ValueError(f"{shapes} must be lists of one length")
-        _check_batch(self.batch)
         if len(records) == 0:
             raise UserError(
                 "there are no images to sample from: the training part, or the phase's subset of it, is empty"
@@ -208,9 +200,8 @@ def weighted(images: Images, settings: WeightedSettings) -> Sampler:
     borders /= borders[-1]
 
     def draw(step: int) -> np.ndarray:
-        return drawable[
-            np.searchsorted(borders, generator(images.seed, "weighted", step).random(images.batch), side="right")
-        ]
+        drawn = generator(images.seed, "weighted", step).random(images.batch)
+        return drawable[np.searchsorted(borders, drawn, side="right")]
 
     return Sampler(images.batch, len(records), draw, shares_by_class(images.labels[weights > 0], scaled))
 
@@ -295,7 +286,6 @@ def evaluation_batches(count: int, batch: int) -> EvaluationBatches:
     """
     if count < 1:
         raise UserError("there are no images to evaluate: this part of the split is empty")
-    _check_batch(batch)
     return EvaluationBatches(count, batch)
 
 
@@ -315,8 +305,6 @@ def process_slice(batch: int, process_index: int, process_count: int) -> slice:
 
 def generator(seed: int, purpose: str, number: int, label: int = 0) -> np.random.Generator:
     """A generator of its own for each purpose, epoch (or chunk, or step) and class."""
-    if seed < 0:
-        raise UserError(f"a seed of {seed} is negative: choose 0 or more")
     entropy = [seed, zlib.crc32(purpose.encode()), number, label]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
 
@@ -349,8 +337,3 @@ def _window(block: Callable[[int], np.ndarray], length: int, start: int, stop: i
     """A copy of the entries [start, stop) of the endless row block(0), block(1), ..., each `length` long."""
     numbers = range(start // length, (stop - 1) // length + 1)
     return np.concatenate([block(n)[max(start - n * length, 0) : stop - n * length] for n in numbers])
-
-
-def _check_batch(batch: int) -> None:
-    if batch < 1:
-        raise UserError(f"a batch size of {batch} is not positive")

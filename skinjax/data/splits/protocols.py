@@ -62,21 +62,13 @@ def split_dataset(dataset: Dataset, settings: SplitSettings) -> Split:
     >>> len(split_dataset(dataset, SplitSettings(test=0.2)).rows("test"))  # doctest: +SKIP
     15
     """
-    protocol, seed, fold = settings.protocol, settings.seed, settings.fold
+    protocol, fold = settings.protocol, settings.fold
     columns = (dataset.columns["image_id"], dataset.columns["group"], dataset.label_names())
     labelled = columns[2] != ""
     if protocol in DRAWN:
         ids, groups, labels = (column[labelled].tolist() for column in columns)
-        split = DRAWN[protocol](
-            ids,
-            groups,
-            labels,
-            seed=seed,
-            test=settings.test,
-            validation=settings.validation,
-            folds=settings.folds,
-            fold=fold,
-        )
+        asked = {name: getattr(settings, name) for name in ("seed", "test", "validation", "folds", "fold")}
+        split = DRAWN[protocol](ids, groups, labels, **asked)
     else:
         if protocol == "official":
             split = official(dataset, fold)
@@ -85,7 +77,7 @@ def split_dataset(dataset: Dataset, settings: SplitSettings) -> Split:
         if settings.train_on_validation:
             split = trained_on_validation(split)
         if settings.validation and not len(split.rows("validation")):
-            split = with_validation(split, settings.validation, seed)
+            split = with_validation(split, settings.validation, settings.seed)
         if settings.allow_leak:
             split = with_leak_percent(replace(split, protocol=split.protocol | {"allow_leak": True}))
     counts = {"unlabelled": int(np.sum(~labelled)), "left_out": int(np.sum(labelled)) - len(split.image_ids)}
