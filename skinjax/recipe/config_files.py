@@ -120,11 +120,9 @@ def _below(kind: Any, values: Mapping[str, Any], name: str, path: str) -> Any:
         of = typing.get_args(kind)[1]
         return ANYTHING if of is Any else lookup(f"field of {path}", name, dict.fromkeys(values, of))
     found = field_named(kind, name, path)
-    if _is_variant(found):
-        return found
     if "overrides" in found.metadata:
         return found.metadata["overrides"]
-    is_section = isinstance(found.type, type) and issubclass(found.type, Settings)
+    is_section = not _is_variant(found) and isinstance(found.type, type) and issubclass(found.type, Settings)
     return found.type if is_section or typing.get_origin(found.type) is Mapping else found
 
 

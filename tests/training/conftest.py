@@ -16,7 +16,7 @@ import pytest
 
 from skinjax.data.dataset import Dataset, open_dataset
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
-from skinjax.data.sampling.samplers import evaluation_batches, natural
+from skinjax.data.sampling.samplers import Images, evaluation_batches, natural
 from skinjax.images.views import VIEWS, evaluation_view, train_view
 from skinjax.methods.classifier import Classifier
 from skinjax.models.heads.classifiers import LinearHead
@@ -93,7 +93,7 @@ def phase(photographs: Dataset) -> Callable[..., Phase]:
     """A phase over the first 48 photographs."""
 
     def make(name: str, steps: int, rate: Any = 0.1, **fields) -> Phase:
-        sampler = natural(TRAINING, photographs.columns["label"][TRAINING], BATCH, seed=len(name))
+        sampler = natural(Images(TRAINING, photographs.columns["label"][TRAINING], BATCH, seed=len(name)))
         return Phase(name, steps, sampler, rate if callable(rate) else lambda step: rate, **fields)
 
     return make

@@ -48,11 +48,27 @@ class SplitSettings(Settings):
             raise UserError(
                 f"split.file is {self.file!r}, but the protocol is {self.protocol!r}: set split.protocol to 'file'"
             )
-        if self.train_on_validation and self.protocol in DRAWN:
+        if self.protocol in DRAWN:
+            self._check_drawn()
+
+    def _check_drawn(self) -> None:
+        test, validation, folds = self.test, self.validation, self.folds
+        if self.train_on_validation:
             raise UserError(
                 f"split.train_on_validation is for published parts, and {self.protocol} draws its own: set "
                 "split.validation to 0 instead"
             )
+        if test + validation >= 1:
+            raise UserError(f"test={test} and validation={validation} must be fractions that leave some for training")
+        if self.fold >= folds:
+            raise UserError(f"fold {self.fold} is not one of the {folds} folds, which count from 0")
+        if folds > 1 and test and validation:
+            raise UserError(
+                f"validation={validation} beside test={test} and {folds} folds has no place, because the fold is then "
+                "the validation part: set validation or test to 0"
+            )
+        if folds > 1 and validation >= 1 - 1 / folds:
+            raise UserError(f"validation={validation} leaves nothing to train on beside one of {folds} folds")
 
 
 def split_dataset(dataset: Dataset, settings: SplitSettings) -> Split:
