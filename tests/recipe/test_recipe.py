@@ -141,7 +141,7 @@ def test_a_new_sampler_is_a_function_its_settings_and_a_line(monkeypatch):
     [
         ("phases.train.sampler.weights=none", "config.phases.train.sampler has no name, which decides what fields"),
         ("sampler=wieghted", "unknown sampler 'wieghted' (did you mean 'weighted'?)"),
-        ("sampler=None", "unknown sampler None"),
+        ("sampler=None", "config.sampler is None; it must be a name, or a section with a name"),
         ("phases.train.schedule.factor=2", "unknown field of config.phases.train.schedule 'factor'"),
         ("phases.train.loss.gamma=9999", "config.phases.train.loss.gamma is 9999"),
         ("phases.trian.warmup=1", "unknown field of config.phases 'trian' (did you mean 'train'?)"),
