@@ -221,9 +221,9 @@ def _converted(field: dataclasses.Field, value: Any, path: str) -> Any:
 
 def _variant(field: dataclasses.Field, value: Any, path: str) -> Settings | None:
     """The settings that a name, or a section with a name, stands for; None where that may be."""
-    if isinstance(value, Settings) or (value is None and _optional(field.type) != field.type):
-        return value
-    values = {"name": value} if isinstance(value, str) else value
+    if value is None and _optional(field.type) != field.type:
+        return None
+    values = {"name": value} if isinstance(value, str) else to_plain(value)
     if not isinstance(values, Mapping) or "name" not in values:
         raise FieldError(path, f" is {value!r}; it must be a name, or a section with a name")
     return from_plain(variant(field, values["name"]), values, path)

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import dataclasses
+import re
 import runpy
 import sys
 import traceback
@@ -155,4 +156,7 @@ def _reason(error: BaseException) -> str:
     text = str(error.args[0]) if error.args else ""
     if isinstance(error, ImportError) and error.name in MOVED:
         return f"{error.name} has moved: write `{MOVED[error.name]}`"
+    misread = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text)
+    if misread:
+        return f"unknown field {misread[2]!r} (did you mean {misread[1]!r}?)"
     return f"{type(error).__name__}: {' '.join(text.split())}"

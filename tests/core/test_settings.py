@@ -125,6 +125,7 @@ def test_plain_data_and_back():
     )
     assert car.engine == Electric(cells=100)
     assert (Car().radio, Car(radio="long_wave").radio) == (None, Named("long_wave"))
+    assert Car(engine=Named("electric")).engine == Electric()
     assert car.seats.rows == (1, 2)
     assert car.trips == {"home": Seats(heated=True)}
     assert car.less == {"heated": True}

@@ -148,7 +148,7 @@ MISTAKES = {
     "twin": ([CONFIG, "--config.method.twin_batch_norm=none"], "batch_stats_no_update"),
     "typo in a file": (
         ["--config={folder}/typo.py"],
-        "line 4: AttributeError: 'optimzer' Did you mean",
+        "line 4: unknown field 'optimzer' (did you mean 'optimizer'?)",
     ),
     "setting in a file": (
         ["--config={folder}/setting.py"],

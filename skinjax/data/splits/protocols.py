@@ -48,10 +48,8 @@ class SplitSettings(Settings):
             raise UserError(
                 f"split.file is {self.file!r}, but the protocol is {self.protocol!r}: set split.protocol to 'file'"
             )
-        if self.protocol in DRAWN:
-            self._check_drawn()
-
-    def _check_drawn(self) -> None:
+        if self.protocol not in DRAWN:
+            return
         test, validation, folds = self.test, self.validation, self.folds
         if self.train_on_validation:
             raise UserError(
