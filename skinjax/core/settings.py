@@ -46,11 +46,10 @@ class Kind(NamedTuple):
 
 def one_of(default: str | None, kind: str, table: Mapping[str, Any]) -> Any:
     """A section of the settings that the `Kind` of its field `name` in `table` has; that name alone stands for it."""
-
-    def made() -> Settings | None:
-        return None if default is None else table[default].settings(name=default)
-
-    return dataclasses.field(default_factory=made, metadata={"variant": (kind, table)})
+    return dataclasses.field(
+        default_factory=lambda: table[default].settings(name=default) if default else None,
+        metadata={"variant": (kind, table)},
+    )
 
 
 def section(settings: "type[Settings]") -> Any:
