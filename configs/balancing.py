@@ -97,16 +97,14 @@ def defer_reweighting(config, share=0.8):
     """The last fifth of training with class-balanced weights, as a phase of its own, at a hundredth of the rate."""
     first = config.phases.train.to_dict()
     length = first["duration"]
-    milestones = tuple(m for m in first.get("milestones", ()) if m < share * length)
     last = first | {
         "duration": (1 - share) * length,
         "schedule": "constant",
-        "milestones": (),
         "warmup": 0.0,
         "learning_rate_multipliers": ((".*", 0.01),),
         "loss": {"class_weights": "effective", "effective_beta": 0.9999},
     }
-    config.phases = {"train": first | {"duration": share * length, "milestones": milestones}, "reweighted": last}
+    config.phases = {"train": first | {"duration": share * length}, "reweighted": last}
     config.phase_order = ("train", "reweighted")
 
 

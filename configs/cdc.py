@@ -67,7 +67,7 @@ def skin7(name, variant, dataset="ham10000", backbone="resnet50", weights="timm/
     config.stored_size.update(height=300, width=300)
     config.views.train = "skin7_group"
     config.batch = 96
-    config.phases.train = {"duration": 200.0, "schedule": "step", "milestones": (100.0,)}
+    config.phases.train = {"duration": 200.0, "schedule": {"name": "step", "milestones": (100.0,)}}
     return config
 
 

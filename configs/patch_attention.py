@@ -105,9 +105,7 @@ def paper(
     config.optimizer.update(name="adam", learning_rate=rate)
     config.phases.train = {
         "duration": 50.0,
-        "schedule": "step",
-        "milestones": (20.0, 30.0, 40.0),
-        "factor": 0.5,
+        "schedule": {"name": "step", "milestones": (20.0, 30.0, 40.0), "factor": 0.5},
     }
     config.evaluations.every = 5.0
     config.checkpoints.every = 5.0

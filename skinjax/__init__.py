@@ -16,6 +16,7 @@ _HOME = {
     "data_root": "data.dataset",
     "prepare": "data.acquire.prepare",
     "open_dataset": "data.dataset",
+    "SplitSettings": "data.splits.protocols",
     "split_dataset": "data.splits.protocols",
     "make_backbone": "models",
     "ClassificationLoss": "objectives.losses",

@@ -12,9 +12,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from skinjax.core.settings import from_plain
+from skinjax.core.settings import Kind, from_plain
 from skinjax.main import main
-from skinjax.methods import METHODS, Kind
+from skinjax.methods import METHODS
 from skinjax.models import BACKBONES
 from skinjax.models.pretrained.fitting import plan
 from skinjax.models.pretrained.known_weights import HALF, KNOWN, architecture_of

@@ -63,7 +63,7 @@ def open_streams(options: argparse.Namespace) -> tuple[list[bytes], dict[str, Ca
     from skinjax.data.caches import CACHES, open_pixels
     from skinjax.data.dataset import data_root, open_dataset
     from skinjax.data.pipeline import StoredSize, training_batches
-    from skinjax.data.sampling.samplers import natural
+    from skinjax.data.sampling.samplers import Images, natural
     from skinjax.parallel import make_mesh, prefetch
 
     flags.FLAGS.mark_as_parsed()  # grain reads them
@@ -73,7 +73,7 @@ def open_streams(options: argparse.Namespace) -> tuple[list[bytes], dict[str, Ca
     records = np.arange(min(options.images, len(dataset)))
 
     def stream(cache: str, batch: int, steps: int) -> Iterable:
-        sampler = natural(records, dataset.columns["label"][records], batch, seed=0)
+        sampler = natural(Images(records, dataset.columns["label"][records], batch, seed=0))
         own = pixels[cache]
         batches = training_batches(dataset, sampler, own.host, start=0, stop=steps, threads=options.threads)
         return batches if own.device is None else prefetch(batches, mesh, pixels=own.device)

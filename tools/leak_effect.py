@@ -25,7 +25,6 @@ SETTINGS = {
     "phases.train.duration": 3000,
     "phases.train.unit": "steps",
     "phases.train.schedule": "cosine",
-    "phases.train.milestones": "()",
     "cache": "host",
     "logging.every": 500,
 }

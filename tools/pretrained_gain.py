@@ -37,7 +37,6 @@ SETTINGS = {
     "phases.train.unit": "steps",
     "phases.train.schedule": "cosine",
     "phases.train.warmup": 50,
-    "phases.train.milestones": "()",
     "evaluations.every": 0.0,
     "cache": "host",
     "logging.every": 200,

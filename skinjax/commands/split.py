@@ -63,8 +63,9 @@ def run(options: argparse.Namespace) -> int:
 
 def make(options: argparse.Namespace) -> int:
     """Draw or read the split, print it, and write it."""
+    from skinjax.core.settings import fields
     from skinjax.data.dataset import data_root, open_dataset
-    from skinjax.data.splits.protocols import split_dataset
+    from skinjax.data.splits.protocols import SplitSettings, split_dataset
     from skinjax.data.splits.split import check, remarks
 
     path = Path(options.out or default_name(options))
@@ -76,19 +77,10 @@ def make(options: argparse.Namespace) -> int:
             "it: leave them out"
         )
     dataset = open_dataset(options.dataset, {}, data_root(options.data_dir))
-    one_fold = options.folds == 1
-    split = split_dataset(
-        dataset,
-        options.protocol,
-        seed=options.seed,
-        test=(0.2 if one_fold else 0.0) if options.test is None else options.test,
-        validation=(0.15 if one_fold else 0.0) if options.validation is None else options.validation,
-        folds=options.folds,
-        fold=options.fold,
-        file=options.file,
-        train_on_validation=options.train_on_validation,
-        allow_leak=options.allow_leak,
-    )
+    asked = {field.name: getattr(options, field.name) for field in fields(SplitSettings)}
+    held_out = {} if options.folds == 1 else {"test": 0.0, "validation": 0.0}  # folds test in turn
+    given = {name: value for name, value in asked.items() if value is not None}
+    split = split_dataset(dataset, SplitSettings(**(held_out | given)))
     check(split)
     print("\n".join([*counts_table(split, dataset.classes), *remarks(split)]))
     write_new(path, split)

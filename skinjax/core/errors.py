@@ -1,7 +1,7 @@
 """The one exception that means "a person can mend this", and the lookup that names what is known."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -14,8 +14,8 @@ class UserError(ValueError):
     """
 
 
-def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
-    """The entry `name` of `table`, or a `UserError` that lists the known names.
+def lookup(kind: str, name: str, table: Mapping[str, T], elsewhere: Iterable[str] = ()) -> T:
+    """The entry `name` of `table`, or a `UserError` that lists the known names and may point to one `elsewhere`.
 
     >>> lookup("loss", "focl", {"focal": 1, "cross_entropy": 2})
     Traceback (most recent call last):
@@ -23,6 +23,7 @@ def lookup(kind: str, name: str, table: Mapping[str, T]) -> T:
     """
     if isinstance(name, str) and name in table:
         return table[name]
-    near = difflib.get_close_matches(str(name), list(table), n=1)
+    same = [path for path in elsewhere if path.endswith(f".{name}")]
+    near = same or difflib.get_close_matches(str(name), [*table, *elsewhere], n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise UserError(f"unknown {kind} {name!r}{hint}; known: {', '.join(sorted(table))}")

@@ -10,7 +10,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from skinjax.core.errors import UserError, lookup
 
@@ -37,9 +37,19 @@ def choice(default: str | tuple[str, ...], kind: str, table: Table | Callable[[]
     return dataclasses.field(default=default, metadata={"choice": (kind, table)})
 
 
-def one_of(default: str, kind: str, table: Callable[[], Mapping[str, "type[Settings]"]]) -> Any:
-    """A section whose settings are those of the class that `table` has for its field `name`."""
-    return dataclasses.field(default_factory=lambda: table()[default](), metadata={"variant": (kind, table)})
+class Kind(NamedTuple):
+    """An entry of a registry: the settings of a component, and the function (parts, settings) that makes it."""
+
+    settings: "type[Settings]"
+    make: Callable[[Any, Any], Any]
+
+
+def one_of(default: str | None, kind: str, table: Mapping[str, Any]) -> Any:
+    """A section of the settings that the `Kind` of its field `name` in `table` has; that name alone stands for it."""
+    return dataclasses.field(
+        default_factory=lambda: table[default].settings(name=default) if default else None,
+        metadata={"variant": (kind, table)},
+    )
 
 
 def section(settings: "type[Settings]") -> Any:
@@ -76,14 +86,35 @@ class Settings:
         return dataclasses.replace(self, **changes)
 
 
+@dataclasses.dataclass(frozen=True)
+class Named(Settings):
+    """The settings of one of several components, by its `name`; as they are, those of one that has no others."""
+
+    name: str = ""
+
+
 def fields(settings: type[Settings]) -> tuple[dataclasses.Field, ...]:
     """The fields of a class of settings."""
     return dataclasses.fields(settings)
 
 
+def field_named(settings: type[Settings], name: str, path: str) -> dataclasses.Field:
+    """The field of a class of settings, whose path is `path`; one of its sections may have it instead."""
+    inner = [f"{field.name}.{of.name}" for field in fields(settings) for kind in _kinds(field) for of in fields(kind)]
+    return lookup(f"field of {path}", name, {field.name: field for field in fields(settings)}, inner)
+
+
+def variant(field: dataclasses.Field, name: str) -> type[Settings]:
+    """The settings that a field of `one_of` has by this name."""
+    kind, table = field.metadata["variant"]
+    return lookup(kind, name, table).settings
+
+
 def checked(field: dataclasses.Field, value: Any, path: str) -> Any:
     """`value` as the type of a field, or a `FieldError` that says what it must be."""
-    if "variant" in field.metadata or _is_section(field.type):
+    if "variant" in field.metadata:
+        return _variant(field, value, path)
+    if _is_section(field.type):
         return value
     try:
         value = _typed(value, field.type)
@@ -131,9 +162,7 @@ def from_plain(settings: type[Settings], values: Any, path: str = "") -> Any:
     """
     if not isinstance(values, Mapping):
         raise FieldError(path, f" is {values!r}; it must be a section with fields")
-    known = {field.name: field for field in fields(settings)}
-    for name in values:
-        lookup(f"field of {path}", name, known)
+    known = {name: field_named(settings, name, path) for name in values}
     given = {name: _converted(known[name], value, f"{path}.{name}") for name, value in values.items()}
     try:
         return settings(**given)
@@ -172,14 +201,10 @@ def differences(value: Any, default: Any) -> dict[str, Any]:
 def _converted(field: dataclasses.Field, value: Any, path: str) -> Any:
     """A plain value as what the field holds: nested settings, a chosen variant, or the value itself."""
     kind = _optional(field.type)
+    if "variant" in field.metadata:
+        return _variant(field, value, path)
     if value is None or isinstance(value, Settings):
         return value
-    if "variant" in field.metadata:
-        values = {"name": value} if isinstance(value, str) else value
-        if not isinstance(values, Mapping) or "name" not in values:
-            raise FieldError(path, f" is {value!r}; it must be a name, or a section with a name")
-        what, table = field.metadata["variant"]
-        return from_plain(lookup(what, values["name"], table()), values, path)
     if _is_section(kind):
         return from_plain(kind, value, path)
     if "overrides" in field.metadata:  # some fields of other settings
@@ -191,6 +216,16 @@ def _converted(field: dataclasses.Field, value: Any, path: str) -> Any:
         of = typing.get_args(kind)[1]
         return {name: from_plain(of, inner, f"{path}.{name}") for name, inner in value.items()}
     return checked(field, value, path)
+
+
+def _variant(field: dataclasses.Field, value: Any, path: str) -> Settings | None:
+    """The settings that a name, or a section with a name, stands for; None where that may be."""
+    if value is None and _optional(field.type) != field.type:
+        return None
+    values = {"name": value} if isinstance(value, str) else to_plain(value)
+    if not isinstance(values, Mapping) or "name" not in values:
+        raise FieldError(path, f" is {value!r}; it must be a name, or a section with a name")
+    return from_plain(variant(field, values["name"]), values, path)
 
 
 def _typed(value: Any, kind: Any) -> Any:
@@ -231,6 +266,13 @@ def _optional(kind: Any) -> Any:
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         return next(part for part in typing.get_args(kind) if part is not type(None))
     return kind
+
+
+def _kinds(field: dataclasses.Field) -> list[type[Settings]]:
+    """The classes of settings that a section may be of; none, if the field is none."""
+    if "variant" in field.metadata:
+        return [kind.settings for kind in field.metadata["variant"][1].values()]
+    return [_optional(field.type)] if _is_section(field.type) else []
 
 
 def _is_section(kind: Any) -> bool:

@@ -15,8 +15,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.core.settings import Settings, fields, from_plain, to_plain
-from skinjax.methods import method_settings
+from skinjax.core.settings import Settings, field_named, fields, from_plain, to_plain, variant
 from skinjax.recipe.recipe import Recipe
 
 ANYTHING: dataclasses.Field = dataclasses.field()
@@ -35,7 +34,7 @@ def defaults(name: str, variant: str) -> ConfigDict:
 
     A section may be given as a dictionary, `{"name": "patches", "join": "gru"}`, of the fields that differ.
     """
-    return ConfigDict(to_plain(Recipe(name=name, variant=variant)), type_safe=False).lock()
+    return ConfigDict(to_plain(Recipe(name=name, variant=variant)), type_safe=False)
 
 
 def load_config(name: str, changes: Sequence[str] = ()) -> Recipe:
@@ -68,13 +67,13 @@ def load_config(name: str, changes: Sequence[str] = ()) -> Recipe:
 
 
 def with_changes(recipe: Recipe, changes: Sequence[str]) -> Recipe:
-    """The recipe with `FIELD=VALUE` changes; the name of a variant is changed before the fields that it has."""
+    """The recipe with `FIELD=VALUE` changes; a name that decides which fields there are is changed before these."""
     for change in changes:
         if "=" not in change:
             raise UserError(f"--config.{change} needs a value: --config.{change}=VALUE")
     plain: dict[str, Any] = to_plain(recipe)
-    for change in sorted(changes, key=lambda change: not change.partition("=")[0].endswith("method.name")):
-        field, _, text = change.partition("=")
+    parts = [change.partition("=") for change in changes]
+    for field, _, text in sorted(parts, key=lambda part: (part[0].count("."), not part[0].endswith(".name"))):
         change_field(plain, field, text)
     return from_plain(Recipe, plain, "config")
 
@@ -87,35 +86,45 @@ def change_field(plain: dict[str, Any], field: str, text: str) -> None:
     for name in sections:
         kind = _below(kind, values, name, path)
         values, path = values.get(name, {}), f"{path}.{name}"
+    if last == "name" and _is_variant(kind):
+        return change_field(plain, ".".join(sections), text)
     found = _below(kind, values, last, path)
-    if not isinstance(found, dataclasses.Field):
+    if _is_variant(found):
+        name = _literal(text)
+        has = set() if name is None else {inner.name for inner in fields(variant(found, name))}
+        kept = {inner: value for inner, value in (values[last] or {}).items() if inner in has}
+        values[last] = None if name is None else kept | {"name": name}
+    elif not isinstance(found, dataclasses.Field):
         inner = ", ".join(sorted(values[last])) or "give each a value"
         raise UserError(f"the config's {field} is a section; set one of its fields: {inner}")
-    values[last] = text if found.type is str else _literal(text)
-    if path == "config.method" and last == "name":  # another method has other fields, and keeps those that both have
-        has = {inner.name for inner in fields(lookup("method", text, method_settings()))}
-        for name in values.keys() - has:
-            del values[name]
+    else:
+        values[last] = text if found.type is str else _literal(text)
+
+
+def _is_variant(kind: Any) -> bool:
+    return isinstance(kind, dataclasses.Field) and "variant" in kind.metadata
 
 
 def _below(kind: Any, values: Mapping[str, Any], name: str, path: str) -> Any:
     """What stands at `name` in a section of this kind: another section's kind, or the field of a value.
 
-    A kind is a class of settings, a mapping from names to such a class, or one that may hold anything.
+    A kind is a class of settings, a mapping from names to such a class, one that may hold anything, or the field of a
+    variant.
     """
+    if _is_variant(kind):
+        if not values:
+            raise UserError(f"{path} has no name, which decides what fields it has: set {path} as well")
+        kind = variant(kind, values["name"])
     if isinstance(kind, dataclasses.Field):
         raise UserError(f"the config's field {path.removeprefix('config.')} is a value and has no field {name!r}")
     if not isinstance(kind, type):
         of = typing.get_args(kind)[1]
         is_section = isinstance(of, type) and issubclass(of, Settings)
         return lookup(f"field of {path}", name, dict.fromkeys(values, of)) if is_section else ANYTHING
-    found = lookup(f"field of {path}", name, {field.name: field for field in fields(kind)})
-    if "variant" in found.metadata:
-        what, table = found.metadata["variant"]
-        return lookup(what, values[name]["name"], table())
+    found = field_named(kind, name, path)
     if "overrides" in found.metadata:
         return found.metadata["overrides"]
-    is_section = isinstance(found.type, type) and issubclass(found.type, Settings)
+    is_section = not _is_variant(found) and isinstance(found.type, type) and issubclass(found.type, Settings)
     return found.type if is_section or typing.get_origin(found.type) is Mapping else found
 
 
@@ -150,12 +159,5 @@ def _reason(error: BaseException) -> str:
         return f"{error.name} has moved: write `{MOVED[error.name]}`"
     misread = re.search(r'Did you mean "(\w+)" instead of "(\w+)"', text)
     if misread:
-        base = defaults("", "")
-        sections = [base, *(x for x in base.values() if isinstance(x, ConfigDict))]
-        known = next((", ".join(sorted(section)) for section in sections if misread[1] in section), misread[1])
-        return f"unknown field {misread[2]!r} (did you mean {misread[1]!r}?); known: {known}"
-    unknown = re.search(r'Key "(\w+)" does not exist.*Other fields present: (.*)', text, re.DOTALL)
-    if unknown:  # the fields of the section itself are the quoted ones
-        known = ", ".join(sorted(re.findall(r"'(\w+)\\?':", unknown[2])))
-        return f"unknown field {unknown[1]!r}; known: {known}"
+        return f"unknown field {misread[2]!r} (did you mean {misread[1]!r}?)"
     return f"{type(error).__name__}: {' '.join(text.split())}"

@@ -1,22 +1,22 @@
 """Recipe: every setting of a run, as a tree of the settings that its components own."""
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.hashes import short_hash
-from skinjax.core.settings import BELOW_ONE, Settings, choice, differences, number, one_of, section
+from skinjax.core.settings import BELOW_ONE, Named, Settings, choice, differences, number, one_of, section
 from skinjax.data.caches import CACHES
 from skinjax.data.pipeline import StoredSize
-from skinjax.data.sampling.samplers import COLUMN, SAMPLERS
+from skinjax.data.sampling import SAMPLERS
 from skinjax.data.splits.protocols import SplitSettings
 from skinjax.evaluation.metrics import SMALL
 from skinjax.images.views import ViewSettings
-from skinjax.methods import method_settings
+from skinjax.methods import METHODS
 from skinjax.methods.base import MethodSettings, Objective
 from skinjax.models import ModelSettings
-from skinjax.objectives.class_weights import CLASS_WEIGHTS
 from skinjax.objectives.diagnosis import LossSettings
 from skinjax.training.optimizers import OptimizerSettings
 from skinjax.training.phases import Evaluations, PhaseSettings, Saves
@@ -75,12 +75,10 @@ class Recipe(Settings):
     stored_size: StoredSize = section(StoredSize)
     cache: str = choice("none", "cache", CACHES)  # where decoded pixels are kept
     views: ViewSettings = section(ViewSettings)
-    sampler: str = choice("natural", "sampler", SAMPLERS)
-    # of `weighted`: a class weight formula, or column: the data set's `weight`
-    sampler_weights: str = choice("inverse", "value of sampler_weights", {**CLASS_WEIGHTS, COLUMN: "its `weight`"})
+    sampler: Named = one_of("natural", "sampler", SAMPLERS)
     model: ModelSettings = section(ModelSettings)
     loss: LossSettings = section(LossSettings)
-    method: MethodSettings = one_of("classifier", "method", method_settings)
+    method: MethodSettings = one_of("classifier", "method", METHODS)
     optimizer: OptimizerSettings = section(OptimizerSettings)
     batch: int = number(32, 1, 2**20)
     accumulate: int = number(1, 1, 2**20)
@@ -97,6 +95,9 @@ class Recipe(Settings):
             lookup("phase", name, self.phases)
         if len(set(self.phase_order)) < max(1, len(self.phase_order)):
             raise UserError(f"phase_order is {self.phase_order}; it must name at least one phase, and none twice")
+        for name in self.phases.keys() - set(self.phase_order):
+            if difflib.get_close_matches(name, self.phase_order):  # others wait for another order
+                lookup("phase in phase_order:", name, dict.fromkeys(self.phase_order))
         first = self.phase_order[0]
         if self.phases[first].begin == "best":
             raise UserError(f"config.phases.{first}.begin is 'best' and no phase comes before it: leave it at 'last'")
@@ -134,8 +135,8 @@ class Recipe(Settings):
         loss_function = self.loss_in(phase).of_classes() if phase.loss else None
         return Objective(phase.frozen, loss_function, tuple(phase.terms.items()))
 
-    def sampler_in(self, phase: PhaseSettings) -> str:
-        """The name of a phase's sampler: its own, or the run's."""
+    def sampler_in(self, phase: PhaseSettings) -> Named:
+        """A phase's sampler: its own, or the run's."""
         return phase.sampler or self.sampler
 
     def identity(self) -> dict[str, dict[str, Any]]:

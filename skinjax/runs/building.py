@@ -3,17 +3,16 @@
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.core.settings import to_plain
-from skinjax.data.dataset import Dataset, open_dataset
+from skinjax.data.dataset import open_dataset
 from skinjax.data.pipeline import HostBatch, LoadPixels, StoredSize, training_batches
-from skinjax.data.sampling.samplers import COLUMN, SAMPLERS, Sampler, process_slice, weights_by_class
+from skinjax.data.sampling import SAMPLERS
+from skinjax.data.sampling.samplers import COLUMN, Images, WeightedSettings, process_slice
 from skinjax.data.splits import split as splits
 from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records
 from skinjax.data.splits.protocols import split_dataset
@@ -21,14 +20,13 @@ from skinjax.images.colour import Normalisation
 from skinjax.images.crops import ordered_corners
 from skinjax.images.mixing import make_mixing
 from skinjax.images.views import make_normalisation, make_views
-from skinjax.methods import build_method
+from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Objective, Variables
 from skinjax.methods.parts import Classification, Network, Parts, Pictures
 from skinjax.models import make_backbone
 from skinjax.models.heads.classifiers import make_head
 from skinjax.models.pretrained.facts import NO_FACTS, Facts
 from skinjax.models.pretrained.opening import remarks
-from skinjax.objectives.class_weights import CLASS_WEIGHTS
 from skinjax.objectives.diagnosis import as_released, diagnosis_factors
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs.starting_weights import StartingWeights
@@ -77,7 +75,7 @@ def make_method(recipe: Recipe, classes: Sequence[str], facts: Facts = NO_FACTS)
         recipe.views,
         dtype,
     )
-    return build_method(parts, recipe.method)
+    return METHODS[recipe.method.name].make(parts, recipe.method)
 
 
 def normalisation(recipe: Recipe, facts: Facts = NO_FACTS) -> Normalisation:
@@ -102,7 +100,7 @@ def open_weights(recipe: Recipe, folder: Path, root: Path, say: Say) -> Starting
 def make_data(recipe: Recipe, folder: Path, root: Path, say: Say) -> Data:
     """The data set, split as the run's `split.csv` says; the first start writes it."""
     dataset = open_dataset(recipe.dataset.name, recipe.dataset.arguments, root, say)
-    split = split_dataset(dataset, **to_plain(recipe.split))
+    split = split_dataset(dataset, recipe.split)
     splits.check(split)
     for remark in splits.remarks(split):
         say(remark)
@@ -127,19 +125,16 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
         records, classes = training_records(data, settings.classes)
         # Another stream for each phase, so that a second one does not repeat the batches of the first.
         seed = recipe.seed + 1000003 * number
-        sampler = make_sampler(recipe, recipe.sampler_in(settings), data.dataset, records, classes, seed)
+        columns, own = data.dataset.columns, recipe.sampler_in(settings)
+        weights = columns["weight"][records] if "weight" in columns else None
+        images = Images(records, columns["label"][records], recipe.batch, seed, classes, weights, recipe.seed)
+        sampler = SAMPLERS[own.name].make(images, own)
         in_steps = functools.partial(
             duration_in_steps, unit=settings.unit, batch=recipe.batch, epoch_length=sampler.epoch_length
         )
         steps = in_steps(settings.duration)
-        schedule = make_schedule(
-            settings.schedule,
-            recipe.optimizer.learning_rate,
-            steps,
-            warmup=in_steps(settings.warmup) if settings.warmup else 0,
-            milestones=[in_steps(milestone) for milestone in settings.milestones],
-            factor=settings.factor,
-        )
+        warmup = in_steps(settings.warmup) if settings.warmup else 0
+        schedule = make_schedule(settings.schedule, recipe.optimizer.learning_rate, steps, warmup, in_steps)
         objective = recipe.objective_of(settings)
         if objective.loss_function:
             objective.loss_function.check_counts(data.training_counts(), data.dataset.classes)
@@ -164,26 +159,6 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
             )
         )
     return phases
-
-
-def make_sampler(
-    recipe: Recipe, name: str, dataset: Dataset, records: np.ndarray, classes: Sequence[str] | None, seed: int
-) -> Sampler:
-    """The sampler `name` over `records`, with the arguments that it alone takes."""
-    labels = dataset.columns["label"][records]
-    own: dict[str, Any] = {}
-    if name == "statically_balanced":
-        own["copies_seed"] = recipe.seed  # the same copies in all phases
-    elif name == "weighted" and recipe.sampler_weights != COLUMN:
-        own["weights"] = weights_by_class(recipe.sampler_weights, labels, classes)
-    elif name == "weighted":
-        if "weight" not in dataset.columns:
-            raise UserError(
-                f"sampler_weights is 'column' and the data set {dataset.name} has no column `weight`: choose one of "
-                f"{', '.join(CLASS_WEIGHTS)}"
-            )
-        own["weights"] = dataset.columns["weight"][records]
-    return SAMPLERS[name](records, labels, recipe.batch, seed, classes, **own)
 
 
 @functools.cache
@@ -220,7 +195,8 @@ def example_weights(recipe: Recipe, data: Data, phase: str) -> np.ndarray | None
 
     The data set's own weight, but where the sampler draws by it, times the diagnosis's factor.
     """
-    drawn_by_column = recipe.sampler_in(recipe.phases[phase]) == "weighted" and recipe.sampler_weights == COLUMN
+    sampler = recipe.sampler_in(recipe.phases[phase])
+    drawn_by_column = isinstance(sampler, WeightedSettings) and sampler.weights == COLUMN
     weights = None if drawn_by_column else data.dataset.columns.get("weight")
     factors = dict(recipe.loss.diagnosis_factors)
     if not factors:

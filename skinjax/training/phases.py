@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from skinjax.core.errors import UserError, lookup
-from skinjax.core.settings import ABOVE_ZERO, Settings, choice, number
-from skinjax.data.sampling.samplers import SAMPLERS, Sampler
+from skinjax.core.settings import ABOVE_ZERO, Named, Settings, choice, number, one_of
+from skinjax.data.sampling import SAMPLERS
+from skinjax.data.sampling.samplers import Sampler
 from skinjax.evaluation.metrics import METRICS, SCORE_METRICS
 from skinjax.methods.base import Objective
 from skinjax.objectives.losses import ClassificationLoss
@@ -50,19 +50,17 @@ class Saves(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class PhaseSettings(Settings):
-    """A phase; `duration`, `milestones` and `warmup` are counted in `unit`."""
+    """A phase; `duration`, `warmup` and what its schedule counts are in `unit`."""
 
     place = "phase"
 
     duration: float = number(10.0, ABOVE_ZERO, 1e9)
     unit: str = choice("epochs", "duration unit", UNITS)
-    schedule: str = choice("constant", "schedule", SCHEDULES)
-    milestones: tuple[float, ...] = number((), ABOVE_ZERO, 1e9)
-    factor: float = number(0.1, 0, 1e6)
-    warmup: float = number(0.0, 0, 1e9)
+    schedule: Named = one_of("constant", "schedule", SCHEDULES)
+    warmup: float = number(0.0, 0, 1e9)  # rises to the full rate, in front of any schedule
     learning_rate_multipliers: tuple[tuple[str, float], ...] = number(EVERYTHING, 0, 1e38)
     frozen: tuple[str, ...] = ()
-    sampler: str = choice("", "sampler", {"": "the run's", **SAMPLERS})  # another than the run's
+    sampler: Named | None = one_of(None, "sampler", SAMPLERS)  # another than the run's
     classes: tuple[str, ...] = ()  # train on the images of these only
     begin: str = choice("last", "value of begin", BEGINS)  # where it goes on from
     terms: Mapping[str, float] = dataclasses.field(default_factory=dict)  # coefficients that differ; 0 = not built
@@ -98,7 +96,5 @@ def duration_in_steps(amount: float, unit: str, batch: int, epoch_length: int) -
     >>> duration_in_steps(2, "epochs", batch=32, epoch_length=100)
     7
     """
-    images = {"steps": batch, "epochs": epoch_length, "examples": 1}[lookup("duration unit", unit, UNITS)]
-    if not 0 < amount < math.inf:
-        raise UserError(f"a duration is {amount} {unit}; it must be positive")
+    images = {"steps": batch, "epochs": epoch_length, "examples": 1}[unit]
     return max(1, math.ceil(amount * images / batch - 1e-9))

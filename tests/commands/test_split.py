@@ -11,7 +11,7 @@ from skinjax.cli import main
 from skinjax.commands.split import counts_table
 from skinjax.data.acquire.prepare import prepare
 from skinjax.data.dataset import read_dataset
-from skinjax.data.splits.protocols import split_dataset
+from skinjax.data.splits.protocols import SplitSettings, split_dataset
 from skinjax.data.splits.split import check, read_split
 from skinjax.data.synthetic.photographs import Painter
 from skinjax.data.synthetic.settings import Settings
@@ -196,7 +196,7 @@ def test_a_pickle_is_one_sentence_that_names_the_program_for_it(split, tmp_path,
 
 def test_a_class_without_images_and_a_long_name_keep_the_columns(root):
     dataset = read_dataset(root / "clinic", "clinic")
-    split = split_dataset(dataset, "lesion_grouped", seed=0)
+    split = split_dataset(dataset, SplitSettings(test=0, validation=0))
     assert counts_table(split, ["a very long class name", *dataset.classes]) == [
         "                                     train",
         "  class                    images   groups",
@@ -218,7 +218,8 @@ def test_a_class_without_images_and_a_long_name_keep_the_columns(root):
         (["clinic", "--protocol=official", "--test=0.3"], "--folds and --test are for splits that are drawn"),
         (["clinic", "--protocol=file", "--folds=3"], "those of the protocol file come with it: leave them out"),
         (["clinic", "--folds=two"], "invalid int value: 'two' .see skinjax split --help"),
-        (["clinic", "--test=nan"], "must be fractions"),
+        (["clinic", "--test=nan"], "split.test is nan; it must be a number from 0 to less than 1"),
+        (["clinic", "--test=0.5", "--validation=0.6"], "must be fractions"),
         (["clinic", "--out=mine.json"], r"--out is 'mine\.json': end it in \.csv"),
         (["clinic", "--out=nowhere/mine.csv"], "cannot write nowhere/mine.csv: No such file"),
         (["--check=absent.csv"], r"absent\.csv cannot be read"),

@@ -11,6 +11,8 @@ from skinjax.core.errors import UserError
 from skinjax.core.settings import (
     BELOW_ONE,
     FieldError,
+    Kind,
+    Named,
     Settings,
     choice,
     differences,
@@ -36,7 +38,8 @@ class Electric(Engine):
     cells: int = number(100, 1)
 
 
-ENGINES = {"petrol": Engine, "electric": Electric}
+ENGINES = {"petrol": Kind(Engine, None), "electric": Kind(Electric, None)}
+RADIOS = {"short_wave": Kind(Named, None), "long_wave": Kind(Named, None)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +55,8 @@ class Car(Settings):
     doors: int | None = number(None, 2, 5)
     extras: tuple[str, ...] = ()
     tyres: tuple[tuple[str, float], ...] = number((("front", 2.0),), 0)
-    engine: Engine = one_of("petrol", "engine", lambda: ENGINES)
+    engine: Engine = one_of("petrol", "engine", ENGINES)
+    radio: Named | None = one_of(None, "radio", RADIOS)
     seats: Seats = section(Seats)
     trips: Mapping[str, Seats] = dataclasses.field(default_factory=dict)
     less: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata={"overrides": Seats})
@@ -84,6 +88,10 @@ def test_what_is_close_enough_becomes_the_fields_type():
         ({"seats": {"rows": (1, 2, 3)}}, "car.seats.rows is (1, 2, 3); it must be a tuple of whole numbers"),
         ({"seats": {"heated": 1}}, "car.seats.heated is 1; it must be true or false"),
         ({"engine": "diesl"}, "unknown engine 'diesl'; known: electric, petrol"),
+        ({"cells": 3}, "unknown field of car 'cells' (did you mean 'engine.cells'?); known: colour, doors"),
+        ({"engine_cells": 3}, "unknown field of car 'engine_cells' (did you mean 'engine.cells'?)"),
+        ({"engine": None}, "car.engine is None; it must be a name, or a section with a name"),
+        ({"radio": "longwave"}, "unknown radio 'longwave' (did you mean 'long_wave'?)"),
         ({"engine": {"cells": 3}}, "car.engine is {'cells': 3}; it must be a name, or a section with a name"),
         ({"engine": {"name": "petrol", "cells": 3}}, "unknown field of car.engine 'cells'; known: litres, name"),
         ({"engine": {"name": "electric", "litres": 9}}, "car.engine.litres is 9.0; it must be a number from 0.5 to 8"),
@@ -116,6 +124,8 @@ def test_plain_data_and_back():
         },
     )
     assert car.engine == Electric(cells=100)
+    assert (Car().radio, Car(radio="long_wave").radio) == (None, Named("long_wave"))
+    assert Car(engine=Named("electric")).engine == Electric()
     assert car.seats.rows == (1, 2)
     assert car.trips == {"home": Seats(heated=True)}
     assert car.less == {"heated": True}
@@ -132,3 +142,5 @@ def test_differences_are_told_by_path_and_of_a_variant_against_its_own_defaults(
         "seats.heated": True,
     }
     assert differences(Car(engine=Electric()), Car()) == {"engine.name": "electric"}
+    assert differences(Car(radio="long_wave"), Car()) == {"radio.name": "long_wave"}
+    assert differences(Car(), Car(radio="long_wave")) == {"radio": None}

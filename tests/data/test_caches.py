@@ -17,7 +17,7 @@ from skinjax.core.errors import UserError
 from skinjax.data import caches
 from skinjax.data.caches import host_cache, open_pixels
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
-from skinjax.data.sampling.samplers import Sampler, balanced_batches, evaluation_batches
+from skinjax.data.sampling.samplers import Images, Sampler, balanced_batches, evaluation_batches
 from skinjax.parallel import make_mesh, prefetch
 from tests.disks import small_disk
 
@@ -47,7 +47,7 @@ def files(root: Path) -> list[str]:
 @pytest.mark.parametrize("cache", ["host", "device"])
 @pytest.mark.parametrize("rows", [slice(None), slice(0, 4)])
 def test_batches_on_the_devices_are_the_same_bits(photographs, root, mesh, cache, rows):
-    balanced = balanced_batches(ALL, photographs.columns["label"], 8, seed=3, classes=photographs.classes)
+    balanced = balanced_batches(Images(ALL, photographs.columns["label"], 8, seed=3, classes=photographs.classes))
     pairs = Sampler(8, 60, lambda step: balanced(step).reshape(4, 2).repeat(2, axis=0), balanced.shares)
 
     def batches(cache):

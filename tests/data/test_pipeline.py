@@ -14,14 +14,15 @@ from skinjax.core.errors import UserError
 from skinjax.data.acquire.decoding import decode
 from skinjax.data.dataset import read_dataset
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
-from skinjax.data.sampling.samplers import Sampler, balanced_batches, evaluation_batches, natural, process_slice
+from skinjax.data.sampling.samplers import Images, Sampler, balanced_batches, evaluation_batches, natural, process_slice
 
 SIZE = StoredSize(24, 20)
 
 
 @pytest.fixture(scope="module")
 def sampler(photographs):
-    return balanced_batches(np.arange(48), photographs.columns["label"][:48], 8, seed=3, classes=photographs.classes)
+    labels = photographs.columns["label"][:48]
+    return balanced_batches(Images(np.arange(48), labels, 8, seed=3, classes=photographs.classes))
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +231,7 @@ def test_a_process_that_leaves_its_batches_half_read_comes_to_an_end(prepared: P
 
 
 def test_batches_that_were_closed_give_no_more(photographs, pixels):
-    sampler = natural(np.arange(60), photographs.columns["label"], 8, seed=0)
+    sampler = natural(Images(np.arange(60), photographs.columns["label"], 8, seed=0))
     batches = training_batches(photographs, sampler, pixels, start=0, stop=10**6, threads=2)
     next(batches)
     batches.close()

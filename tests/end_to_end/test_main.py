@@ -100,6 +100,7 @@ def get_config(c=defaults("a", "b")):
 from skinjax.recipe import defaults
 def get_config(c=defaults("a", "b")):
     c.sed = 1
+    return c
 """,
     "nothing.py": "def get_config(): pass",
 }
@@ -147,11 +148,11 @@ MISTAKES = {
     "twin": ([CONFIG, "--config.method.twin_batch_norm=none"], "batch_stats_no_update"),
     "typo in a file": (
         ["--config={folder}/typo.py"],
-        "line 4: unknown field 'optimzer' (did you mean 'optimizer'?); known: accumulate",
+        "line 4: unknown field 'optimzer' (did you mean 'optimizer'?)",
     ),
     "setting in a file": (
         ["--config={folder}/setting.py"],
-        "line 4: unknown field 'sed' (did you mean 'seed'?); known: accumulate",
+        "unknown field of config 'sed' (did you mean 'seed'?); known: accumulate",
     ),
     "no ConfigDict": (["--config={folder}/nothing.py"], "gives NoneType, not the ConfigDict of defaults()"),
     "size": ([CONFIG, "--config.views.size=(0,0)"], "a tuple of whole numbers from 1 on, like (8, 8)"),
@@ -174,7 +175,7 @@ MISTAKES = {
         "rows of a name and a number",
     ),
     "milestones": (
-        [CONFIG, "--config.phases.train.milestones=('a',)"],
+        [CONFIG, "--config.phases.train.schedule=step", "--config.phases.train.schedule.milestones=('a',)"],
         "it must be a tuple of numbers",
     ),
     "frozen stage": (

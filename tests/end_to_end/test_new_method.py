@@ -5,9 +5,10 @@ import shutil
 
 import pytest
 
+from skinjax.core.settings import Kind
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
-from skinjax.methods import METHODS, Kind
+from skinjax.methods import METHODS
 from tests.end_to_end import tutor
 from tests.end_to_end.conftest import TINY
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.data.sampling.samplers import SAMPLERS, natural, weights_by_class
+from skinjax.core.settings import Named
+from skinjax.data.sampling import SAMPLERS
+from skinjax.data.sampling.samplers import Images, WeightedSettings, natural, weights_by_class
 from skinjax.objectives.class_weights import CLASS_WEIGHTS, odds_normalised
 from skinjax.objectives.reconstruction import RECONSTRUCTION_REDUCTIONS, reconstruction, reconstruction_weights
 from skinjax.training.state import term_value
@@ -95,8 +97,8 @@ def mean_term(labels: np.ndarray, weights: np.ndarray, reduction: str, errors: n
 def drawn(name: str, counts: list[int], batch: int) -> tuple[np.ndarray, np.ndarray]:
     """(labels [batches, batch] of 3,000 batches, whole epochs, or 20,000 independent ones; the class shares)."""
     labels = np.repeat(np.arange(len(counts)), counts)
-    own = {"weights": weights_by_class("inverse", labels) ** 0.5} if name == "weighted" else {}
-    sampler = SAMPLERS[name](np.arange(len(labels)), labels, batch, 0, **own)
+    images = Images(np.arange(len(labels)), labels, batch, 0, weights=weights_by_class("inverse", labels) ** 0.5)
+    sampler = SAMPLERS[name].make(images, WeightedSettings(weights="column") if name == "weighted" else Named(name))
     steps = 20_000 if name == "weighted" else 3000  # a multiple of the epochs of all others here
     return labels[np.stack([sampler(step) for step in range(steps)])], sampler.class_shares(len(counts))
 
@@ -150,7 +152,7 @@ SKIN_198 = np.linspace(10, 60, 198).round().astype(int)  # as few to as many ima
 def test_class_means_are_a_part_of_equation_2_at_paper_000s_batch(counts, part_left):
     """Natural batches of 96; what is left of alpha differs from data set to data set."""
     numbers, classes = np.repeat(np.arange(len(counts)), counts), tuple(map(str, range(len(counts))))
-    sampler = natural(np.arange(len(numbers)), numbers, 96, seed=0)
+    sampler = natural(Images(np.arange(len(numbers)), numbers, 96, seed=0))
     labels = numbers[np.stack([sampler(step) for step in range(1500)])]
     left = {}
     for reduction in RECONSTRUCTION_REDUCTIONS:

@@ -1,16 +1,23 @@
 """Recipes: what a run is, and how flags change it."""
 
 import dataclasses
+import json
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.core.settings import Settings, from_plain, number, to_plain
+from skinjax.core.settings import Kind as SettingsKind
+from skinjax.core.settings import Named, Settings, from_plain, number, to_plain
+from skinjax.data.sampling import SAMPLERS
+from skinjax.data.sampling.samplers import WeightedSettings, natural
 from skinjax.methods import METHODS, Kind
 from skinjax.methods.base import MethodSettings
 from skinjax.methods.patches import PatchesSettings
 from skinjax.recipe import Recipe, defaults, load_config
 from skinjax.recipe.config_files import with_changes
+from skinjax.runs.building import make_phases
 from skinjax.training.phases import PhaseSettings
 
 
@@ -40,7 +47,7 @@ def test_a_new_field_with_a_default_changes_no_identity(monkeypatch):
         return with_changes(Recipe(), ["method.name=patches", "method.join=votes"]).short_identity()
 
     before = changed()
-    monkeypatch.setitem(METHODS, "patches", Kind(More, METHODS["patches"].build))
+    monkeypatch.setitem(METHODS, "patches", Kind(More, METHODS["patches"].make))
     assert changed() == before
     assert (
         with_changes(Recipe(), ["method.name=patches", "method.join=votes", "method.more=1"]).short_identity() != before
@@ -63,9 +70,79 @@ def test_another_method_keeps_the_fields_that_both_have_wherever_its_name_stands
     assert plain == MethodSettings(mixup_share=0.7)
 
 
+def test_a_name_alone_stands_for_a_section_and_has_its_fields_whatever_the_order():
+    changes = ["phases.train.schedule.milestones=(3,)", "sampler.weights=column", "sampler=weighted"]
+    recipe = with_changes(Recipe(), [*changes, "phases.train.schedule=step", "phases.train.sampler=natural"])
+    assert recipe.identity()["training"] == {
+        "phases.train.sampler.name": "natural",
+        "phases.train.schedule.milestones": (3.0,),
+        "phases.train.schedule.name": "step",
+        "sampler.name": "weighted",
+        "sampler.weights": "column",
+    }
+    back = with_changes(recipe, ["sampler.name=natural", "phases.train.schedule=constant", "phases.train.sampler=None"])
+    assert back == Recipe()
+    assert from_plain(Recipe, json.loads(json.dumps(to_plain(recipe))), "config") == recipe
+
+
+def test_config_files_name_a_section_or_give_its_fields(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "from skinjax.recipe import defaults\n"
+        "def get_config():\n"
+        "    config = defaults('own', 'demo')\n"
+        "    config.sampler = {'name': 'weighted', 'weights': 'median'}\n"
+        "    config.phases.train.schedule = 'cosine'\n"
+        "    return config\n"
+    )
+    recipe = load_config(str(tmp_path / "own.py"), ["phases.train.sampler=oversampled"])
+    assert recipe.sampler == WeightedSettings(weights="median")
+    assert (recipe.phases["train"].schedule, recipe.phases["train"].sampler) == (Named("cosine"), Named("oversampled"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("sampler_weights = 'inverse'", "config 'sampler_weights' (did you mean 'sampler.weights'?)"),
+        ("phases.train.milestones = (1.0,)", "config.phases.train 'milestones' (did you mean 'schedule.milestones'?)"),
+        ("phases.train = {'factor': 0.5}", "config.phases.train 'factor' (did you mean 'schedule.factor'?)"),
+    ],
+)
+def test_fields_that_became_a_sections_are_told_their_place(tmp_path, line, message):
+    program = (
+        f"from skinjax.recipe import defaults\ndef get_config(c=defaults('a', 'b')):\n    c.{line}\n    return c\n"
+    )
+    (tmp_path / "old.py").write_text(program)
+    with pytest.raises(UserError) as raised:
+        load_config(str(tmp_path / "old.py"))
+    assert message in str(raised.value)
+
+
+def test_a_new_sampler_is_a_function_its_settings_and_a_line(monkeypatch):
+    @dataclasses.dataclass(frozen=True)
+    class Some(Named):
+        name: str = "some"
+        share: float = number(0.5, 0, 1)
+
+    def some(images, settings):
+        kept = slice(int(settings.share * len(images.records)))
+        return natural(dataclasses.replace(images, records=images.records[kept], labels=images.labels[kept]))
+
+    monkeypatch.setitem(SAMPLERS, "some", SettingsKind(Some, some))
+    recipe = with_changes(Recipe(batch=4), ["sampler=some", "sampler.share=0.25"])
+    columns = {"label": np.zeros(40, int)}
+    data = SimpleNamespace(dataset=SimpleNamespace(columns=columns, classes=("a",)), records={"train": np.arange(40)})
+    assert make_phases(recipe, data)[0].sampler.epoch_length == 10
+    with pytest.raises(UserError, match=r"unknown field of config.sampler 'shar' \(did you mean 'share'\?\)"):
+        with_changes(Recipe(), ["sampler=some", "sampler.shar=1"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ("phases.train.sampler.weights=none", "config.phases.train.sampler has no name, which decides what fields"),
+        ("sampler=wieghted", "unknown sampler 'wieghted' (did you mean 'weighted'?)"),
+        ("sampler=None", "config.sampler is None; it must be a name, or a section with a name"),
+        ("phases.train.schedule.factor=2", "unknown field of config.phases.train.schedule 'factor'"),
         ("phases.train.loss.gamma=9999", "config.phases.train.loss.gamma is 9999"),
         ("phases.trian.warmup=1", "unknown field of config.phases 'trian' (did you mean 'train'?)"),
         ("views=squash", "views is a section; set one of its fields: corrections, crops"),
@@ -106,3 +183,9 @@ def test_every_section_names_its_place():
 def test_the_first_phase_has_no_best_state_to_begin_from():
     with pytest.raises(UserError, match=r"config.phases.train.begin is 'best' and no phase comes before it"):
         Recipe(phases={"train": PhaseSettings(begin="best")})
+
+
+def test_a_misspelt_phase_is_told():
+    phases = {"train": PhaseSettings(), "trian": PhaseSettings(duration=3)}
+    with pytest.raises(UserError, match=r"unknown phase in phase_order: 'trian' .did you mean 'train'"):
+        Recipe(phases=phases)

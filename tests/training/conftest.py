@@ -15,7 +15,7 @@ import pytest
 
 from skinjax.data.dataset import Dataset, open_dataset
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
-from skinjax.data.sampling.samplers import evaluation_batches, natural
+from skinjax.data.sampling.samplers import Images, evaluation_batches, natural
 from skinjax.images.views import VIEWS, ViewSettings, evaluation_view, train_view
 from skinjax.methods.base import Objective
 from skinjax.methods.classifier import Classifier
@@ -93,7 +93,7 @@ def phase(photographs: Dataset) -> Callable[..., Phase]:
     def make(
         name: str, steps: int, rate: Any = 0.1, frozen: tuple[str, ...] = (), coefficients=(), judged=None, **fields
     ) -> Phase:
-        sampler = natural(TRAINING, photographs.columns["label"][TRAINING], BATCH, seed=len(name))
+        sampler = natural(Images(TRAINING, photographs.columns["label"][TRAINING], BATCH, seed=len(name)))
         objective = Objective(frozen, None, coefficients)
         evaluations = Evaluations(**{"metric": "accuracy", **(judged or {})})
         rates = rate if callable(rate) else lambda step: rate

@@ -10,6 +10,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.recipe import Recipe
+from skinjax.recipe.config_files import with_changes
 from skinjax.recipe.recipe import EvaluationSettings
 from skinjax.runs import building
 from skinjax.training.phases import PhaseSettings
@@ -35,6 +36,11 @@ def data(photographs) -> SimpleNamespace:
     return SimpleNamespace(dataset=dataset, records={"train": np.arange(60)})
 
 
+def weighted_by(config: Recipe, weights: str) -> Recipe:
+    """The config whose phase `weighted` draws by other weights."""
+    return with_changes(config, [f"phases.weighted.sampler.weights={weights}"])
+
+
 def drawn(config: Recipe, data: SimpleNamespace) -> np.ndarray:
     """8,000 records of the phase `weighted`."""
     sampler = building.make_phases(config, data)[0].sampler
@@ -43,22 +49,22 @@ def drawn(config: Recipe, data: SimpleNamespace) -> np.ndarray:
 
 @pytest.mark.parametrize(("formula", "shares"), [("inverse", np.full(7, 1 / 7)), ("none", COUNTS / 60)])
 def test_weights_of_a_formula_are_those_of_each_images_class(config, data, formula, shares):
-    config = config.replace(sampler_weights=formula)
+    config = weighted_by(config, formula)
     counts = np.bincount(data.dataset.columns["label"][drawn(config, data)])
     np.testing.assert_allclose(counts / 8000, shares, atol=0.02)
 
 
 def test_weights_of_the_data_sets_own_column(config, data):
-    config = config.replace(sampler_weights="column")
+    config = weighted_by(config, "column")
     assert set(drawn(config, data).tolist()) == set(range(50, 60))
     del data.dataset.columns["weight"]
-    with pytest.raises(UserError, match="the data set synthetic has no column `weight`: choose one of none, inverse"):
+    with pytest.raises(UserError, match="the data set has no column `weight`: choose one of none, inverse"):
         building.make_phases(config, data)
 
 
 def test_a_method_hears_how_a_phase_draws(config, data):
     """The last ten images alone are drawn: four of one class and six of another."""
-    config = config.replace(sampler_weights="column")
+    config = weighted_by(config, "column")
     data.training_counts = lambda: COUNTS
     method = SimpleNamespace(constants=lambda counts, shares: {"counts": counts, "shares": shares})
     found = building.constants_of(method, data, building.make_phases(config, data)[0])
@@ -67,8 +73,8 @@ def test_a_method_hears_how_a_phase_draws(config, data):
 
 
 def test_unknown_sampler_weights_are_refused(config):
-    with pytest.raises(UserError, match=r"sampler_weights 'size'.*column"):
-        config.replace(sampler_weights="size")
+    with pytest.raises(UserError, match=r"sampler.weights 'size'.*column"):
+        weighted_by(config, "size")
 
 
 def test_phases_show_the_same_copies_in_another_order(config, data):
@@ -84,8 +90,8 @@ def test_phases_show_the_same_copies_in_another_order(config, data):
 
 
 def test_weights_that_images_are_drawn_by_do_not_weigh_their_loss_as_well(config, data):
-    def loss_weights(sampler_weights: str) -> list[float]:
-        config_ = config.replace(sampler_weights=sampler_weights)
+    def loss_weights(weights: str) -> list[float]:
+        config_ = weighted_by(config, weights)
         made = building.make_phases(config_, data)[0]
         return next(building.phase_batches(config_, data, None, made, start=0))["weight"].tolist()
 

@@ -1,1 +1,16 @@
-"""Which records make up batch t: pure functions of (seed, step)."""
+"""Which records make up batch t: pure functions of (seed, step).
+
+A new sampler is a function of `Images`, settings of its own if it has any, and a line here.
+"""
+
+from skinjax.core.settings import Kind, Named
+from skinjax.data.sampling import samplers
+
+SAMPLERS: dict[str, Kind] = {
+    "natural": Kind(Named, lambda images, own: samplers.natural(images)),
+    "oversampled": Kind(Named, lambda images, own: samplers.oversampled(images)),
+    "downsampled": Kind(Named, lambda images, own: samplers.downsampled(images)),
+    "balanced_batches": Kind(Named, lambda images, own: samplers.balanced_batches(images)),
+    "weighted": Kind(samplers.WeightedSettings, samplers.weighted),
+    "statically_balanced": Kind(Named, lambda images, own: samplers.statically_balanced(images)),
+}

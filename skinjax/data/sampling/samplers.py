@@ -4,20 +4,83 @@ Oversampling and balanced batches are those of paper 003 (modes 3 and 12 of its 
 static balancing paper 002's. Pairs and longer tuples are in `tuples.py`.
 """
 
+import dataclasses
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
 
 from skinjax.core.errors import UserError
-from skinjax.objectives.class_weights import class_weights
+from skinjax.core.settings import Named, choice
+from skinjax.objectives.class_weights import CLASS_WEIGHTS, class_weights
 
 COLUMN = "column"  # the data set's own weights, instead of a class weight formula
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
+class WeightedSettings(Named):
+    """By what `weighted` draws: a class weight formula, or `column`: the data set's own `weight`."""
+
+    place = "sampler"
+
+    name: str = "weighted"
+    weights: str = choice("inverse", "value of sampler.weights", {**CLASS_WEIGHTS, COLUMN: "its `weight`"})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Images:
+    """What a sampler draws from, and the size of its batches, for which there must be enough.
+
+    records: [n] record numbers of the data set; labels: [n] their classes; classes: the names of those that must be
+    there (by default, those in `labels`); weights: [n] the data set's own, from 0 on and on any scale; run_seed: the
+    seed that all phases of a run share, by default `seed`.
+    """
+
+    records: np.ndarray
+    labels: np.ndarray
+    batch: int
+    seed: int
+    classes: Sequence[str] | None = None
+    weights: np.ndarray | None = None
+    run_seed: int | None = None
+
+    def __post_init__(self) -> None:
+        records, labels = np.array(self.records, dtype=np.int32), np.array(self.labels)  # copies
+        weights = labels if self.weights is None else np.asarray(self.weights)
+        if not records.shape == labels.shape == weights.shape == (records.size,):
+            shapes = f"records {records.shape}, labels {labels.shape} and weights {weights.shape}"
+            raise ValueError(f"{shapes} must be lists of one length")
+        if len(records) == 0:
+            raise UserError(
+                "there are no images to sample from: the training part, or the phase's subset of it, is empty"
+            )
+        if len(records) < self.batch:
+            raise UserError(
+                f"{len(records)} images are fewer than a batch of {self.batch}: lower the batch size to {len(records)} "
+                "or less"
+            )
+        object.__setattr__(self, "records", records)
+        object.__setattr__(self, "labels", labels)
+
+    def by_class(self) -> list[np.ndarray]:
+        """The records of each class: of all `classes` when they are named, else of the labels that occur."""
+        check_labelled(self.labels)
+        if self.classes is None:
+            return [self.records[self.labels == label] for label in np.unique(self.labels)]
+        if self.labels.max() >= len(self.classes):
+            raise ValueError(f"label {self.labels.max()} is beyond the {len(self.classes)} classes")
+        members = [self.records[self.labels == label] for label in range(len(self.classes))]
+        empty = [repr(name) for name, member in zip(self.classes, members, strict=True) if not len(member)]
+        if empty:
+            raise UserError(
+                f"no training images of {', '.join(empty)}: such classes cannot be balanced; sample 'natural' or "
+                "change the split"
+            )
+        return members
+
+
+@dataclasses.dataclass(frozen=True)
 class Sampler:
     """`sampler(step)` is the batch of that step: int32 [batch], record numbers ([batch, n] for tuples).
 
@@ -39,66 +102,52 @@ class Sampler:
     def class_shares(self, classes: int) -> np.ndarray:
         """The expected share of each class among the labelled images of a batch [classes]; 0 where it is never drawn.
 
-        >>> natural(np.arange(4), np.array([0, 2, 2, 2]), batch=2, seed=0).class_shares(4).tolist()
+        >>> natural(Images(np.arange(4), np.array([0, 2, 2, 2]), batch=2, seed=0)).class_shares(4).tolist()
         [0.25, 0.0, 0.75, 0.0]
         """
         return np.pad(self.shares, (0, classes - len(self.shares)))
 
 
-def natural(
-    records: np.ndarray, labels: np.ndarray, batch: int, seed: int, classes: Sequence[str] | None = None
-) -> Sampler:
+def natural(images: Images) -> Sampler:
     """Every record once in an epoch, in a fresh order each time, whatever the labels and classes.
 
-    records: [n] record numbers of the data set; labels: [n] their classes; batch: images per step.
-
-    >>> sampler = natural(np.arange(4), np.zeros(4, int), batch=2, seed=0)
+    >>> sampler = natural(Images(np.arange(4), np.zeros(4, int), batch=2, seed=0))
     >>> sorted(np.concatenate([sampler(0), sampler(1)]).tolist())
     [0, 1, 2, 3]
     """
-    records, labels = checked(records, labels, batch)
-    shares = shares_by_class(labels)
-    return _epochs(batch, len(records), lambda epoch: generator(seed, "natural", epoch).permutation(records), shares)
+
+    def epoch(number: int) -> np.ndarray:
+        return generator(images.seed, "natural", number).permutation(images.records)
+
+    return _epochs(images.batch, len(images.records), epoch, shares_by_class(images.labels))
 
 
-def oversampled(
-    records: np.ndarray, labels: np.ndarray, batch: int, seed: int, classes: Sequence[str] | None = None
-) -> Sampler:
-    """Every class repeated cyclically up to the size of the largest, in a fresh order (and remainder) in every epoch.
-
-    records, labels: [n]; classes: the names of the classes that must be there (by default, those in `labels`).
-    """
-    records, labels = checked(records, labels, batch)
-    members = _members(records, labels, classes)
-    return _levelled(members, max(map(len, members)), batch, seed, "oversampled", equal_shares(labels))
+def oversampled(images: Images) -> Sampler:
+    """Every class repeated cyclically up to the size of the largest, in a fresh order (and remainder) each epoch."""
+    members = images.by_class()
+    return _levelled(images, members, max(map(len, members)), "oversampled")
 
 
-def downsampled(
-    records: np.ndarray, labels: np.ndarray, batch: int, seed: int, classes: Sequence[str] | None = None
-) -> Sampler:
-    """Every class cut to the size of the smallest, by a fresh choice in every epoch. Arguments: see `oversampled`."""
-    records, labels = checked(records, labels, batch)
-    members = _members(records, labels, classes)
+def downsampled(images: Images) -> Sampler:
+    """Every class cut to the size of the smallest, by a fresh choice in every epoch."""
+    members = images.by_class()
     smallest = min(map(len, members))
-    if smallest * len(members) < batch:
+    if smallest * len(members) < images.batch:
         raise UserError(
-            f"downsampling leaves {len(members)} classes of {smallest} images, fewer than a batch of {batch}: lower "
-            f"the batch size to {smallest * len(members)} or less, or choose another sampler"
+            f"downsampling leaves {len(members)} classes of {smallest} images, fewer than a batch of {images.batch}: "
+            f"lower the batch size to {smallest * len(members)} or less, or choose another sampler"
         )
-    return _levelled(members, smallest, batch, seed, "downsampled", equal_shares(labels))
+    return _levelled(images, members, smallest, "downsampled")
 
 
-def balanced_batches(
-    records: np.ndarray, labels: np.ndarray, batch: int, seed: int, classes: Sequence[str] | None = None
-) -> Sampler:
+def balanced_batches(images: Images) -> Sampler:
     """Equal counts of every class in every batch; within one of each other where `batch` is no multiple of the classes.
 
     Classes take turns over the endless row of images, so that counts are equal in the long run for any batch size. Each
     class is a stream of its own that visits all its images before it starts again, reshuffled. An epoch is as long as
-    that of `natural`. Arguments: see `oversampled`.
+    that of `natural`.
     """
-    records, labels = checked(records, labels, batch)
-    members = _members(records, labels, classes)
+    batch, seed, members = images.batch, images.seed, images.by_class()
     # A chunk holds several rounds of a small class, so that a class of ten images does not cost a generator per round.
     rounds = [-(-1024 // len(member)) for member in members]
     lengths = [count * len(member) for count, member in zip(rounds, members, strict=True)]
@@ -115,32 +164,28 @@ def balanced_batches(
         streams = [_window(partial(chunk, label), length, start, stop) for label, length in enumerate(lengths)]
         return np.stack(streams, axis=1).ravel()
 
-    in_turn = _epochs(batch, turns_each * len(members), turns, equal_shares(labels))
+    in_turn = _epochs(batch, turns_each * len(members), turns, equal_shares(images.labels))
 
     def draw(step: int) -> np.ndarray:
         # Unshuffled, place k of a batch would always hold one class, and mixing by place always meet the same partner.
         return generator(seed, "balanced_batches order", step).permutation(in_turn(step))
 
-    return Sampler(batch, len(records), draw, in_turn.shares)
+    return Sampler(batch, len(images.records), draw, in_turn.shares)
 
 
-def weighted(
-    records: np.ndarray,
-    labels: np.ndarray,
-    batch: int,
-    seed: int,
-    classes: Sequence[str] | None = None,
-    *,
-    weights: np.ndarray,
-) -> Sampler:
+def weighted(images: Images, settings: WeightedSettings) -> Sampler:
     """Every image drawn independently, with replacement, in proportion to its weight; one of weight zero never is.
 
-    weights: [n] numbers from 0 on, on any scale (see `weights_by_class`). An epoch is as long as that of `natural`.
+    An epoch is as long as that of `natural`.
     """
-    records, labels = checked(records, labels, batch)
-    weights = np.asarray(weights, np.float64)
-    if weights.shape != records.shape:
-        raise ValueError(f"weights {weights.shape} and records {records.shape} must be two lists of one length")
+    records, own = images.records, images.weights
+    if settings.weights == COLUMN and own is None:
+        raise UserError(
+            "sampler.weights is 'column' and the data set has no column `weight`: choose one of "
+            f"{', '.join(CLASS_WEIGHTS)}"
+        )
+    formula = settings.weights
+    weights = weights_by_class(formula, images.labels, images.classes) if formula != COLUMN else np.asarray(own, float)
     unusable = np.flatnonzero(~((weights >= 0) & (weights < np.inf)))
     if len(unusable):
         raise UserError(
@@ -155,32 +200,23 @@ def weighted(
     borders /= borders[-1]
 
     def draw(step: int) -> np.ndarray:
-        return drawable[np.searchsorted(borders, generator(seed, "weighted", step).random(batch), side="right")]
+        drawn = generator(images.seed, "weighted", step).random(images.batch)
+        return drawable[np.searchsorted(borders, drawn, side="right")]
 
-    return Sampler(batch, len(records), draw, shares_by_class(labels[weights > 0], scaled))
+    return Sampler(images.batch, len(records), draw, shares_by_class(images.labels[weights > 0], scaled))
 
 
-def statically_balanced(
-    records: np.ndarray,
-    labels: np.ndarray,
-    batch: int,
-    seed: int,
-    classes: Sequence[str] | None = None,
-    copies_seed: int | None = None,
-) -> Sampler:
+def statically_balanced(images: Images) -> Sampler:
     """Every class filled up once to the size of the largest with fixed augmented copies: paper 002's static balancing.
 
     An epoch is a fixed list of (record, copy) in a fresh order: each image itself, and copies spread evenly over the
     images of its class. A copy stands for a picture augmented once and kept, so it looks the same whenever it comes;
-    `oversampled` repeats originals instead. The paper says nothing of how its copies were augmented.
-
-    copies_seed: the seed of the copies, by default `seed`; phases that share it share their copies. Other arguments:
-    see `oversampled`.
+    `oversampled` repeats originals instead, and all phases of a run have the same copies. The paper says nothing of how
+    its copies were augmented.
     """
-    records, labels = checked(records, labels, batch)
-    members = _members(records, labels, classes)
+    batch, members = images.batch, images.by_class()
     largest = max(map(len, members))
-    fixed = generator(seed if copies_seed is None else copies_seed, "copies", 0)
+    fixed = generator(images.seed if images.run_seed is None else images.run_seed, "copies", 0)
     first_copy = fixed.integers(2**30, dtype=np.int32)
     # The first images of a class have one copy more than its last ones, hence its order is drawn.
     listed = np.concatenate([np.resize(fixed.permutation(member), largest) for member in members])
@@ -189,22 +225,12 @@ def statically_balanced(
     every = np.arange(len(listed), dtype=np.int32)
 
     def epoch(number: int) -> np.ndarray:
-        return generator(seed, "statically_balanced", number).permutation(every)
+        return generator(images.seed, "statically_balanced", number).permutation(every)
 
-    places = _epochs(batch, len(every), epoch, equal_shares(labels))
+    places = _epochs(batch, len(every), epoch, equal_shares(images.labels))
     return Sampler(
         batch, len(listed), lambda step: listed[places(step)], places.shares, lambda step: copy[places(step)]
     )
-
-
-SAMPLERS: Mapping[str, Callable[..., Sampler]] = {  # each takes (records, labels, batch, seed, classes)
-    "natural": natural,
-    "oversampled": oversampled,
-    "downsampled": downsampled,
-    "balanced_batches": balanced_batches,
-    "weighted": weighted,  # and weights=
-    "statically_balanced": statically_balanced,
-}
 
 
 def weights_by_class(formula: str, labels: np.ndarray, classes: Sequence[str] | None = None) -> np.ndarray:
@@ -234,7 +260,7 @@ def equal_shares(labels: np.ndarray) -> tuple[float, ...]:
     return shares_by_class(np.unique(labels))
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class EvaluationBatches:
     """`batches(step)` for step < `steps`: positions int32 [batch] and mask bool [batch], False where padded."""
 
@@ -260,7 +286,6 @@ def evaluation_batches(count: int, batch: int) -> EvaluationBatches:
     """
     if count < 1:
         raise UserError("there are no images to evaluate: this part of the split is empty")
-    _check_batch(batch)
     return EvaluationBatches(count, batch)
 
 
@@ -280,25 +305,8 @@ def process_slice(batch: int, process_index: int, process_count: int) -> slice:
 
 def generator(seed: int, purpose: str, number: int, label: int = 0) -> np.random.Generator:
     """A generator of its own for each purpose, epoch (or chunk, or step) and class."""
-    if seed < 0:
-        raise UserError(f"a seed of {seed} is negative: choose 0 or more")
     entropy = [seed, zlib.crc32(purpose.encode()), number, label]
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
-
-
-def checked(records: np.ndarray, labels: np.ndarray, batch: int) -> tuple[np.ndarray, np.ndarray]:
-    """Copies of both columns, int32 the records, that are enough for a batch."""
-    records, labels = np.array(records, dtype=np.int32), np.array(labels)
-    if records.shape != labels.shape or records.ndim != 1:
-        raise ValueError(f"records {records.shape} and labels {labels.shape} must be two lists of one length")
-    _check_batch(batch)
-    if len(records) == 0:
-        raise UserError("there are no images to sample from: the training part, or the phase's subset of it, is empty")
-    if len(records) < batch:
-        raise UserError(
-            f"{len(records)} images are fewer than a batch of {batch}: lower the batch size to {len(records)} or less"
-        )
-    return records, labels
 
 
 def check_labelled(labels: np.ndarray) -> None:
@@ -309,16 +317,14 @@ def check_labelled(labels: np.ndarray) -> None:
         )
 
 
-def _levelled(
-    members: list[np.ndarray], count: int, batch: int, seed: int, purpose: str, shares: tuple[float, ...]
-) -> Sampler:
+def _levelled(images: Images, members: list[np.ndarray], count: int, purpose: str) -> Sampler:
     """Epochs that hold `count` images of every class: the class's fresh order, repeated cyclically or cut short."""
 
     def epoch(number: int) -> np.ndarray:
-        fresh = generator(seed, purpose, number)
+        fresh = generator(images.seed, purpose, number)
         return fresh.permutation(np.concatenate([np.resize(fresh.permutation(m), count) for m in members]))
 
-    return _epochs(batch, count * len(members), epoch, shares)
+    return _epochs(images.batch, count * len(members), epoch, equal_shares(images.labels))
 
 
 def _epochs(batch: int, length: int, epoch: Callable[[int], np.ndarray], shares: tuple[float, ...]) -> Sampler:
@@ -331,23 +337,3 @@ def _window(block: Callable[[int], np.ndarray], length: int, start: int, stop: i
     """A copy of the entries [start, stop) of the endless row block(0), block(1), ..., each `length` long."""
     numbers = range(start // length, (stop - 1) // length + 1)
     return np.concatenate([block(n)[max(start - n * length, 0) : stop - n * length] for n in numbers])
-
-
-def _members(records: np.ndarray, labels: np.ndarray, classes: Sequence[str] | None) -> list[np.ndarray]:
-    """The records of each class: of all `classes` when they are named, else of the labels that occur."""
-    check_labelled(labels)
-    if classes is not None and labels.max() >= len(classes):
-        raise ValueError(f"label {labels.max()} is beyond the {len(classes)} classes")
-    members = [records[labels == label] for label in (np.unique(labels) if classes is None else range(len(classes)))]
-    empty = [classes[label] for label, member in enumerate(members) if classes is not None and len(member) == 0]
-    if empty:
-        raise UserError(
-            f"no training images of {', '.join(map(repr, empty))}: such classes cannot be balanced; sample 'natural' "
-            f"or change the split"
-        )
-    return members
-
-
-def _check_batch(batch: int) -> None:
-    if batch < 1:
-        raise UserError(f"a batch size of {batch} is not positive")

@@ -9,20 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from skinjax.core.errors import UserError
-from skinjax.data.sampling.samplers import Sampler, check_labelled, checked, generator, natural, shares_by_class
+from skinjax.data.sampling.samplers import Images, Sampler, check_labelled, generator, natural, shares_by_class
 
 ATTEMPTS = 256  # patterns begun for a sampler; a step takes one of those that came out and shuffles its rows
 
 
-def tuples(
-    records: np.ndarray,
-    labels: np.ndarray,
-    batch: int,
-    seed: int,
-    classes: Sequence[str] | None = None,
-    n: int = 2,
-    share: tuple[float, float] = (0.45, 0.55),
-) -> Sampler:
+def tuples(images: Images, n: int = 2, share: tuple[float, float] = (0.45, 0.55)) -> Sampler:
     """`sampler(step)` is int32 [batch, n]: in every batch, any two places hold one class in `share` of the rows.
 
     One place is the batch of `natural`. The others hold another image of its class or one of the row's second class,
@@ -30,21 +22,20 @@ def tuples(
     partner are not those of the data set, and the places change roles from step to step: at step t, place t % n is
     `natural`'s. An epoch is as long as that of `natural`.
 
-    share: the least and the largest part of the rows, for every pair of places. Other arguments: see `natural`.
+    share: the least and the largest part of the rows, for every pair of places.
 
     >>> labels = np.array([0, 0, 0, 1, 1])
-    >>> rows = tuples(np.arange(5), labels, batch=4, seed=0)(0)
+    >>> rows = tuples(Images(np.arange(5), labels, batch=4, seed=0))(0)
     >>> int((labels[rows[:, 0]] == labels[rows[:, 1]]).sum())
     2
     """
-    records, labels = checked(records, labels, batch)
-    present = np.unique(labels)
-    labels, sizes = _classes(labels, classes, n)
+    records, batch, seed, present = images.records, images.batch, images.seed, np.unique(images.labels)
+    labels, sizes = _classes(images.labels, images.classes, n)
     pool = _pattern_pool(batch, n, share, generator(seed, "tuples patterns", 0))
     # Images by class: position p of class c stands at starts[c] + p.
     order = np.argsort(labels, kind="stable")
     by_class, starts, rank = records[order], np.cumsum(sizes) - sizes, np.argsort(order)
-    stream = natural(np.arange(len(records)), labels, batch, seed)
+    stream = natural(Images(np.arange(len(records)), labels, batch, seed))
 
     def draw(step: int) -> np.ndarray:
         fresh = generator(seed, "tuples", step)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.errors import UserError
 from skinjax.core.settings import BELOW_ONE, Settings, choice, number
 from skinjax.data.dataset import Dataset
 from skinjax.data.splits.published import fold_split, read_published
@@ -26,77 +26,73 @@ OFFICIAL_COLUMN = "split"
 
 @dataclasses.dataclass(frozen=True)
 class SplitSettings(Settings):
-    """How a data set is parted."""
+    """How a data set is parted; `lesion_grouped` and `image_stratified` draw the parts."""
 
     place = "split"
 
     protocol: str = choice("lesion_grouped", "split protocol", LEAK_IS_AN_ERROR)
     test: float = number(0.2, 0, BELOW_ONE)  # of the drawn protocols: official and file have their own test parts
-    validation: float = number(0.15, 0, BELOW_ONE)  # of training, where the official parts or the file have none
+    # of all images; where official parts or a file have none, of their training images, whole groups by class
+    validation: float = number(0.15, 0, BELOW_ONE)
     folds: int = number(1, 1, 1000)  # of the drawn protocols
-    fold: int = number(0, 0, 999)
+    fold: int = number(0, 0, 999)  # of those and of a file
     seed: int = number(0, 0, 2**32 - 1)
     file: str = ""  # a published split, for the protocol file; docs/split.md has the layouts
     train_on_validation: bool = False  # the validation part of official parts or a file becomes training
     allow_leak: bool = False  # use official parts or a file though they leak, and print by how much
 
     def check(self) -> None:
-        check_file(self.protocol, self.file)
+        if self.protocol == "file" and not self.file:
+            raise UserError("the split protocol 'file' needs a file: set split.file to its path")
+        if self.file and self.protocol != "file":
+            raise UserError(
+                f"split.file is {self.file!r}, but the protocol is {self.protocol!r}: set split.protocol to 'file'"
+            )
+        if self.protocol not in DRAWN:
+            return
+        test, validation, folds = self.test, self.validation, self.folds
+        if self.train_on_validation:
+            raise UserError(
+                f"split.train_on_validation is for published parts, and {self.protocol} draws its own: set "
+                "split.validation to 0 instead"
+            )
+        if test + validation >= 1:
+            raise UserError(f"test={test} and validation={validation} must be fractions that leave some for training")
+        if self.fold >= folds:
+            raise UserError(f"fold {self.fold} is not one of the {folds} folds, which count from 0")
+        if folds > 1 and test and validation:
+            raise UserError(
+                f"validation={validation} beside test={test} and {folds} folds has no place, because the fold is then "
+                "the validation part: set validation or test to 0"
+            )
+        if folds > 1 and validation >= 1 - 1 / folds:
+            raise UserError(f"validation={validation} leaves nothing to train on beside one of {folds} folds")
 
 
-def split_dataset(
-    dataset: Dataset,
-    protocol: str,
-    *,
-    seed: int,
-    test: float = 0.0,
-    validation: float = 0.0,
-    folds: int = 1,
-    fold: int = 0,
-    file: str = "",
-    train_on_validation: bool = False,
-    allow_leak: bool = False,
-) -> Split:
+def split_dataset(dataset: Dataset, settings: SplitSettings) -> Split:
     """The labelled images of `dataset` in parts. Leaks are not looked for here: `splits.check` does that.
 
     >>> dataset = open_dataset("synthetic", {"images": 70}, data_root())  # doctest: +SKIP
-    >>> len(split_dataset(dataset, "lesion_grouped", seed=0, test=0.2).rows("test"))  # doctest: +SKIP
+    >>> len(split_dataset(dataset, SplitSettings(test=0.2)).rows("test"))  # doctest: +SKIP
     15
-
-    Args:
-      protocol: lesion_grouped or image_stratified, which draw the parts from `seed`; official, the data set's own
-        parts; file, a published split.
-      test, folds: of the drawn protocols.
-      validation: of the drawn protocols; where a published split has no validation part, this share of its training
-        images becomes one, whole groups by class, drawn from `seed`.
-      fold: of the drawn protocols and of `file`.
-      train_on_validation: a published split's validation part becomes training.
-      allow_leak: use a published split though groups are on two sides, and record the percentage.
     """
-    lookup("split protocol", protocol, LEAK_IS_AN_ERROR)
-    check_file(protocol, file)
+    protocol, fold = settings.protocol, settings.fold
     columns = (dataset.columns["image_id"], dataset.columns["group"], dataset.label_names())
     labelled = columns[2] != ""
     if protocol in DRAWN:
-        if train_on_validation:
-            raise UserError(
-                f"split.train_on_validation is for published parts, and {protocol} draws its own: set "
-                "split.validation to 0 instead"
-            )
         ids, groups, labels = (column[labelled].tolist() for column in columns)
-        split = DRAWN[protocol](
-            ids, groups, labels, seed=seed, test=test, validation=validation, folds=folds, fold=fold
-        )
+        asked = {name: getattr(settings, name) for name in ("seed", "test", "validation", "folds", "fold")}
+        split = DRAWN[protocol](ids, groups, labels, **asked)
     else:
         if protocol == "official":
             split = official(dataset, fold)
         else:
-            split = fold_split(read_published(Path(file)), fold, columns)
-        if train_on_validation:
+            split = fold_split(read_published(Path(settings.file)), fold, columns)
+        if settings.train_on_validation:
             split = trained_on_validation(split)
-        if validation and not len(split.rows("validation")):
-            split = with_validation(split, validation, seed)
-        if allow_leak:
+        if settings.validation and not len(split.rows("validation")):
+            split = with_validation(split, settings.validation, settings.seed)
+        if settings.allow_leak:
             split = with_leak_percent(replace(split, protocol=split.protocol | {"allow_leak": True}))
     counts = {"unlabelled": int(np.sum(~labelled)), "left_out": int(np.sum(labelled)) - len(split.image_ids)}
     made_of = {"dataset": dataset.name, "fingerprint": dataset.fingerprint}
@@ -130,11 +126,3 @@ def trained_on_validation(split: Split) -> Split:
     parts = np.where(split.parts == "validation", "train", split.parts)
     protocol = split.protocol | {"train_on_validation": True}
     return replace(split, parts=parts, folds=np.full_like(split.folds, -1), protocol=protocol)
-
-
-def check_file(protocol: str, file: str) -> None:
-    """Raise `UserError` when the protocol `file` lacks its file, or another one is given one."""
-    if protocol == "file" and not file:
-        raise UserError("the split protocol 'file' needs a file: set split.file to its path")
-    if file and protocol != "file":
-        raise UserError(f"split.file is {file!r}, but the protocol is {protocol!r}: set split.protocol to 'file'")

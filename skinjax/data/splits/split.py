@@ -107,7 +107,6 @@ def with_validation(split: Split, share: float, seed: int) -> Split:
 
     Two folds of one file get different validation parts.
     """
-    _check_request(seed, 0, share, 1, 0)
     train = split.rows("train")
     shares = {"train": 1 - share, "validation": share}
     generator = np.random.default_rng([seed, 1 + split.protocol["fold"]])
@@ -230,7 +229,6 @@ def _stratified(
     name: str, table: Split, units: np.ndarray, seed: int, test: float, validation: float, folds: int, fold: int
 ) -> Split:
     """`table` with its folds and parts drawn; units: [n] groups or image ids, images of one unit stay together."""
-    _check_request(seed, test, validation, folds, fold)
     protocol = {"name": name, "seed": seed, "test": test, "validation": validation, "folds": folds, "fold": fold}
     unit = "images" if name == "image_stratified" else "groups"
     generator = np.random.default_rng([seed, 0])
@@ -330,26 +328,6 @@ class _UnitsByClass:
     def contents(self, unit: int) -> list[tuple[int, int]]:
         """(class, images) of a unit."""
         return self._contents[self._first[unit] : self._first[unit + 1]]
-
-
-def _check_request(seed: int, test: float, validation: float, folds: int, fold: int) -> None:
-    if seed < 0:
-        raise UserError(f"a split seed of {seed} is negative: choose 0 or more")
-    if not (test >= 0 and validation >= 0 and test + validation < 1):
-        raise UserError(
-            f"test={test} and validation={validation} must be fractions from 0 that leave some for training"
-        )
-    if folds < 1:
-        raise UserError(f"a split of {folds} folds is none: choose 1 (a hold-out) or more")
-    if not 0 <= fold < folds:
-        raise UserError(f"fold {fold} is not one of the {folds} folds, which count from 0")
-    if folds > 1 and test and validation:
-        raise UserError(
-            f"validation={validation} beside test={test} and {folds} folds has no place, because the fold is then the "
-            f"validation part: set validation or test to 0"
-        )
-    if folds > 1 and not validation < 1 - 1 / folds:
-        raise UserError(f"validation={validation} leaves nothing to train on beside one of {folds} folds")
 
 
 def _checked_table(image_ids: Sequence[str], groups: Sequence[str], labels: Sequence[str]) -> Split:

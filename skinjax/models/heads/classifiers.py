@@ -141,8 +141,6 @@ def with_rate(module: Any, rate: str, value: float | None) -> Any:
     """The module with its field `rate` (dropout, drop_path) at `value`; None, or 0 where it has none, leaves it be."""
     if value is None:
         return module
-    if not 0 <= value < 1:
-        raise UserError(f"model.{rate} is {value}; it must be at least 0 and less than 1")
     if hasattr(module, rate):
         return module.clone(**{rate: value})
     if value:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.data.sampling.samplers import natural, process_slice
+from skinjax.data.sampling.samplers import Images, natural, process_slice
 from skinjax.data.sampling.tuples import tuples
 
 ISIC_2016 = (727, 173)
@@ -18,9 +18,9 @@ def labelled(counts: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
 
 
-def made(counts: tuple[int, ...], batch: int, n: int = 2, seed: int = 0, **named):
+def made(counts: tuple[int, ...], batch: int, n: int = 2, seed: int = 0, classes=None, **named):
     labels = labelled(counts)
-    return tuples(np.arange(len(labels)), labels, batch, seed, n=n, **named), labels
+    return tuples(Images(np.arange(len(labels)), labels, batch, seed, classes), n=n, **named), labels
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])
@@ -46,7 +46,7 @@ def test_class_shares_are_those_of_what_is_drawn(n, malignant):
     np.testing.assert_allclose(sampler.class_shares(2), [1 - malignant, malignant], atol=1e-3)
     rows = np.concatenate([sampler(step) for step in range(1800)])
     np.testing.assert_allclose(sampler.class_shares(2)[1], labels[rows].mean(), atol=2e-3)
-    of_four = tuples(np.arange(20), np.repeat([1, 3, 4], [4, 6, 10]), 8, 0, n=n)
+    of_four = tuples(Images(np.arange(20), np.repeat([1, 3, 4], [4, 6, 10]), 8, 0), n=n)
     drawn = np.concatenate([of_four(step) for step in range(4000)])
     counted = np.bincount(np.repeat([1, 3, 4], [4, 6, 10])[drawn].ravel()) / drawn.size
     np.testing.assert_allclose(of_four.class_shares(6), [*counted, 0], atol=4e-3)
@@ -74,7 +74,7 @@ def test_another_share():
 @pytest.mark.parametrize("n", [2, 3])
 def test_the_places_take_turns_at_being_the_batch_of_natural(n):
     sampler, labels = made(ISIC_2016, 32, n, seed=4)
-    plain = natural(np.arange(900), labels, 32, seed=4)
+    plain = natural(Images(np.arange(900), labels, 32, seed=4))
     assert sampler.epoch_length == plain.epoch_length == 900
     for step in range(30):
         np.testing.assert_array_equal(sampler(step)[:, step % n], plain(step))
@@ -90,7 +90,7 @@ def test_no_place_has_more_of_a_class_than_another():
 @pytest.mark.parametrize("n", [2, 3])
 def test_partners_are_uniform_over_the_rest_of_their_class_and_over_all_images_of_other_classes(n):
     labels = np.array([0] * 3 + [1] * 6 + [2] * 3)
-    sampler = tuples(np.arange(12), labels, 12, 0, n=n)
+    sampler = tuples(Images(np.arange(12), labels, 12, 0), n=n)
     met = np.zeros((12, 12))
     for step in range(3000):
         own, *partners = np.roll(sampler(step), -step, axis=1).T
@@ -119,7 +119,7 @@ def test_a_batch_depends_on_seed_and_step_only_and_slices_make_it_up():
 
 def test_records_are_those_given():
     labels = np.array([5, 5, 2, 2])
-    rows = tuples(np.array([70, 80, 10, 20]), labels, 2, 0)(0)
+    rows = tuples(Images(np.array([70, 80, 10, 20]), labels, 2, 0))(0)
     assert {tuple(sorted(row)) for row in rows.tolist()} & {(10, 20), (70, 80)}
     assert set(rows.ravel().tolist()) <= {10, 20, 70, 80}
 
@@ -143,4 +143,4 @@ def test_what_cannot_be_is_one_sentence(counts, batch, n, message):
 
 def test_unlabelled_images_are_refused():
     with pytest.raises(UserError, match="1 images have no label"):
-        tuples(np.arange(5), np.array([0, 0, 1, 1, -1]), 2, 0)
+        tuples(Images(np.arange(5), np.array([0, 0, 1, 1, -1]), 2, 0))
