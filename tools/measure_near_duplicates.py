@@ -20,10 +20,9 @@ from PIL import Image
 
 from skinjax.core.tables import read_table_file
 from skinjax.core.threads import map_in_order
-from skinjax.data.acquire.builders.base import images
 from skinjax.data.acquire.decoding import decode
 from skinjax.data.acquire.near_duplicates import LEAST_SIMILARITY, near_duplicates, signature
-from skinjax.data.acquire.sources import open_source
+from skinjax.data.acquire.sources import images, open_source
 from skinjax.data.synthetic.photographs import Painter
 from skinjax.data.synthetic.settings import Settings
 

@@ -142,17 +142,15 @@ def read_photographs(options: argparse.Namespace) -> tuple[Photographs, str]:
             raise UserError(f"there is no file or folder {source!r}")
         return from_dataset(options)
     path = Path(source)
-    from skinjax.data.acquire.sources import ARCHIVE, open_source
+    from skinjax.data.acquire.sources import ARCHIVE, images, open_source
 
     if path.is_file() and not ARCHIVE.fullmatch(path.name):
         try:
             return [photograph(path.name, path.read_bytes(), options.max_side)], ""
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
-    from skinjax.data.acquire.builders.base import is_image
-
     with open_source(path) as opened:
-        files = [file for file in opened.files.values() if is_image(file)]
+        files = images(opened)
         if not files:
             raise UserError(f"there are no images in {path}; give an image, a folder of images or a data set's name")
         chosen = [files[i] for i in choose(len(files), options)]

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 
-import grain
 import numpy as np
 
 from skinjax.core.settings import Settings, choice, number
@@ -102,5 +101,7 @@ def _batch(dataset: Dataset, records: np.ndarray, pixels: LoadPixels | None, wei
 
 def _threaded(batch: Callable[[int], HostBatch], start: int, stop: int, threads: int) -> Iterator[HostBatch]:
     """Whole batches from grain's threads, in order; the decoders release the GIL."""
+    import grain  # which brings orbax: a trained network opens without either
+
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     return iter(grain.MapDataset.range(start, max(start, stop)).map(batch).to_iter_dataset(options))

@@ -18,13 +18,13 @@ from skinjax.core.files import human_bytes
 from skinjax.core.hashes import digest_of
 from skinjax.core.tables import TABLE_SUFFIXES, Table, read_table, read_table_file
 from skinjax.core.threads import map_in_order
-from skinjax.data.acquire.builders.base import FORMAT_OF_SUFFIX, Missing, no_photographs, pictures
+from skinjax.data.acquire.builders.base import Missing, no_photographs
 from skinjax.data.acquire.builders.csv.csv import REQUIRED, Photographs
 from skinjax.data.acquire.builders.folder.folder import Folder
 from skinjax.data.acquire.decoding import MOST_BYTES, DecodingError, decode, has_several_frames
 from skinjax.data.acquire.image_headers import image_format
 from skinjax.data.acquire.near_duplicates import near_duplicates, signature
-from skinjax.data.acquire.sources import File, Source
+from skinjax.data.acquire.sources import FORMAT_OF_SUFFIX, File, Source, pictures
 
 ERROR, WARNING = "error", "warning"
 # In the order in which they are reported. The first five are the decoder's words.

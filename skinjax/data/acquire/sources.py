@@ -112,6 +112,31 @@ def is_closed_archive(file: File) -> bool:
     return _is_archive(file.name)
 
 
+def images(source: Source) -> list[File]:
+    """The files whose names are those of photographs (their bytes are judged when they are decoded)."""
+    return [file for file in source.files.values() if is_image(file)]
+
+
+def is_image(file: File) -> bool:
+    """Whether a file's name is that of a photograph."""
+    return file.name.lower().endswith(tuple(FORMAT_OF_SUFFIX))
+
+
+def pictures(source: Source) -> list[File]:
+    """`images`, and those in formats that are not read: in one's own data none is to be passed over in silence."""
+    return [file for file in source.files.values() if is_image(file) or OTHER_PICTURES.fullmatch(file.name)]
+
+
+OTHER_PICTURES = re.compile(r".+\.(gif|hei[cf]|avif|jp2|j2k|jxl|psd|dcm|dng|cr[23]|nef|arw|orf|rw2|raf)", re.IGNORECASE)
+FORMAT_OF_SUFFIX = {
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
+    ".png": "PNG",
+    ".webp": "WEBP",
+    **dict.fromkeys((".bmp", ".dib"), "BMP"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+}
+
+
 def _folder_files(root: Path) -> list[File]:
     files, folders = [], [""]
     try:

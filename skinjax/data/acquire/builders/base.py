@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,7 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.sources import File, Source, is_closed_archive
+from skinjax.data.acquire.sources import File, Source, images, is_closed_archive
 
 EncodedImages = Callable[[], Iterator[tuple[int, bytes]]]
 
@@ -168,31 +167,8 @@ def photographs_by_name(files: Iterable[File], key: Callable[[File], str], notes
     return found
 
 
-def images(source: Source) -> list[File]:
-    """The files whose names are those of photographs (their bytes are judged when they are decoded)."""
-    return [file for file in source.files.values() if is_image(file)]
-
-
-def is_image(file: File) -> bool:
-    """Whether a file's name is that of a photograph."""
-    return file.name.lower().endswith(tuple(FORMAT_OF_SUFFIX))
-
-
-def pictures(source: Source) -> list[File]:
-    """`images`, and those in formats that are not read: in one's own data none is to be passed over in silence."""
-    return [file for file in source.files.values() if is_image(file) or OTHER_PICTURES.fullmatch(file.name)]
-
-
-OTHER_PICTURES = re.compile(r".+\.(gif|hei[cf]|avif|jp2|j2k|jxl|psd|dcm|dng|cr[23]|nef|arw|orf|rw2|raf)", re.IGNORECASE)
 # What the tasks of the ISIC challenges hold beside photographs, under the photographs' names.
 MASKS = ("_segmentation", "_superpixels")
-FORMAT_OF_SUFFIX = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
-    ".png": "PNG",
-    ".webp": "WEBP",
-    **dict.fromkeys((".bmp", ".dib"), "BMP"),
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-}
 
 
 def counted(count: int, thing: str = "photograph") -> str:

@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.builders.base import Listing, PhotographBuilder, columns_of_rows, images, one_table, remedy
+from skinjax.data.acquire.builders.base import Listing, PhotographBuilder, columns_of_rows, one_table, remedy
 from skinjax.data.acquire.builders.folder.folder import Folder
 from skinjax.data.acquire.catalogue import CATALOGUE
-from skinjax.data.acquire.sources import File, Source
+from skinjax.data.acquire.sources import File, Source, images
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TRAINING = tuple(f"data_batch_{number}.bin" for number in range(1, 6))

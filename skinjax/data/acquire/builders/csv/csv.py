@@ -15,11 +15,9 @@ from skinjax.data.acquire.builders.base import (
     PhotographBuilder,
     columns_of_rows,
     counted,
-    is_image,
-    pictures,
 )
 from skinjax.data.acquire.builders.cells import MEANT, PART_OF_WORD, TAKEN, in_natural_order, is_number, read_age
-from skinjax.data.acquire.sources import File, Source
+from skinjax.data.acquire.sources import File, Source, is_image, pictures
 
 REQUIRED = ("image", "label")
 OPTIONAL = (*MEANT, *TAKEN, "age")

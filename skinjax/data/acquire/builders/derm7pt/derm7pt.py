@@ -11,13 +11,12 @@ from skinjax.data.acquire.builders.base import (
     PhotographBuilder,
     columns_of_rows,
     counted,
-    images,
     one_table,
     photographs_by_name,
 )
 from skinjax.data.acquire.builders.cells import MEANT, TAKEN, in_natural_order
 from skinjax.data.acquire.catalogue import CATALOGUE
-from skinjax.data.acquire.sources import File, Source
+from skinjax.data.acquire.sources import File, Source, images
 
 # The first part of a diagnosis that is found decides.
 SIX_CLASSES = {

@@ -12,10 +12,9 @@ from skinjax.data.acquire.builders.base import (
     counted,
     no_photographs,
     photographs_by_name,
-    pictures,
 )
 from skinjax.data.acquire.builders.cells import PART_OF_WORD, in_natural_order
-from skinjax.data.acquire.sources import ARCHIVE, File, Source
+from skinjax.data.acquire.sources import ARCHIVE, File, Source, pictures
 
 LAYOUTS = "a folder of photographs per class, or train, validation and test folders with a folder per class in each"
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.builders.base import Listing, PhotographBuilder, images, listing_of_rows
+from skinjax.data.acquire.builders.base import Listing, PhotographBuilder, listing_of_rows
 from skinjax.data.acquire.builders.ham10000.ham10000 import (
     CLASSES,
     GROUND_TRUTH,
@@ -13,7 +13,7 @@ from skinjax.data.acquire.builders.ham10000.ham10000 import (
     training_rows,
 )
 from skinjax.data.acquire.catalogue import CATALOGUE
-from skinjax.data.acquire.sources import Source
+from skinjax.data.acquire.sources import Source, images
 
 PARTS = {"Validation": "validation", "Test": "test"}
 
