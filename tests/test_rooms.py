@@ -11,6 +11,7 @@ FLOORS = (
     ("main", "cli", "commands"),
     ("matrix",),
     ("runs", "explain", "report"),
+    ("model",),
     ("recipe",),
     ("training",),
     ("methods",),

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import save
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
 from skinjax.models.pretrained.facts import WORDS, facts_of_header
+from skinjax.models.pretrained.files import as_safetensors
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema", "net", "network")
 PREFIXES = ("module.", "_orig_mod.", "model.")
@@ -45,7 +45,7 @@ def convert(source: Path, target: Path, facts: Mapping[str, str]) -> int:
     tensors = {name: as_array(tensor, f"{name} in {source}") for name, tensor in state_dict(checkpoint, source).items()}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, save(tensors, metadata=dict(facts)))
+        write_atomically(target, as_safetensors(tensors, facts))
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror or error}") from error
     return len(tensors)

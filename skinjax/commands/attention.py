@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # it is imported when needed, which --help does not wait for
 
 PICTURE = "attention.png"
 MOST_IMAGES = 50
-AT_ONCE = 8  # photographs whose patches the network sees in one call
 
 
 def add_arguments(parser: Parser) -> None:
@@ -44,29 +43,23 @@ def run(options: argparse.Namespace) -> int:
     from skinjax.data.pipeline import load
     from skinjax.explain.attention import framed
     from skinjax.methods.patches import Patches, attention_at
-    from skinjax.models.layers import compiler_options
+    from skinjax.model import normalisation
     from skinjax.report.figures import tiled, view_panel
-    from skinjax.runs.building import normalisation
     from skinjax.runs.experiment import open_run
     from skinjax.runs.workdir import read_config
 
     folder = Path(options.run)
     read_config(folder)  # a folder that holds no run is not made one for pictures
     out = make_folder(options.out or str(folder), "")
-    trained = open_run(folder, data_root(options.data_dir))
-    recipe, data, method = trained.recipe, trained.data, trained.method
+    recipe, data, model = open_run(folder, data_root(options.data_dir))
+    method = model.method
     if not isinstance(method, Patches) or not method.settings.attention:
         raise UserError(f"the run in {folder} has no attention between patches: its method.attention names no place")
-    records = chosen(trained.data, options.image_ids, options.images)
+    records = chosen(data, options.image_ids, options.images)
     stored = load(data.dataset, records, data.size)
-    predict = jax.jit(method.predict, compiler_options=compiler_options())
-    parts = [stored[start : start + AT_ONCE] for start in range(0, len(stored), AT_ONCE)]
-    answers = [jax.device_get(predict(trained.variables, part)) for part in parts]
-    outputs = {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
-    shown = to_bytes(
-        np.asarray(method.parts.pictures.evaluation_view(jax.numpy.asarray(stored))),
-        normalisation(recipe, trained.facts),
-    )
+    outputs = model.predict(stored)
+    view = np.asarray(method.parts.pictures.evaluation_view(jax.numpy.asarray(stored)))
+    shown = to_bytes(view, normalisation(model.spec, model.facts))
     grid = recipe.views.corners()
     rows = {"as stored": stored}
     for place in method.settings.attention:

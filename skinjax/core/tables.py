@@ -107,13 +107,13 @@ def read_table_file(path: Path, required: Sequence[str] = (), fix: str = "") -> 
     return read_table(read_file(path), str(path), required, fix=fix)
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a file that the user names, and of more than a table may have only so many that it shows."""
+def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The bytes of a file that the user names, and of more than it may have only so many that it shows."""
     try:
         if path.exists() and not path.is_file():
             raise UserError(f"{path} is no file but a folder, a pipe or a device")
         with path.open("rb") as file:
-            return file.read(MOST_BYTES + 1)
+            return file.read(most + 1)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
 

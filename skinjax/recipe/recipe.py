@@ -7,7 +7,7 @@ from typing import Any
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.hashes import short_hash
-from skinjax.core.settings import BELOW_ONE, Named, Settings, choice, differences, number, one_of, section
+from skinjax.core.settings import BELOW_ONE, Named, Settings, choice, differences, fields, number, one_of, section
 from skinjax.data.caches import CACHES
 from skinjax.data.pipeline import StoredSize
 from skinjax.data.sampling import SAMPLERS
@@ -64,7 +64,23 @@ class LoggingSettings(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe(Settings):
+class ModelSpec(Settings):
+    """How a network is built and what it is shown of a photograph: all of a recipe that a trained one still needs."""
+
+    stored_size: StoredSize = section(StoredSize)
+    views: ViewSettings = section(ViewSettings)
+    model: ModelSettings = section(ModelSettings)
+    loss: LossSettings = section(LossSettings)
+    method: MethodSettings = one_of("classifier", "method", METHODS)
+    batch: int = number(32, 1, 2**20)
+
+    def check(self) -> None:
+        if self.views.normalisation == "weights" and not self.model.weights:
+            raise UserError("config.views.normalisation is 'weights' and model.weights names none")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe(ModelSpec):
     """What a run is. `name` and `variant` are those of its config file."""
 
     name: str = "own"
@@ -72,15 +88,9 @@ class Recipe(Settings):
     seed: int = number(0, 0, 2**32 - 1)
     dataset: DatasetSettings = section(DatasetSettings)
     split: SplitSettings = section(SplitSettings)
-    stored_size: StoredSize = section(StoredSize)
     cache: str = choice("none", "cache", CACHES)  # where decoded pixels are kept
-    views: ViewSettings = section(ViewSettings)
     sampler: Named = one_of("natural", "sampler", SAMPLERS)
-    model: ModelSettings = section(ModelSettings)
-    loss: LossSettings = section(LossSettings)
-    method: MethodSettings = one_of("classifier", "method", METHODS)
     optimizer: OptimizerSettings = section(OptimizerSettings)
-    batch: int = number(32, 1, 2**20)
     accumulate: int = number(1, 1, 2**20)
     ema_decay: float = number(0.0, 0, BELOW_ONE)
     phases: Mapping[str, PhaseSettings] = dataclasses.field(default_factory=lambda: {"train": PhaseSettings()})
@@ -91,6 +101,7 @@ class Recipe(Settings):
     logging: LoggingSettings = section(LoggingSettings)
 
     def check(self) -> None:
+        super().check()
         for name in self.phase_order:
             lookup("phase", name, self.phases)
         if len(set(self.phase_order)) < max(1, len(self.phase_order)):
@@ -111,8 +122,10 @@ class Recipe(Settings):
                 raise UserError(
                     f"a phase's loss.scale is {loss.scale} and the head's {self.loss.scale}: set loss.scale alone"
                 )
-        if self.views.normalisation == "weights" and not self.model.weights:
-            raise UserError("config.views.normalisation is 'weights' and model.weights names none")
+
+    def spec(self) -> ModelSpec:
+        """What its trained network needs of it."""
+        return ModelSpec(**{field.name: getattr(self, field.name) for field in fields(ModelSpec)})
 
     def in_order(self) -> dict[str, PhaseSettings]:
         """The phases that are trained, in their order."""

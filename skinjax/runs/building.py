@@ -1,7 +1,7 @@
 """What a recipe names, built: data, method, phases."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -16,16 +16,10 @@ from skinjax.data.sampling.samplers import COLUMN, Images, WeightedSettings, pro
 from skinjax.data.splits import split as splits
 from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records
 from skinjax.data.splits.protocols import split_dataset
-from skinjax.images.colour import Normalisation
 from skinjax.images.crops import ordered_corners
-from skinjax.images.mixing import make_mixing
-from skinjax.images.views import make_normalisation, make_views
-from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Objective, Variables
-from skinjax.methods.parts import Classification, Network, Parts, Pictures
-from skinjax.models import make_backbone
-from skinjax.models.heads.classifiers import make_head
-from skinjax.models.pretrained.facts import NO_FACTS, Facts
+from skinjax.model import make_method, normalisation
+from skinjax.models.pretrained.facts import Facts
 from skinjax.models.pretrained.opening import remarks
 from skinjax.objectives.diagnosis import as_released, diagnosis_factors
 from skinjax.recipe.recipe import Recipe
@@ -59,29 +53,6 @@ def check_metric(method: Method, objective: Objective, metric: str, recipe: Reci
     constants = method.constants(np.ones(2), np.full(2, 0.5))
     terms = jax.eval_shape(lambda v: method.evaluate({**v, "constants": constants}, batch, objective), variables)
     lookup("metric", metric, dict.fromkeys((*CLASS_FIGURES, *terms)))
-
-
-def make_method(recipe: Recipe, classes: Sequence[str], facts: Facts = NO_FACTS) -> Method:
-    """The method of a recipe for these classes; `facts` are those of the weights that it starts from."""
-    model, dtype = recipe.model, recipe.model.computes_in
-    shown_in_training, shown_in_evaluation = make_views(recipe.views, normalisation(recipe, facts))
-    backbone = make_backbone(model.backbone, dtype, model.drop_path, model.remat, model.final_relu)
-    head = make_head(model.head, backbone, len(classes), model.dropout, recipe.loss.scale)
-    mix = make_mixing(recipe.method.mixup_share, recipe.method.mixup_beta)
-    parts = Parts(
-        Network(backbone, head),
-        Pictures(shown_in_training, shown_in_evaluation, mix),
-        Classification(tuple(classes), recipe.loss.of_classes(), recipe.method.logit_adjustment),
-        recipe.views,
-        dtype,
-    )
-    return METHODS[recipe.method.name].make(parts, recipe.method)
-
-
-def normalisation(recipe: Recipe, facts: Facts = NO_FACTS) -> Normalisation:
-    """The mean and deviation of a recipe, which may be those that its weights are used to."""
-    known = None if facts.mean is None or facts.std is None else (facts.mean, facts.std)
-    return make_normalisation(recipe.views, known)
 
 
 def open_weights(recipe: Recipe, folder: Path, root: Path, say: Say) -> StartingWeights | None:

@@ -19,7 +19,8 @@ from skinjax.data.sampling.samplers import evaluation_batches
 from skinjax.data.splits.parts import Data
 from skinjax.evaluation.predictions import Predictions
 from skinjax.methods.base import Method, Variables
-from skinjax.models.pretrained.facts import NO_FACTS, Facts
+from skinjax.model import Model, load, make_method, write_model
+from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.parallel import check_batch, make_mesh, padded_batch
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs.building import (
@@ -29,7 +30,6 @@ from skinjax.runs.building import (
     initialisation,
     loop_settings,
     make_data,
-    make_method,
     make_phases,
     open_weights,
     own_rows,
@@ -42,7 +42,7 @@ from skinjax.runs.results import (
     validation_figures,
     write_figures,
 )
-from skinjax.runs.starting_weights import StartingWeights
+from skinjax.runs.starting_weights import StartingWeights, hashed_groups
 from skinjax.runs.workdir import claim, default_workdir, environment, read_recipe
 from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import collect, table
@@ -51,6 +51,7 @@ from skinjax.training.loop import Trainer
 from skinjax.training.phases import Phase
 from skinjax.training.programs import evaluation_program
 from skinjax.training.signals import stopped_by_signals
+from skinjax.training.state import TrainState
 
 SYNTHETIC_NOTICE = "synthetic demo set: photographs drawn by a program, a test bench and not medicine"
 
@@ -150,6 +151,7 @@ def train_and_evaluate(
             )
     if not figures:
         say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
+    write_model(folder, trained_model(recipe, data, state, weights))
     mark_finished(folder, list(figures))
     return figures
 
@@ -175,40 +177,26 @@ def make_trainer(
     )
 
 
-class Trained(NamedTuple):
-    """A finished run, opened: what its figures are of."""
+def trained_model(recipe: Recipe, data: Data, state: TrainState, weights: StartingWeights | None) -> Model:
+    """The network of a run that has ended, with what it was trained on."""
+    protocol = describe(recipe, data, "train", state.step, weights)
+    origin = {"protocol": protocol, "training_groups": hashed_groups(data, "train")}
+    facts = weights.facts if weights else NO_FACTS
+    return Model(recipe.spec(), data.dataset.classes, state.evaluated(), facts, origin)
+
+
+class Opened(NamedTuple):
+    """A finished run: what its figures are of."""
 
     recipe: Recipe
     data: Data
-    method: Method
-    variables: Variables
-    facts: Facts  # of the weights that it started from
+    model: Model
 
 
-def open_run(folder: Path, root: Path, say: Say = print) -> Trained:
+def open_run(folder: Path, root: Path, say: Say = print) -> Opened:
     """The finished run in `folder`; its data set lies under `root`."""
-    recipe = read_recipe(folder)
-    if finished_figures(folder) is None:
-        raise UserError(f"the run in {folder} has not finished: start its command again")
-    check(recipe)
-    weights = open_weights(recipe, folder, root, say)
-    data = make_data(recipe, folder, root, say)
-    facts = weights.facts if weights else NO_FACTS
-    method = make_method(recipe, data.dataset.classes, facts)
-    phases, mesh = make_phases(recipe, data), make_mesh()
-    checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, write=False, say=say)
-    seal = checkpoints.latest()
-    if seal is None:
-        raise UserError(f"the run in {folder} has no whole checkpoint: bring its checkpoints back from a copy")
-    if recipe.evaluate == "best" and seal.history["best_step"] is not None:
-        seal = checkpoints.sealed(seal.history["best_step"])
-    batches = functools.partial(phase_batches, recipe, data, None)
-    trainer = make_trainer(
-        recipe, folder, data, method, mesh, checkpoints, batches=batches, validate=None, should_stop=bool
-    )
-    state = trainer.restore(phases, initialisation(method, data.size), seal)
-    checkpoints.close()
-    return Trained(recipe, data, method, state.evaluated(), facts)
+    recipe, model = read_recipe(folder), load(folder)
+    return Opened(recipe, make_data(recipe, folder, root, say), model)
 
 
 def describe(

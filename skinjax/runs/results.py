@@ -10,6 +10,7 @@ from skinjax.core.files import write_atomically
 from skinjax.evaluation import metrics
 from skinjax.evaluation.intervals import summary_with_intervals
 from skinjax.evaluation.predictions import Predictions, write_predictions
+from skinjax.model import MODEL_FILE
 
 HEADLINE = ("macro_recall", "macro_f1", "macro_precision", "accuracy", "mc_specificity", "macro_auc")
 PROTOCOL_IN_WORDS = {
@@ -45,7 +46,9 @@ def mark_finished(folder: Path, parts: Sequence[str]) -> None:
 
 
 def finished_figures(folder: Path) -> dict[str, Any] | None:
-    """The figures of a run that is done; None for one that is not, or whose figures were damaged since."""
+    """The figures of a run that is done; None for one that is not, or whose figures or network were lost since."""
+    if not (folder / MODEL_FILE).is_file():
+        return None
     try:
         parts = json.loads((folder / FINISHED_FILE).read_text())["splits"]
         figures = {part: json.loads((folder / f"metrics_{part}.json").read_text()) for part in parts}

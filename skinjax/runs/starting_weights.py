@@ -9,11 +9,21 @@ import numpy as np
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
-from skinjax.models.pretrained.facts import Facts
+from skinjax.core.hashes import digest_of
+from skinjax.data.splits.parts import Data
+from skinjax.models.pretrained.facts import Facts, facts_of_plain
 from skinjax.models.pretrained.fitting import plan
-from skinjax.models.pretrained.opening import Pretrained, check_known, facts_of_record, open_pretrained, take
+from skinjax.models.pretrained.opening import Pretrained, check_known, open_pretrained, take
 
 RECORD_FILE = "weights.json"
+HASH_DIGITS = 12
+
+
+def hashed_groups(data: Data, part: str) -> list[str]:
+    """The groups of a part's images, each as a few hex digits; drawn photographs are nobody else's."""
+    groups = np.unique(data.dataset.columns["group"][data.records[part]]).tolist()
+    whose = data.dataset.fingerprint if data.dataset.synthetic else ""
+    return sorted(digest_of(whose + group)[:HASH_DIGITS] for group in groups)
 
 
 class StartingWeights:
@@ -43,7 +53,7 @@ class StartingWeights:
     @property
     def facts(self) -> Facts:
         """What the weights say of themselves."""
-        return facts_of_record(self.record)
+        return facts_of_plain(self.record["facts"], self.workdir / RECORD_FILE)
 
     def arrays(self, variables: Mapping[str, Any]) -> dict[tuple[str, ...], np.ndarray]:
         """What the file gives the network of these variables (shapes will do), by path."""
@@ -64,7 +74,7 @@ class StartingWeights:
             return None
         try:
             record = json.loads(path.read_text())
-            facts_of_record(record)
+            facts_of_plain(record["facts"], path)
             return {"source": str(record["source"]), "sha256": str(record["sha256"]), **record}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is damaged ({error}): choose another workdir") from error

@@ -8,6 +8,7 @@ import pytest
 
 from skinjax.evaluation.intervals import summary_with_intervals
 from skinjax.evaluation.predictions import Predictions, read_predictions
+from skinjax.model import MODEL_FILE
 from skinjax.runs.results import (
     finished_figures,
     format_figures,
@@ -30,6 +31,8 @@ def test_finished_figures_are_read_back(tmp_path, predictions):
     figures = write_figures(tmp_path, "test", predictions, [10, 30])
     assert finished_figures(tmp_path) is None
     mark_finished(tmp_path, ["test"])
+    assert finished_figures(tmp_path) is None  # a run of before there were models evaluates again and leaves one
+    (tmp_path / MODEL_FILE).touch()
     assert finished_figures(tmp_path) == {"test": json.loads(json.dumps(figures))}
 
 
@@ -38,6 +41,7 @@ def test_finished_figures_are_read_back(tmp_path, predictions):
 def test_damaged_figures_are_made_again(tmp_path, predictions, name, damage):
     write_figures(tmp_path, "test", predictions, [10, 30])
     mark_finished(tmp_path, ["test"])
+    (tmp_path / MODEL_FILE).touch()
     (tmp_path / name).write_text(damage)
     assert finished_figures(tmp_path) is None
 

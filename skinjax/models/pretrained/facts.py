@@ -43,6 +43,11 @@ class Facts:
         """The facts that are known, by name."""
         return {name: value for name, value in dataclasses.asdict(self).items() if value not in (None, "")}
 
+    def header(self) -> dict[str, str]:
+        """The facts that are known as the metadata of a safetensors file."""
+        texts = {name: str(value).strip("()") for name, value in self.known().items()}
+        return {word: texts[name] for word, (name, _) in WORDS.items() if name in texts}
+
     def completed(self, others: "Facts") -> "Facts":
         """These facts, and what `others` know beyond them."""
         return Facts(**(others.known() | self.known()))
@@ -54,6 +59,11 @@ NO_FACTS = Facts()
 def facts_of_header(metadata: Mapping[str, str], where: Path) -> Facts:
     """The facts among the metadata of a safetensors file."""
     return _read({"license": metadata.get("licence", ""), **metadata}, f"the header of {where}")
+
+
+def facts_of_plain(values: Mapping[str, Any], where: Path) -> Facts:
+    """The facts in what `Facts.known` gave, after it was JSON."""
+    return _read({word: values.get(name) for word, (name, _) in WORDS.items()}, str(where))
 
 
 def facts_of_config(path: Path) -> Facts:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import human_bytes
@@ -81,6 +82,15 @@ def open_weights(path: str | os.PathLike) -> WeightFile:
         return WeightFile(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def as_safetensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """A safetensors file; the same tensors and metadata always give the same bytes."""
+    data = save(dict(tensors), metadata=dict(metadata))
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()  # theirs is shuffled
+    header += b" " * (-len(header) % 8)
+    return b"".join([len(header).to_bytes(8, "little"), header, memoryview(data)[end:]])
 
 
 def check_is_file(path: Path) -> None:

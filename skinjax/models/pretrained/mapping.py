@@ -95,6 +95,37 @@ def is_ignored(name: str, family: type[Backbone]) -> bool:
     return name.endswith("num_batches_tracked") or name.startswith(family.unused_tensors)
 
 
+def matched(
+    wanted: Mapping[Path, tuple[str, tuple[int, ...]]],
+    tensors: Mapping[str, np.ndarray],
+    spare: Set[str],
+    complaint: str,
+) -> dict[Path, np.ndarray]:
+    """The arrays of the names and shapes `wanted`, as float32; all of `tensors` must be so, or `spare`."""
+    arrays, shapes, values = {}, [], []
+    for path, (name, shape) in wanted.items():
+        if name not in tensors:
+            continue
+        tensor = tensors[name]
+        if tensor.shape != shape:
+            shapes.append(f"{name} is {_sides(tensor.shape)} and not {_sides(shape)}")
+        elif wrong := _wrong_values(path, tensor):
+            values.append(f"{name} {wrong}")
+        else:
+            arrays[path] = tensor.astype(np.float32)
+    used = {name for name, _ in wanted.values()}
+    mismatches = {
+        "missing": [name for name in used if name not in tensors],
+        "not used": [name for name in tensors if name not in used | spare],
+        "of another shape": shapes,
+        "without usable numbers": values,
+    }
+    if any(mismatches.values()):
+        told = "; ".join(_told(found, kind) for kind, found in mismatches.items() if found)
+        raise UserError(f"{complaint}: {told}")
+    return arrays
+
+
 def _matched(
     names: Mapping[Path, str],
     variables: Variables,
@@ -104,29 +135,10 @@ def _matched(
     spare: Set[str] = frozenset(),
 ) -> dict[Path, np.ndarray]:
     """The arrays that `names` ask for, float32 and in our layout; what is `spare` may be left over."""
-    arrays, shapes, values = {}, [], []
-    for path, name in names.items():
-        if name not in tensors:
-            continue
-        tensor = tensors[name]
-        expected = file_shape(path, leaf_at(variables, path).shape)
-        if tensor.shape != expected:
-            shapes.append(f"{name} is {_sides(tensor.shape)} and not {_sides(expected)}")
-        elif wrong := _wrong_values(path, tensor):
-            values.append(f"{name} {wrong}")
-        else:
-            arrays[path] = to_jax_layout(path, tensor.astype(np.float32))
-    used = set(names.values())
-    mismatches = {
-        "missing": [name for name in names.values() if name not in tensors],
-        "not used": [name for name in tensors if name not in used | spare and not is_ignored(name, family)],
-        "of another shape": shapes,
-        "without usable numbers": values,
-    }
-    if any(mismatches.values()):
-        told = "; ".join(_told(found, kind) for kind, found in mismatches.items() if found)
-        raise UserError(f"{source} does not fit {family.__name__}: {told}")
-    return arrays
+    wanted = {path: (name, file_shape(path, leaf_at(variables, path).shape)) for path, name in names.items()}
+    ignored = {name for name in tensors if name in spare or is_ignored(name, family)}
+    arrays = matched(wanted, tensors, ignored, f"{source} does not fit {family.__name__}")
+    return {path: to_jax_layout(path, array) for path, array in arrays.items()}
 
 
 def _wrong_values(path: Path, tensor: np.ndarray) -> str:

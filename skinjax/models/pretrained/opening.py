@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -150,14 +150,6 @@ def fitting_backbones(weights: Pretrained) -> list[str]:
     guess = weights.facts.architecture or architecture_of(weights.file.path.stem)
     needed = _needed(weights.facts)
     return [name for name in fitting(weights.file.shapes, guess) if _agree(needed, plan(name).built)]
-
-
-def facts_of_record(record: Mapping[str, Any]) -> Facts:
-    """The facts in what `Pretrained.record` gave, after it was JSON."""
-    facts: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in record["facts"].items()
-    }
-    return Facts(**facts)
 
 
 def _timms(hub_id: HubId) -> str:

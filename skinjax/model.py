@@ -1,0 +1,215 @@
+"""A trained network, opened alone: without its data set, its trainer, or the weights that its training started from.
+
+A finished run leaves `model.safetensors` (parameters, statistics and constants, by names like
+`params/backbone/stem/conv/kernel`) and `model.json`: how the network is built and shown photographs, its classes, and
+what it was trained on.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skinjax import __version__
+from skinjax.core.errors import UserError
+from skinjax.core.files import write_atomically
+from skinjax.core.hashes import digest_of
+from skinjax.core.settings import from_plain, to_plain
+from skinjax.core.tables import read_file
+from skinjax.data.acquire.decoding import MOST_BYTES, decode
+from skinjax.images.colour import Normalisation
+from skinjax.images.mixing import make_mixing
+from skinjax.images.views import make_normalisation, make_views
+from skinjax.methods import METHODS
+from skinjax.methods.base import Method, Variables
+from skinjax.methods.parts import Classification, Network, Parts, Pictures
+from skinjax.models import make_backbone
+from skinjax.models.heads.classifiers import make_head
+from skinjax.models.layers import compiler_options
+from skinjax.models.pretrained.facts import NO_FACTS, Facts, facts_of_plain
+from skinjax.models.pretrained.files import as_safetensors, check_sha256, open_weights
+from skinjax.models.pretrained.mapping import matched
+from skinjax.recipe.recipe import ModelSpec
+
+WEIGHTS_FILE, MODEL_FILE = "model.safetensors", "model.json"
+SCHEMA = 1
+Program = Callable[[Variables, Any], Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """A network with its variables, and all that it takes to show it photographs; see `load`.
+
+    spec: how it is built; classes: what it tells apart; variables: params, batch_stats and constants; facts: those of
+    the weights that its training started from; origin: what it was trained on and how, JSON-ready.
+    """
+
+    spec: ModelSpec
+    classes: tuple[str, ...]
+    variables: Variables = dataclasses.field(repr=False)
+    facts: Facts = NO_FACTS
+    origin: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+
+    @functools.cached_property
+    def method(self) -> Method:
+        """The method, whose functions take the variables."""
+        return make_method(self.spec, self.classes, self.facts)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The names of the network's parts, in order."""
+        return self.method.stages()
+
+    def read(self, photograph: bytes | str | os.PathLike, name: str = "") -> np.ndarray:
+        """A photograph (its bytes or its path) as training saw it: uint8 [H, W, 3], upright, at the stored size."""
+        if not isinstance(photograph, bytes):
+            name = name or str(photograph)
+            photograph = read_file(Path(photograph).expanduser(), MOST_BYTES)
+        stored = self.spec.stored_size
+        shape = (stored.height, stored.width)
+        return decode(photograph, shape, fit=stored.fit, filter=stored.filter, name=name or "given as bytes")
+
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """`probabilities` [n, classes] of photographs uint8 [n, H, W, 3] as `read` gives them, and what else it says.
+
+        They are computed in the batches of training, the last one padded: any n gives the bits that the run gave.
+        """
+        return self._in_batches(self._predict, images)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """What the head's last layer reads of photographs, averaged over their patches: float32 [n, d]."""
+        return self._in_batches(self._features, images)
+
+    @functools.cached_property
+    def _predict(self) -> Program:
+        return jax.jit(self.method.predict, compiler_options=compiler_options())
+
+    @functools.cached_property
+    def _features(self) -> Program:
+        def features(variables: Variables, images: jax.Array) -> jax.Array:
+            return self.method.predict(variables, images)["pooled"].astype(jnp.float32)
+
+        return jax.jit(features, compiler_options=compiler_options())
+
+    def _in_batches(self, program: Program, images: np.ndarray) -> Any:
+        stored, batch = self.spec.stored_size, self.spec.batch
+        shape = (stored.height, stored.width, 3)
+        images = np.asarray(images)
+        if images.dtype != np.uint8 or images.shape[1:] != shape:
+            found, wanted = (", ".join(map(str, sides)) for sides in (images.shape, ("n", *shape)))
+            raise UserError(
+                f"images are {images.dtype} [{found}]; this model takes uint8 [{wanted}], as its `read` gives them"
+            )
+        parts = []
+        for start in range(0, max(1, len(images)), batch):
+            part = images[start : start + batch]
+            padding = np.zeros((batch - len(part), *shape), np.uint8)
+            parts.append(jax.device_get(program(self.variables, np.concatenate([part, padding]))))
+        return jax.tree.map(lambda *rows: np.concatenate(rows)[: len(images)], *parts)
+
+
+def load(run: str | os.PathLike) -> Model:
+    """The trained network of the finished run in a folder.
+
+    >>> model = load("runs/cdc-demo-0123abcd")  # doctest: +SKIP
+    >>> model.predict(model.read("photograph.jpg")[None])["probabilities"].shape  # doctest: +SKIP
+    (1, 7)
+    """
+    folder = Path(run).expanduser()
+    record = read_record(folder)
+    path = folder / MODEL_FILE
+    facts = facts_of_plain(record["facts"], path)
+    model = Model(from_plain(ModelSpec, record["spec"], f"spec of {path}"), tuple(record["classes"]), {}, facts, record)
+    weights = folder / WEIGHTS_FILE
+    check_sha256(weights, {MODEL_FILE: record["sha256"]}, "bring both back from a copy")
+    shapes = flax.traverse_util.flatten_dict(_shapes(model), keep_empty_nodes=True)
+    wanted = {place: ("/".join(place), leaf.shape) for place, leaf in shapes.items() if hasattr(leaf, "shape")}
+    arrays = matched(wanted, open_weights(weights), set(), f"{weights} does not fit {MODEL_FILE}")
+    variables = flax.traverse_util.unflatten_dict({**shapes, **arrays})
+    return dataclasses.replace(model, variables=jax.device_put(variables))
+
+
+def write_model(folder: Path, model: Model) -> None:
+    """`model.safetensors` and then `model.json` of a trained network, each whole or not at all."""
+    flat = flax.traverse_util.flatten_dict(model.variables, sep="/")
+    mean, std = normalisation(model.spec, model.facts)
+    stored, views = model.spec.stored_size, model.spec.views
+    facts = Facts(model.spec.model.backbone, len(model.classes), mean, std, views.size, stored.filter)
+    header = facts.header() | {"classes": json.dumps(model.classes)}
+    weights = as_safetensors({name: np.asarray(array) for name, array in flat.items()}, header)
+    record = {
+        "schema": SCHEMA,
+        "skinjax": __version__,
+        "spec": to_plain(model.spec),
+        "classes": model.classes,
+        "facts": model.facts.known(),
+        "sha256": digest_of(weights),
+        **model.origin,
+    }
+    write_atomically(folder / WEIGHTS_FILE, weights)
+    write_atomically(folder / MODEL_FILE, json.dumps(record, indent=1))
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What `model.json` of the run in a folder says, as far as every one does."""
+    path = folder / MODEL_FILE
+    if not path.is_file():
+        what = "its run has not finished" if folder.is_dir() else "it is no folder"
+        raise UserError(
+            f"{folder} has no {MODEL_FILE}, so {what}: start the run's command again, or name another folder"
+        )
+    try:
+        record = json.loads(read_file(path))
+        schema, classes = record["schema"], record["classes"]
+        if schema == SCHEMA:
+            whole = isinstance(record["sha256"], str) and isinstance(record["facts"], dict) and "spec" in record
+            named = isinstance(classes, list) and all(isinstance(name, str) and name for name in classes)
+            if not (whole and named and len(set(classes)) == len(classes) >= 2):
+                raise ValueError("it names no classes, or lacks something")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}): bring it back from a copy") from error
+    if schema != SCHEMA:
+        raise UserError(
+            f"{path} is of schema {str(schema)[:80]!r} and this version reads {SCHEMA}: open it with the version "
+            "that made it"
+        )
+    return record
+
+
+def make_method(spec: ModelSpec, classes: Sequence[str], facts: Facts = NO_FACTS) -> Method:
+    """The method of a recipe for these classes; `facts` are those of the weights that it starts from."""
+    model, dtype = spec.model, spec.model.computes_in
+    shown_in_training, shown_in_evaluation = make_views(spec.views, normalisation(spec, facts))
+    backbone = make_backbone(model.backbone, dtype, model.drop_path, model.remat, model.final_relu)
+    head = make_head(model.head, backbone, len(classes), model.dropout, spec.loss.scale)
+    mix = make_mixing(spec.method.mixup_share, spec.method.mixup_beta)
+    parts = Parts(
+        Network(backbone, head),
+        Pictures(shown_in_training, shown_in_evaluation, mix),
+        Classification(tuple(classes), spec.loss.of_classes(), spec.method.logit_adjustment),
+        spec.views,
+        dtype,
+    )
+    return METHODS[spec.method.name].make(parts, spec.method)
+
+
+def normalisation(spec: ModelSpec, facts: Facts = NO_FACTS) -> Normalisation:
+    """The mean and deviation of a recipe, which may be those that its weights are used to."""
+    known = None if facts.mean is None or facts.std is None else (facts.mean, facts.std)
+    return make_normalisation(spec.views, known)
+
+
+def _shapes(model: Model) -> Variables:
+    """The variables of a model without their values."""
+    stored, n = model.spec.stored_size, len(model.classes)
+    batch = {"image": jax.ShapeDtypeStruct((1, stored.height, stored.width, 3), jnp.uint8)}
+    variables = jax.eval_shape(model.method.init, jax.random.key(0), batch)
+    return {**variables, "constants": model.method.constants(np.ones(n), np.full(n, 1 / n))}
