@@ -13,6 +13,7 @@ VERBS = {
     "scan": "find damaged, mislabelled and duplicate photographs",
     "split": "make a split of a prepared data set, or check one for leaks",
     "correct": "write before and after pictures of photograph corrections",
+    "predict": "what a trained run says of photographs, as a table",
     "attention": "draw the patches of photographs by the attention that a run gives them",
     "weights": "list and fetch ImageNet weights to start from, or look into a file of them",
     "show": "draw a data set's classes and counts, or a config's views and learning rate",

@@ -1,7 +1,9 @@
 """The public names, and what judging a table does not need."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,18 @@ import skinjax
 @pytest.mark.parametrize("name", skinjax.__all__)
 def test_public_names_exist(name):
     assert callable(getattr(skinjax, name))
+
+
+def test_type_checkers_see_the_same_names():
+    found = {
+        alias.asname: node.module
+        for node in ast.walk(ast.parse(Path(skinjax.__file__).read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("skinjax.")
+        for alias in node.names
+        if alias.name == alias.asname
+    }
+    assert found == {name: f"skinjax.{home}" for name, home in skinjax._HOME.items()}
+    assert Path(skinjax.__file__).with_name("py.typed").exists()
 
 
 def test_unknown_name_lists_the_known():

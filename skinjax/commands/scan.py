@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skinjax.core.errors import UserError
-from skinjax.core.files import write_atomically
-from skinjax.core.tables import csv_text
+from skinjax.core.tables import csv_text, refuse_to_overwrite, write_table
 
 if TYPE_CHECKING:  # it imports the readers of data sets, which --help does not wait for
     from skinjax.data.acquire.scan import Finding, Report
@@ -32,21 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from skinjax.data.acquire.scan import ERROR, scan
+    from skinjax.data.acquire.scan import ERROR, HEADER, scan
     from skinjax.data.acquire.sources import open_source
 
     if options.min_side < 0:
         raise UserError(f"--min_side is {options.min_side}; give a number of pixels from 0 on")
     table = Path(options.csv).expanduser() if options.csv else None
     if table:
-        refuse_to_overwrite(table)
+        refuse_to_overwrite(table, HEADER, "--csv")
     labels = Path(options.labels).expanduser() if options.labels else None
     with open_source(Path(options.folder).expanduser()) as source:
         report = scan(source, labels, options.min_side)
     for line in describe(options.folder, report, table):
         print(line)
     if table:
-        write_findings(table, report.findings)
+        write_table(table, csv_text(HEADER, [(finding.severity, *finding) for finding in report.findings]))
     return int(any(finding.severity == ERROR for finding in report.findings))
 
 
@@ -74,23 +73,3 @@ def describe(folder: str, report: "Report", table: Path | None) -> list[str]:
 def _printable(text: str) -> str:
     """Cells of tables can hold what steers a terminal."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
-
-
-def write_findings(path: Path, findings: "list[Finding]") -> None:
-    """Write all findings as a CSV."""
-    from skinjax.data.acquire.scan import HEADER
-
-    try:
-        write_atomically(path, csv_text(HEADER, [(finding.severity, *finding) for finding in findings]))
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def refuse_to_overwrite(path: Path) -> None:
-    """Raise a `UserError` if `path` is there and is not the table of a scan, or has no folder to be in."""
-    from skinjax.data.acquire.scan import HEADER
-
-    if not path.parent.is_dir():
-        raise UserError(f"there is no folder {path.parent}: make it, or give another --csv")
-    if path.exists() and not (path.is_file() and path.read_bytes().startswith(",".join(HEADER).encode())):
-        raise UserError(f"{path} is there and is not a scan's: give another --csv")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from skinjax.core.errors import UserError
-from skinjax.core.files import human_bytes
+from skinjax.core.files import human_bytes, write_atomically
 
 TABLE_SUFFIXES = (".csv", ".tsv")
 DELIMITERS = (",", "\t", ";")
@@ -116,6 +116,22 @@ def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
             return file.read(most + 1)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def refuse_to_overwrite(path: Path, columns: Sequence[str], flag: str) -> None:
+    """Raise a `UserError` if `path`, which `flag` gives, is there and no table that begins so, or has no folder."""
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent}: make it, or give another {flag}")
+    if path.exists() and not (path.is_file() and path.read_bytes().startswith(",".join(columns).encode())):
+        raise UserError(f"{path} is there and does not begin with {','.join(columns)}: give another {flag}")
+
+
+def write_table(path: Path, text: str) -> None:
+    """Write a CSV to where the user wants it; letters that no text has, as paths may, are written as escapes."""
+    try:
+        write_atomically(path, text.encode(errors="backslashreplace"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -17,6 +17,7 @@ from skinjax.core.tables import Row, csv_lines, read_file, read_table
 
 UNLABELLED = -1
 SUM_TOLERANCE = 1e-3
+NUMBER = "%.9g"  # enough to give every float32 back exactly
 TEXT_COLUMNS = ("image_id", "group", "label", "split")
 
 
@@ -73,7 +74,7 @@ class Predictions:
 def write_predictions(path: str | os.PathLike, predictions: Predictions) -> None:
     """Write the table to `path` (`.csv`) and its protocol to the `.json` beside it, each whole or not at all.
 
-    Nine significant digits give every float32 back exactly; the same table always gives the same bytes.
+    The same table always gives the same bytes.
     """
     path = _csv_path(path)
     names = np.array([*predictions.classes, ""])[predictions.labels]
@@ -82,7 +83,7 @@ def write_predictions(path: str | os.PathLike, predictions: Predictions) -> None
     header = [*TEXT_COLUMNS, *(f"{prefix}{name}" for prefix in blocks for name in predictions.classes)]
     heading, *starts = csv_lines([header, *texts])
     # One template per row takes half the time of one call per number.
-    template = ",".join(["%.9g"] * (len(header) - len(TEXT_COLUMNS)))
+    template = ",".join([NUMBER] * (len(header) - len(TEXT_COLUMNS)))
     numbers = zip(*blocks.values(), strict=True)
     rows = (template % tuple(np.concatenate(row).tolist()) for row in numbers)
     lines = [heading, *(f"{start},{row}" for start, row in zip(starts, rows, strict=True))]

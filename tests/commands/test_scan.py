@@ -91,7 +91,7 @@ def test_cells_of_a_table_do_not_steer_the_terminal(photographs, capsys):
         ),
         (
             ["{tmp}/photographs", "--csv={tmp}/photographs/notes.txt"],
-            "is there and is not a scan's: give another --csv",
+            "is there and does not begin with severity,kind,path,detail: give another --csv",
         ),
         (["{tmp}/photographs", "--csv={tmp}/nowhere/findings.csv"], "/nowhere: make it, or give another --csv"),
         (["{tmp}/photographs", "--min_side=-1"], "--min_side is -1; give a number of pixels from 0 on"),

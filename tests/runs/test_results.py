@@ -58,6 +58,7 @@ def test_a_part_of_one_lesion_is_finished_and_shown_without_intervals(tmp_path, 
     predictions = dataclasses.replace(predictions, groups=["l"] * 4)
     figures = write_figures(tmp_path, "test", predictions, [10, 30])
     mark_finished(tmp_path, ["test"])
+    (tmp_path / MODEL_FILE).touch()
     assert finished_figures(tmp_path) == {"test": json.loads(json.dumps(figures))}
     assert format_figures("test", figures).splitlines()[1:] == [
         "  macro recall     0.833",

@@ -107,6 +107,21 @@ def open_source(path: Path) -> Iterator[Source]:
         yield Source(path.absolute(), {file.path: file for file in sorted(files, key=lambda file: file.path)})
 
 
+def open_photographs(path: Path, opened: contextlib.ExitStack) -> list[File]:
+    """The photographs at `path`, with whole paths: those of a source, or a file that is no archive."""
+    if os.path.isfile(path) and not _is_archive(path.name):
+        return [_on_disk(path, str(path), path.stat().st_size)]
+    source = opened.enter_context(open_source(path))
+    above = path.parent if path.is_file() else path
+    found = [dataclasses.replace(file, path=str(above / file.path)) for file in pictures(source)]
+    if not found:
+        closed = next(
+            (f", but {file.path}: unpack that" for file in source.files.values() if is_closed_archive(file)), ""
+        )
+        raise UserError(f"there are no photographs in {path}{closed}")
+    return found
+
+
 def is_closed_archive(file: File) -> bool:
     """Whether a file is an archive inside an archive, which `open_source` leaves closed."""
     return _is_archive(file.name)
@@ -155,8 +170,7 @@ def _folder_files(root: Path) -> list[File]:
                 if stat.S_ISDIR(status.st_mode):
                     folders.append(f"{shown}/")
                 elif stat.S_ISREG(status.st_mode):
-                    read = functools.partial(_read_from_disk, path, status.st_size)
-                    files.append(File(shown, status.st_size, path, read))
+                    files.append(_on_disk(path, shown, status.st_size))
                 else:
                     raise UserError(f"{path} is a device, pipe or socket and no file: remove it")
     except OSError as error:
@@ -168,9 +182,12 @@ def _leads_to_a_file_below(link: Path, root: Path) -> bool:
     return link.is_file() and Path(os.path.realpath(link)).is_relative_to(root)
 
 
-def _read_from_disk(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(size + 1)  # a file that grew is noticed, not read whole
+def _on_disk(path: Path, shown: str, size: int) -> File:
+    def read() -> bytes:
+        with path.open("rb") as file:
+            return file.read(size + 1)  # a file that grew is noticed, not read whole
+
+    return File(shown, size, path, read)
 
 
 def _archive_files(path: Path, shown: str, opened: contextlib.ExitStack) -> list[File]:
