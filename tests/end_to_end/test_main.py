@@ -1,13 +1,21 @@
-"""`python -m skinjax.main` as a user starts it: to the end, again, stopped, on a full disk, and mistyped."""
+"""`python -m skinjax.main` as a user starts it: to the end, again, stopped, on a full disk, mistyped; and opened."""
 
+import csv
+import io
 import json
+import shutil
 import signal
 import subprocess
 
+import numpy as np
 import pytest
 
+import skinjax
+from skinjax import cli
+from skinjax.data.dataset import open_dataset
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
+from skinjax.runs.workdir import read_recipe
 from tests.disks import small_disk
 from tests.end_to_end.conftest import ROOT, TINY
 
@@ -30,6 +38,7 @@ def test_a_run_leaves_every_artefact(tiny_run):
         assert part in output
     names = {path.name for path in workdir.iterdir()}
     assert {"config.json", "split.csv", "checkpoints", "metrics.jsonl", "tensorboard", "environment.json"} <= names
+    assert {"model.json", "model.safetensors"} <= names
     figures = json.loads((workdir / "metrics_test.json").read_text())
     assert figures["protocol"]["split"]["name"] == "lesion_grouped"
     assert figures["protocol"]["synthetic"] is True
@@ -47,6 +56,60 @@ def test_a_finished_run_prints_its_figures_at_once(tiny_run, start):
     assert (status, errors) == (0, "")
     assert again[again.index("validation: ") :] == output[output.index("validation: ") :]
     assert results(workdir) == before
+
+
+@pytest.fixture(scope="module")
+def test_photographs(tiny_run, data_dir, tmp_path_factory):
+    """The files of the tiny run's test part, in the order of its table."""
+    recipe = read_recipe(tiny_run[0])
+    dataset = open_dataset(recipe.dataset.name, recipe.dataset.arguments, data_dir)
+    record_of = {name: record for record, name in enumerate(dataset.columns["image_id"].tolist())}
+    folder = tmp_path_factory.mktemp("photographs")
+    names = read_predictions(tiny_run[0] / "predictions_test.csv").image_ids.tolist()
+    for name in names:
+        (folder / f"{name}.jpg").write_bytes(dataset.encoded(record_of[name]))
+    return [folder / f"{name}.jpg" for name in names]
+
+
+@pytest.fixture
+def alone(tiny_run, tmp_path):
+    """What is left of the tiny run where only its model is."""
+    for name in ("model.json", "model.safetensors"):
+        shutil.copy(tiny_run[0] / name, tmp_path)
+    return tmp_path
+
+
+def test_prediction_by_path_is_the_runs_own_table(tiny_run, alone, test_photographs, capsys):
+    assert cli.main(["predict", str(alone), *map(str, test_photographs)]) == 0
+    predicted = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    with (tiny_run[0] / "predictions_test.csv").open(newline="") as file:
+        own = list(csv.DictReader(file))
+    assert len(own) > 20
+    columns = ["image_id", *(name for name in own[0] if name.startswith("p_"))]
+    assert [[row[name] for name in columns] for row in predicted] == [[row[name] for name in columns] for row in own]
+
+
+def test_the_loaded_model_is_the_one_that_was_judged(tiny_run, alone, test_photographs):
+    model = skinjax.load(alone)
+    table = read_predictions(tiny_run[0] / "predictions_test.csv")
+    assert model.classes == table.classes
+    images = np.stack([model.read(path) for path in test_photographs])
+    np.testing.assert_array_equal(model.predict(images)["probabilities"], table.probabilities.astype(np.float32))
+    assert model.origin["protocol"]["part"] == "train"
+    assert model.origin["protocol"]["fingerprint"] == table.protocol["fingerprint"]
+
+
+def test_a_finished_run_without_its_model_makes_it_again(tiny_run, tmp_path, data_dir, capsys):
+    shutil.copytree(tiny_run[0], tmp_path / "run")
+    for name in ("model.json", "model.safetensors"):
+        (tmp_path / "run" / name).unlink()
+    command = [*TINY, f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
+    assert main(command) == 0, capsys.readouterr().err
+    assert "continuing from the checkpoint after 16 steps" in capsys.readouterr().out
+    for name in ("model.safetensors", "predictions_test.csv"):
+        assert (tmp_path / "run" / name).read_bytes() == (tiny_run[0] / name).read_bytes()
+    ours, theirs = (json.loads((folder / "model.json").read_text()) for folder in (tmp_path / "run", tiny_run[0]))
+    assert ours == theirs
 
 
 def test_sigterm_saves_and_the_same_command_goes_on(tiny_run, start, tmp_path):
