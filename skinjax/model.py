@@ -35,11 +35,11 @@ from skinjax.models import make_backbone
 from skinjax.models.heads.classifiers import make_head
 from skinjax.models.layers import compiler_options
 from skinjax.models.pretrained.facts import NO_FACTS, Facts, facts_of_plain
-from skinjax.models.pretrained.files import as_safetensors, check_sha256, open_weights
+from skinjax.models.pretrained.files import MODEL_FILE, as_safetensors, check_sha256, open_weights
 from skinjax.models.pretrained.mapping import matched
 from skinjax.recipe.recipe import ModelSpec
 
-WEIGHTS_FILE, MODEL_FILE = "model.safetensors", "model.json"
+WEIGHTS_FILE = "model.safetensors"
 SCHEMA = 1
 Program = Callable[[Variables, Any], Any]
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.core.hashes import short_hash
 from skinjax.core.settings import BELOW_ONE, Named, Settings, choice, differences, fields, number, one_of, section
 from skinjax.data.caches import CACHES
 from skinjax.data.pipeline import StoredSize
@@ -163,7 +162,3 @@ class Recipe(ModelSpec):
             if path.partition(".")[0] not in NOT_IDENTITY:
                 parts["judging" if path in JUDGING else "training"][path] = value
         return parts
-
-    def short_identity(self) -> str:
-        """Eight hex digits of the identity."""
-        return short_hash(self.identity())

@@ -16,6 +16,7 @@ from skinjax.data.sampling.samplers import COLUMN, Images, WeightedSettings, pro
 from skinjax.data.splits import split as splits
 from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records
 from skinjax.data.splits.protocols import split_dataset
+from skinjax.data.splits.split import read_split
 from skinjax.images.crops import ordered_corners
 from skinjax.methods.base import Method, Objective, Variables
 from skinjax.model import make_method, normalisation
@@ -71,11 +72,15 @@ def open_weights(recipe: Recipe, folder: Path, root: Path, say: Say) -> Starting
 def make_data(recipe: Recipe, folder: Path, root: Path, say: Say) -> Data:
     """The data set, split as the run's `split.csv` says; the first start writes it."""
     dataset = open_dataset(recipe.dataset.name, recipe.dataset.arguments, root, say)
-    split = split_dataset(dataset, recipe.split)
+    kept = folder / "split.csv"
+    gone = recipe.split.file and kept.exists() and not Path(recipe.split.file).exists()
+    split = read_split(kept) if gone else None  # the run goes on without the file
+    if split is None or split.protocol.get("fingerprint") != dataset.fingerprint:
+        split = split_dataset(dataset, recipe.split)
     splits.check(split)
     for remark in splits.remarks(split):
         say(remark)
-    keep_split(folder / "split.csv", split)
+    keep_split(kept, split)
     data = in_parts(dataset, split, recipe.stored_size)
     phases = recipe.in_order().values()
     wanted = {

@@ -12,6 +12,7 @@ import numpy as np
 from skinjax.core.compilation_cache import use_compilation_cache
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
+from skinjax.core.hashes import short_hash
 from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import check_dataset, data_root
 from skinjax.data.pipeline import held_out_batches
@@ -43,7 +44,7 @@ from skinjax.runs.results import (
     write_figures,
 )
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
-from skinjax.runs.workdir import claim, default_workdir, environment, read_recipe
+from skinjax.runs.workdir import claim, default_workdir, environment, read_recipe, run_identity
 from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import collect, table
 from skinjax.training.logs import MetricsLog
@@ -87,6 +88,8 @@ def train_and_evaluate(
     writer = jax.process_index() == 0
     weights = open_weights(recipe, folder, root, say)
     data = make_data(recipe, folder, root, say)
+    if weights:
+        weights.check_leak(data)
     method = make_method(recipe, data.dataset.classes, weights.facts if weights else NO_FACTS)
     phases = make_phases(recipe, data)
     surroundings = environment(recipe.seed, [str(d) for d in jax.devices()])
@@ -128,7 +131,7 @@ def train_and_evaluate(
         checkpoints,
         batches=functools.partial(phase_batches, recipe, data, pixels.host),
         pixels=pixels.device,
-        given=weights.arrays if weights else None,
+        given=functools.partial(weights.arrays, method.trunks(), data.dataset.classes) if weights else None,
         validate=validate if len(data.records[held_out]) else None,
         held_out=held_out,
         should_stop=should_stop,
@@ -142,7 +145,7 @@ def train_and_evaluate(
     figures = {}
     for part in ("validation", "test"):
         if len(data.records[part]):
-            protocol = describe(recipe, data, part, state.step, weights)
+            protocol = describe(recipe, folder, data, part, state.step, weights)
             predictions, _ = judge(phases[-1], state.evaluated(), part, protocol)
             if predictions is None:
                 raise UserError(f"the last phase, {phases[-1].name!r}, does not tell the classes: there are no figures")
@@ -151,7 +154,7 @@ def train_and_evaluate(
             )
     if not figures:
         say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
-    write_model(folder, trained_model(recipe, data, state, weights))
+    write_model(folder, trained_model(recipe, folder, data, state, weights))
     mark_finished(folder, list(figures))
     return figures
 
@@ -177,10 +180,13 @@ def make_trainer(
     )
 
 
-def trained_model(recipe: Recipe, data: Data, state: TrainState, weights: StartingWeights | None) -> Model:
+def trained_model(
+    recipe: Recipe, folder: Path, data: Data, state: TrainState, weights: StartingWeights | None
+) -> Model:
     """The network of a run that has ended, with what it was trained on."""
-    protocol = describe(recipe, data, "train", state.step, weights)
-    origin = {"protocol": protocol, "training_groups": hashed_groups(data, "train")}
+    protocol = describe(recipe, folder, data, "train", state.step, weights)
+    groups = {*hashed_groups(data, "train"), *(weights.groups if weights else ())}
+    origin = {"protocol": protocol, "training_groups": sorted(groups)}
     facts = weights.facts if weights else NO_FACTS
     return Model(recipe.spec(), data.dataset.classes, state.evaluated(), facts, origin)
 
@@ -200,12 +206,12 @@ def open_run(folder: Path, root: Path, say: Say = print) -> Opened:
 
 
 def describe(
-    recipe: Recipe, data: Data, part: str, step: jax.Array, weights: StartingWeights | None = None
+    recipe: Recipe, folder: Path, data: Data, part: str, step: jax.Array, weights: StartingWeights | None = None
 ) -> dict[str, Any]:
     """The protocol that every figure carries."""
     return {
         "config": f"{recipe.name}:{recipe.variant}",
-        "config_hash": recipe.short_identity(),
+        "config_hash": short_hash(run_identity(recipe, folder)),
         "dataset": data.dataset.name,
         "fingerprint": data.dataset.fingerprint,
         "synthetic": data.dataset.synthetic,

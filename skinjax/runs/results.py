@@ -67,6 +67,9 @@ def format_figures(part: str, figures: Mapping[str, Any]) -> str:
     leak = _record(figures["protocol"], "split", "name").get("leak_percent", {}).get(part)
     if leak:
         lines.append(f"  LEAK: {leak:.1f} % of these images share a lesion with a training image")
+    seen = _record(figures["protocol"], "weights", "source").get("leak_percent", {}).get(part)
+    if seen:
+        lines.append(f"  LEAK: {seen:.1f} % of these images are of lesions that the weights it started from have seen")
     percent = round(100 * figures["intervals"]["level"])
     for name in HEADLINE:
         value, low, high = (figures[name][key] for key in ("value", "low", "high"))

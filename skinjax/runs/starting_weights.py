@@ -1,7 +1,7 @@
 """The weights that a run starts from: opened once, then remembered in its folder, so that it goes on without them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import digest_of
 from skinjax.data.splits.parts import Data
+from skinjax.data.splits.split import LEAK_IS_AN_ERROR, PARTS
+from skinjax.model import read_record
 from skinjax.models.pretrained.facts import Facts, facts_of_plain
+from skinjax.models.pretrained.files import MODEL_FILE
 from skinjax.models.pretrained.fitting import plan
 from skinjax.models.pretrained.opening import Pretrained, check_known, open_pretrained, take
 
@@ -20,10 +23,9 @@ HASH_DIGITS = 12
 
 
 def hashed_groups(data: Data, part: str) -> list[str]:
-    """The groups of a part's images, each as a few hex digits; drawn photographs are nobody else's."""
-    groups = np.unique(data.dataset.columns["group"][data.records[part]]).tolist()
+    """The group of each image of a part as a few hex digits; those of drawn photographs are in no other data set."""
     whose = data.dataset.fingerprint if data.dataset.synthetic else ""
-    return sorted(digest_of(whose + group)[:HASH_DIGITS] for group in groups)
+    return [digest_of(whose + group)[:HASH_DIGITS] for group in data.dataset.columns["group"][data.records[part]]]
 
 
 class StartingWeights:
@@ -46,8 +48,9 @@ class StartingWeights:
             check_known(backbone, name)
             self._opened = self._open()
             take(self._opened, backbone, plan(backbone).variables)  # what does not fit is told before anything is made
-            record = self._opened.record()
+            record = self._opened.record() | (parent(self._opened) if self._opened.of_run else {})
             write_atomically(workdir / RECORD_FILE, json.dumps(record, indent=2))
+        self.groups = set(record.pop("training_groups", ()))  # which the run that left the weights was trained on
         self.record: dict[str, Any] = record
 
     @property
@@ -55,15 +58,34 @@ class StartingWeights:
         """What the weights say of themselves."""
         return facts_of_plain(self.record["facts"], self.workdir / RECORD_FILE)
 
-    def arrays(self, variables: Mapping[str, Any]) -> dict[tuple[str, ...], np.ndarray]:
-        """What the file gives the network of these variables (shapes will do), by path."""
+    def check_leak(self, data: Data) -> None:
+        """Refuse weights of a run that was trained on what is held out now; where that is allowed, say and note it."""
+        if not self.groups:
+            return
+        seen = {part: np.isin(hashed_groups(data, part), list(self.groups)) for part in PARTS[1:]}
+        percent = {part: round(100 * float(found.mean()), 2) for part, found in seen.items() if found.any()}
+        told = " and ".join(f"{share:.1f} % of the {part} images" for part, share in percent.items())
+        protocol = data.split.protocol
+        if told and LEAK_IS_AN_ERROR[protocol["name"]] and not protocol.get("allow_leak"):
+            raise UserError(
+                f"the run that left {self.name} was trained on lesions of {told}: split as it did (with its protocol, "
+                "seed and fold), or start from other weights"
+            )
+        if told:
+            self._say(f"LEAK: the run that left {self.name} was trained on lesions of {told}")
+            self.record["leak_percent"] = percent
+
+    def arrays(
+        self, trunks: Mapping[str, Sequence[str]], classes: Sequence[str], variables: Mapping[str, Any]
+    ) -> dict[tuple[str, ...], np.ndarray]:
+        """What the file gives the trunks among these variables (shapes will do), by path."""
         opened = self._opened or self._open()
         if opened.sha256 != self.record["sha256"]:
             raise UserError(
                 f"{self.name} is not the file that this run began with: its sha256 is {opened.sha256} and "
                 f"{self.workdir / RECORD_FILE} says {self.record['sha256']}; choose another workdir"
             )
-        taken = take(opened, self.backbone, dict(variables))
+        taken = take(opened, self.backbone, dict(variables), trunks, classes)
         self._opened = None
         self._say(taken.remark)
         return taken.arrays
@@ -78,3 +100,19 @@ class StartingWeights:
             return {"source": str(record["source"]), "sha256": str(record["sha256"]), **record}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path} is damaged ({error}): choose another workdir") from error
+
+
+def parent(weights: Pretrained) -> dict[str, Any]:
+    """What is kept of the run that left weights: which it was, and the groups that it was trained on."""
+    path = weights.file.path.parent / MODEL_FILE
+    try:
+        record = read_record(path.parent)
+        protocol, groups = record["protocol"], record["training_groups"]
+        told = {name: str(protocol[name]) for name in ("config", "config_hash", "dataset", "fingerprint")}
+        if record["sha256"] != weights.sha256:
+            raise ValueError(f"it is of another {weights.file.path.name}")
+        return {"parent": told, "training_groups": sorted({str(group) for group in groups})}
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{path} is damaged ({error}): bring the run back from a copy") from error

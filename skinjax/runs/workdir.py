@@ -1,6 +1,7 @@
 """The folder of a run: claimed by one config and one process at a time, never taken from anybody else."""
 
 import contextlib
+import glob
 import json
 import os
 import platform
@@ -14,8 +15,10 @@ from typing import Any
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
+from skinjax.core.hashes import sha256_of, short_hash
 from skinjax.core.locks import exclusive
 from skinjax.core.settings import from_plain, to_plain
+from skinjax.model import MODEL_FILE, WEIGHTS_FILE
 from skinjax.recipe.recipe import Recipe
 
 CONFIG_FILE = "config.json"
@@ -24,7 +27,36 @@ SCHEMA = 2
 
 def default_workdir(recipe: Recipe) -> Path:
     """runs/<config>-<variant>-<8 hex digits of what the run is>."""
-    return Path("runs") / f"{recipe.name}-{recipe.variant}-{recipe.short_identity()}"
+    beginning, runs = f"{recipe.name}-{recipe.variant}-", Path("runs")
+    if "" in file_digests(recipe).values():  # a file is gone, and the run that began with it knows its digest
+        for folder in sorted(runs.glob(f"{glob.escape(beginning)}*")):
+            if folder.name == beginning + short_hash(run_identity(recipe, folder)):
+                return folder
+    return runs / (beginning + short_hash(run_identity(recipe)))
+
+
+def run_identity(recipe: Recipe, workdir: Path | None = None) -> dict[str, Any]:
+    """The recipe's identity, a file by its sha256 wherever it lies, and one that is gone by what `workdir` knows."""
+    identity, kept = recipe.identity(), {}
+    if workdir and (workdir / CONFIG_FILE).exists():
+        with contextlib.suppress(UserError):
+            kept = read_config(workdir)
+    for field, digest in file_digests(recipe).items():
+        section, _, name = field.partition(".")
+        same = kept and kept["config"].get(section, {}).get(name) == to_plain(recipe)[section][name]
+        digest = digest or (kept["identity"]["training"].get(field, "") if same else "")
+        identity["training"] |= {field: digest} if digest else {}
+    return identity
+
+
+def file_digests(recipe: Recipe) -> dict[str, str]:
+    """The sha256 of the files that a recipe names, by field; '' of those that are not there, as weights of the hub."""
+    digests: dict[str, str] = {}
+    for field, name in (("model.weights", recipe.model.weights), ("split.file", recipe.split.file)):
+        path = Path(name).expanduser()
+        path = path / WEIGHTS_FILE if (path / MODEL_FILE).is_file() else path
+        digests |= {field: sha256_of(path) if path.is_file() else ""} if name else {}
+    return digests
 
 
 def read_recipe(workdir: Path) -> Recipe:
@@ -66,7 +98,7 @@ def claim(workdir: Path, recipe: Recipe) -> Iterator[None]:
             for leftover in filter(_unfinished, list(workdir.iterdir())):
                 leftover.unlink(missing_ok=True)
             _refuse_other_run(workdir, recipe)
-            content = {"schema": SCHEMA, "config": to_plain(recipe), "identity": recipe.identity()}
+            content = {"schema": SCHEMA, "config": to_plain(recipe), "identity": run_identity(recipe, workdir)}
             write_atomically(workdir / CONFIG_FILE, json.dumps(content, indent=2))
             yield
     except OSError as error:
@@ -95,7 +127,7 @@ def _refuse_other_run(workdir: Path, recipe: Recipe) -> None:
     if not (workdir / CONFIG_FILE).exists():
         return
     theirs = read_config(workdir)["identity"]
-    ours = json.loads(json.dumps(recipe.identity()))
+    ours = json.loads(json.dumps(run_identity(recipe, workdir)))
     if theirs == ours:
         return
     if not _holds_results(workdir):

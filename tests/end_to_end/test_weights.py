@@ -1,6 +1,8 @@
 """A run that starts from weights: they are what it starts from, it says so everywhere, and goes on without the file."""
 
+import functools
 import json
+import re
 
 import jax
 import numpy as np
@@ -9,6 +11,7 @@ from flax import traverse_util
 from safetensors.numpy import save_file
 
 from skinjax.core.errors import UserError
+from skinjax.evaluation.predictions import read_predictions
 from skinjax.images.views import make_views
 from skinjax.main import main
 from skinjax.models.families.resnet import ResNet
@@ -78,7 +81,8 @@ def test_what_the_file_has_is_drawn_by_nobody_and_the_rest_as_without_it(tmp_pat
     seed, mesh = jax.numpy.uint32(3), make_mesh()
     starting = StartingWeights(str(weights), "", "resnet_tiny", tmp_path, tmp_path)
     plain = traverse_util.flatten_dict(draw(init, seed, mesh))
-    loaded = traverse_util.flatten_dict(draw(init, seed, mesh, starting.arrays))
+    given = functools.partial(starting.arrays, {"backbone": ("head",)}, data.dataset.classes)
+    loaded = traverse_util.flatten_dict(draw(init, seed, mesh, given))
     assert plain.keys() == loaded.keys()
     shapes = jax.eval_shape(init, seed)
     names = timm_names({name: {"backbone": shapes[name]["backbone"]} for name in ("params", "batch_stats")}, ResNet)
@@ -98,10 +102,42 @@ def test_another_file_under_the_same_name_is_refused(tmp_path, weights):
     again = StartingWeights(str(weights), "", "resnet_tiny", tmp_path, tmp_path)
     assert not again.is_new
     with pytest.raises(UserError, match="is not the file that this run began with"):
-        again.arrays({})
+        again.arrays({"backbone": ("head",)}, (), {})
     (tmp_path / "weights.json").write_text('{"facts": []}')
     with pytest.raises(UserError, match=r"weights.json is damaged"):
         StartingWeights(str(weights), "", "resnet_tiny", tmp_path, tmp_path)
+
+
+def start(changes, workdir, data_dir):
+    """A short run of TINY with changes."""
+    short = ["--config.phases.train.duration=2.0", "--config.phases.train.warmup=0.0", "--config.evaluations.every=0.0"]
+    return main([*TINY, *short, *changes, f"--workdir={workdir}", f"--data_dir={data_dir}"])
+
+
+def test_a_run_starts_from_another_run(tiny_run, capsys, tmp_path, data_dir):
+    parent, own = tiny_run[0], f"--config.model.weights={tiny_run[0]}"
+    assert start([own], tmp_path / "child", data_dir) == 0, capsys.readouterr().err
+    output = capsys.readouterr().out
+    assert f"62 tensors of {parent} are taken: the head included" in output
+    assert "LEAK" not in output
+    record = json.loads((tmp_path / "child" / "metrics_test.json").read_text())["protocol"]["weights"]
+    assert record["sha256"] == json.loads((parent / "model.json").read_text())["sha256"]
+    assert record["parent"]["dataset"] == "synthetic"
+    assert record["parent"]["fingerprint"] == read_predictions(parent / "predictions_test.csv").protocol["fingerprint"]
+    assert "training_groups" not in record
+    # Its test part must not be what the parent was trained on, and nor must a grandchild's.
+    other = "--config.split.seed=7"
+    for weights in (own, f"--config.model.weights={tmp_path / 'child'}"):
+        assert start([weights, other], tmp_path / "other", data_dir) == 1
+        assert re.search(
+            r"trained on lesions of \d+\.\d % of the validation images and .* split as it did", capsys.readouterr().err
+        )
+    assert start([own, other, "--config.split.protocol=image_stratified"], tmp_path / "leaky", data_dir) == 0
+    output = capsys.readouterr().out
+    assert f"LEAK: the run that left {parent} was trained on lesions of " in output
+    figures = json.loads((tmp_path / "leaky" / "metrics_test.json").read_text())
+    percent = figures["protocol"]["weights"]["leak_percent"]["test"]
+    assert f"LEAK: {percent:.1f} % of these images are of lesions that the weights it started from have seen" in output
 
 
 MISTAKES = {

@@ -35,7 +35,7 @@ def test_what_trains_and_what_judges_are_apart():
 
 def test_phases_that_are_not_trained_are_no_part_of_a_run():
     phases = {"train": PhaseSettings(), "never": PhaseSettings(duration=1.0)}
-    assert Recipe(phases=phases).short_identity() == Recipe().short_identity()
+    assert Recipe(phases=phases).identity() == Recipe().identity()
 
 
 def test_a_new_field_with_a_default_changes_no_identity(monkeypatch):
@@ -43,15 +43,13 @@ def test_a_new_field_with_a_default_changes_no_identity(monkeypatch):
     class More(PatchesSettings):
         more: float = number(0.0, 0)
 
-    def changed() -> str:
-        return with_changes(Recipe(), ["method.name=patches", "method.join=votes"]).short_identity()
+    def changed() -> dict:
+        return with_changes(Recipe(), ["method.name=patches", "method.join=votes"]).identity()
 
     before = changed()
     monkeypatch.setitem(METHODS, "patches", Kind(More, METHODS["patches"].make))
     assert changed() == before
-    assert (
-        with_changes(Recipe(), ["method.name=patches", "method.join=votes", "method.more=1"]).short_identity() != before
-    )
+    assert with_changes(Recipe(), ["method.name=patches", "method.join=votes", "method.more=1"]).identity() != before
 
 
 def test_every_method_and_default_comes_back_from_plain_data():

@@ -42,6 +42,34 @@ def test_how_loudly_it_works_is_not():
     assert quiet.identity() == {"training": {}, "judging": {}}
 
 
+@pytest.mark.parametrize(("field", "more"), [("model__weights", {}), ("split__file", {"split__protocol": "file"})])
+def test_a_file_is_what_it_holds_and_not_where_it_lies(field, more, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before, moved = tmp_path / "before.csv", tmp_path / "moved.csv"
+    recipe, elsewhere = (
+        with_changes(Recipe(), [f"{name.replace('__', '.')}={value}" for name, value in [*more.items(), (field, path)]])
+        for path in (before, moved)
+    )
+    before.write_text("these bytes")
+    moved.write_text("these bytes")
+    folder = default_workdir(recipe)
+    assert default_workdir(elsewhere) == folder
+    moved.write_text("other bytes")
+    assert default_workdir(elsewhere) != folder
+    with claim(folder, recipe):
+        (folder / "metrics_test.json").write_text("{}")
+    before.unlink()
+    assert default_workdir(recipe) == folder
+    with claim(folder, recipe):  # the same command goes on without the file
+        pass
+    moved.write_text("these bytes")
+    with claim(folder, elsewhere):
+        assert read_recipe(folder) == elsewhere
+    moved.write_text("other bytes")
+    with pytest.raises(UserError, match="belongs to another config"), claim(folder, elsewhere):
+        pass
+
+
 def test_the_config_is_kept_and_the_same_one_may_come_back(tmp_path):
     workdir = tmp_path / "runs" / "a"
     with claim(workdir, config()):

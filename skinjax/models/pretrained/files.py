@@ -22,6 +22,7 @@ from skinjax.core.errors import UserError
 from skinjax.core.files import human_bytes
 from skinjax.core.hashes import sha256_of
 
+MODEL_FILE = "model.json"  # which a run leaves beside its model.safetensors
 MOST_HEADER_BYTES = 2**23
 PYTORCH_ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
 READABLE = ("F16", "BF16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")

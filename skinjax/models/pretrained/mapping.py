@@ -64,6 +64,43 @@ def start_from(
     return Taken(arrays, f"{len(arrays):,} tensors of {source} are taken: {remark}")
 
 
+def start_from_run(
+    variables: Variables,
+    tensors: Mapping[str, np.ndarray],
+    trunks: Mapping[str, Sequence[str]],
+    same_classes: bool,
+    source: str,
+) -> Taken:
+    """What the `tensors` of a run's network have for `trunks`, each of which must fit one to one, and for their heads.
+
+    A module takes what was that of its name there, else the `backbone` or the `head`; a head is taken whole, if it is
+    of the same classes and layers, or starts as it was drawn.
+    """
+    theirs = {name: _module(name) for name in tensors}
+    flat = traverse_util.flatten_dict(variables)
+
+    def wanted(module: str, otherwise: str) -> dict[Path, tuple[str, tuple[int, ...]]]:
+        there = module if module in theirs.values() else otherwise
+        own = {path: leaf for path, leaf in flat.items() if path[1] == module}
+        return {path: ("/".join([path[0], there, *path[2:]]), leaf.shape) for path, leaf in own.items()}
+
+    arrays: dict[Path, tuple[str, tuple[int, ...]]] = {}
+    anew: list[str] = []
+    for trunk, heads in trunks.items():
+        arrays |= wanted(trunk, "backbone")
+        for head in heads:
+            found = wanted(head, "head")
+            if same_classes and all(name in tensors and tensors[name].shape == shape for name, shape in found.values()):
+                arrays |= found
+            else:
+                anew.append(head)
+    read = {_module(name) for name, _ in arrays.values()}
+    spare = {name for name, module in theirs.items() if module not in read}
+    taken = matched(arrays, tensors, spare, f"{source} does not fit this network")
+    remark = f"{' and '.join(anew)} starts anew" if anew else "the head included"
+    return Taken(taken, f"{len(taken):,} tensors of {source} are taken: {remark}")
+
+
 def timm_names(variables: Variables, family: type[Backbone]) -> dict[Path, str]:
     """{path of an array in `variables`: its name in a timm file}; backbone and head are one network there."""
     names = {}
@@ -159,6 +196,11 @@ def _told(found: Sequence[str], kind: str) -> str:
 
 def _sides(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "a single number"
+
+
+def _module(name: str) -> str:
+    """`head` of `params/head/classifier/kernel`, the name of a tensor that a run left."""
+    return name.split("/")[1] if name.startswith(("params/", "batch_stats/")) else ""
 
 
 def _head_shapes(variables: Variables) -> dict[Path, tuple[int, ...]]:

@@ -1,22 +1,33 @@
 """Weights by path or hub id, with all that is known of them, and what a config has against them."""
 
 import dataclasses
+import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.models import BACKBONES
 from skinjax.models.pretrained.facts import CONFIG_FILE, Colour, Facts, facts_of_config, facts_of_header
-from skinjax.models.pretrained.files import PYTORCH_ENDINGS, WeightFile, check_is_file, check_sha256, open_weights
+from skinjax.models.pretrained.files import (
+    MODEL_FILE,
+    PYTORCH_ENDINGS,
+    WeightFile,
+    check_is_file,
+    check_sha256,
+    open_weights,
+)
 from skinjax.models.pretrained.fitting import Built, family, fitting, namesakes, plan
 from skinjax.models.pretrained.hub import WEIGHTS_FILE, HubId, fetch, parse_hub_id
 from skinjax.models.pretrained.known_weights import KNOWN, PINS, architecture_of
-from skinjax.models.pretrained.mapping import Taken, Variables, start_from
+from skinjax.models.pretrained.mapping import Taken, Variables, start_from, start_from_run
 
 Say = Callable[[str], None]
 OWNER = "timm"
+ONE_TRUNK = {"backbone": ("head",)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +40,15 @@ class Pretrained:
     revision: str
     facts: Facts
 
+    @property
+    def of_run(self) -> bool:
+        """Whether a run of skinjax left them."""
+        return any(name.startswith("params/") for name in self.file)
+
+    def are_of(self, classes: Sequence[str]) -> bool:
+        """Whether a run left them that told these classes apart, in this order."""
+        return self.file.metadata.get("classes") == json.dumps(list(classes))
+
     def record(self) -> dict[str, Any]:
         """What a run keeps of the weights that it started from."""
         return {
@@ -40,7 +60,7 @@ class Pretrained:
 
 
 def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print) -> Pretrained:
-    """The weights `name`, a path or an id of the hub whose files lie (or will lie) below `folder`.
+    """The weights `name`: a path, a finished run, or an id of the hub whose files lie (or will lie) below `folder`.
 
     Their facts are those of the file's header, beyond that of the config.json beside it, beyond that what is known of
     the id or of these very bytes.
@@ -52,6 +72,7 @@ def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print)
     if name.endswith((".safetensors", *PYTORCH_ENDINGS)) or path.exists() or hub_id is None:
         if not path.exists() and meant(name):
             raise UserError(f"{name} is no file; {meant(name)}")
+        path = path / WEIGHTS_FILE if (path / MODEL_FILE).is_file() else path
         check_is_file(path)
         found, revision, of_id = check_sha256(path, {"the config or --sha256": sha256}), "", ""
     else:
@@ -72,12 +93,31 @@ def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print)
     return Pretrained(name, file, found, revision, facts)
 
 
-def take(weights: Pretrained, backbone: str, variables: Variables) -> Taken:
-    """What the weights give the variables of a network with the registered backbone `backbone`."""
+def take(
+    weights: Pretrained,
+    backbone: str,
+    variables: Variables,
+    trunks: Mapping[str, Sequence[str]] = ONE_TRUNK,
+    classes: Sequence[str] = (),
+) -> Taken:
+    """What the weights give the variables of `trunks`, networks with the registered backbone `backbone`."""
     check_backbone(backbone, weights)
+    if weights.of_run:
+        return start_from_run(variables, weights.file, trunks, weights.are_of(classes), weights.source)
     original = {name: {"head": tree["head"]} for name, tree in plan(backbone).variables.items()}
+    arrays: dict[tuple[str, ...], np.ndarray] = {}
+    told: list[str] = []
     try:
-        return start_from(variables, original, weights.file, family(backbone), weights.source)
+        for trunk, head in ((trunk, head) for trunk, heads in trunks.items() for head in heads or ("",)):
+            of_role = {"backbone": trunk, "head": head}
+            one = {
+                collection: {role: tree[name] for role, name in of_role.items() if name in tree}
+                for collection, tree in variables.items()
+            }
+            taken = start_from(one, original, weights.file, family(backbone), weights.source)
+            arrays |= {(path[0], of_role[path[1]], *path[2:]): array for path, array in taken.arrays.items()}
+            told += [taken.remark] if taken.remark not in told else []
+        return Taken(arrays, "; ".join(told))
     except UserError as error:
         right = fitting(weights.file.shapes, weights.facts.architecture)
         hint = f"; they are those of model.backbone={' or '.join(right)}" if right and backbone not in right else ""
@@ -147,6 +187,8 @@ def usual_weights(backbone: str) -> list[str]:
 
 def fitting_backbones(weights: Pretrained) -> list[str]:
     """The registered backbones with the tensors of the weights and, as far as it is known, built as they need."""
+    if weights.of_run:
+        return [weights.facts.architecture]
     guess = weights.facts.architecture or architecture_of(weights.file.path.stem)
     needed = _needed(weights.facts)
     return [name for name in fitting(weights.file.shapes, guess) if _agree(needed, plan(name).built)]
