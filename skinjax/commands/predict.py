@@ -38,13 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from skinjax.core.compilation_cache import use_compilation_cache
     from skinjax.data.acquire.sources import open_photographs
+    from skinjax.data.dataset import data_root
     from skinjax.model import load
 
     out = Path(options.out).expanduser() if options.out else None
     if out:
         refuse_to_overwrite(out, FIRST_COLUMNS, "--out")
     model = load(options.run)
+    use_compilation_cache(data_root() / "compilation_cache")
     lines: list[str] = []
     write: Callable[[str], object] = lines.append if out else print
     bad = 0
