@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
+from skinjax.core.settings import from_plain
 from skinjax.data.dataset import open_dataset
 from skinjax.data.splits.protocols import split_dataset
 from skinjax.data.splits.split import write_split
 from skinjax.recipe import Recipe
-from skinjax.recipe.config_files import with_changes
 from skinjax.runs.building import make_data
 
 ARGUMENTS = {"images": 70, "height": 32, "width": 32}
@@ -18,8 +18,13 @@ def test_a_run_goes_on_without_the_file_of_its_split_and_under_its_other_name(tm
     file, renamed, run, other = (tmp_path / name for name in ("split.csv", "renamed.csv", "run", "other"))
     dataset = open_dataset("synthetic", ARGUMENTS, tmp_path, lambda line: None)
     write_split(file, split_dataset(dataset, "lesion_grouped", seed=3, test=0.3))
-    changes = [f"dataset.arguments={ARGUMENTS}", "split.protocol=file"]
-    recipe, by_its_other_name = (with_changes(Recipe(), [*changes, f"split.file={path}"]) for path in (file, renamed))
+    recipe, by_its_other_name = (
+        from_plain(
+            Recipe,
+            {"dataset": {"arguments": ARGUMENTS}, "split": {"protocol": "file", "file": str(path), "validation": 0}},
+        )
+        for path in (file, renamed)
+    )
     run.mkdir()
     before = make_data(recipe, run, tmp_path, print)
     file.rename(renamed)
