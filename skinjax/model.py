@@ -35,11 +35,10 @@ from skinjax.models import make_backbone
 from skinjax.models.heads.classifiers import make_head
 from skinjax.models.layers import compiler_options
 from skinjax.models.pretrained.facts import NO_FACTS, Facts, facts_of_plain
-from skinjax.models.pretrained.files import MODEL_FILE, as_safetensors, check_sha256, open_weights
+from skinjax.models.pretrained.files import MODEL_FILE, WEIGHTS_FILE, as_safetensors, check_sha256, open_weights
 from skinjax.models.pretrained.mapping import matched
 from skinjax.recipe.recipe import ModelSpec
 
-WEIGHTS_FILE = "model.safetensors"
 SCHEMA = 1
 Program = Callable[[Variables, Any], Any]
 
@@ -170,9 +169,14 @@ def read_record(folder: Path) -> dict[str, Any]:
         record = json.loads(read_file(path))
         schema, classes = record["schema"], record["classes"]
         if schema == SCHEMA:
-            whole = isinstance(record["sha256"], str) and isinstance(record["facts"], dict) and "spec" in record
+            whole = (
+                record["sha256"]
+                and isinstance(record["sha256"], str)
+                and isinstance(record["facts"], dict)
+                and "spec" in record
+            )
             named = isinstance(classes, list) and all(isinstance(name, str) and name for name in classes)
-            if not (whole and named and len(set(classes)) == len(classes) >= 2):
+            if not (whole and named and record["sha256"] and len(set(classes)) == len(classes) >= 2):
                 raise ValueError("it names no classes, or lacks something")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}): bring it back from a copy") from error

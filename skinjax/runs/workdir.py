@@ -18,7 +18,7 @@ from skinjax.core.files import write_atomically
 from skinjax.core.hashes import sha256_of, short_hash
 from skinjax.core.locks import exclusive
 from skinjax.core.settings import from_plain, to_plain
-from skinjax.model import MODEL_FILE, WEIGHTS_FILE
+from skinjax.models.pretrained.files import weights_at
 from skinjax.recipe.recipe import Recipe
 
 CONFIG_FILE = "config.json"
@@ -53,8 +53,7 @@ def file_digests(recipe: Recipe) -> dict[str, str]:
     """The sha256 of the files that a recipe names, by field; '' of those that are not there, as weights of the hub."""
     digests: dict[str, str] = {}
     for field, name in (("model.weights", recipe.model.weights), ("split.file", recipe.split.file)):
-        path = Path(name).expanduser()
-        path = path / WEIGHTS_FILE if (path / MODEL_FILE).is_file() else path
+        path = weights_at(Path(name).expanduser())
         digests |= {field: sha256_of(path) if path.is_file() else ""} if name else {}
     return digests
 

@@ -22,7 +22,8 @@ from skinjax.core.errors import UserError
 from skinjax.core.files import human_bytes
 from skinjax.core.hashes import sha256_of
 
-MODEL_FILE = "model.json"  # which a run leaves beside its model.safetensors
+WEIGHTS_FILE = "model.safetensors"  # on the hub, and of a run, which leaves the other beside it
+MODEL_FILE = "model.json"
 MOST_HEADER_BYTES = 2**23
 PYTORCH_ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
 READABLE = ("F16", "BF16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")
@@ -83,6 +84,11 @@ def open_weights(path: str | os.PathLike) -> WeightFile:
         return WeightFile(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def weights_at(path: Path) -> Path:
+    """The file of weights at a path, which may be the folder of a finished run."""
+    return path / WEIGHTS_FILE if (path / MODEL_FILE).is_file() else path
 
 
 def as_safetensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:

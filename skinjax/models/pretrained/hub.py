@@ -14,9 +14,8 @@ from pathlib import Path
 
 from skinjax.core.errors import UserError
 from skinjax.models.pretrained.facts import CONFIG_FILE
-from skinjax.models.pretrained.files import check_sha256
+from skinjax.models.pretrained.files import WEIGHTS_FILE, check_sha256
 
-WEIGHTS_FILE = "model.safetensors"
 REPOSITORY = re.compile(r"(?:hf[-_]hub:)?([\w-][\w.-]*/[\w-][\w.-]*)(?:@([0-9a-f]{40}))?")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 Say = Callable[[str], None]

@@ -13,15 +13,15 @@ from skinjax.core.errors import UserError, lookup
 from skinjax.models import BACKBONES
 from skinjax.models.pretrained.facts import CONFIG_FILE, Colour, Facts, facts_of_config, facts_of_header
 from skinjax.models.pretrained.files import (
-    MODEL_FILE,
     PYTORCH_ENDINGS,
     WeightFile,
     check_is_file,
     check_sha256,
     open_weights,
+    weights_at,
 )
 from skinjax.models.pretrained.fitting import Built, family, fitting, namesakes, plan
-from skinjax.models.pretrained.hub import WEIGHTS_FILE, HubId, fetch, parse_hub_id
+from skinjax.models.pretrained.hub import HubId, fetch, parse_hub_id
 from skinjax.models.pretrained.known_weights import KNOWN, PINS, architecture_of
 from skinjax.models.pretrained.mapping import Taken, Variables, start_from, start_from_run
 
@@ -72,7 +72,7 @@ def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print)
     if name.endswith((".safetensors", *PYTORCH_ENDINGS)) or path.exists() or hub_id is None:
         if not path.exists() and meant(name):
             raise UserError(f"{name} is no file; {meant(name)}")
-        path = path / WEIGHTS_FILE if (path / MODEL_FILE).is_file() else path
+        path = weights_at(path)
         check_is_file(path)
         found, revision, of_id = check_sha256(path, {"the config or --sha256": sha256}), "", ""
     else:
