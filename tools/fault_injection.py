@@ -94,7 +94,9 @@ def last_state(workdir: Path) -> dict[str, np.ndarray]:
 def compare(alone: Path, killed: Path) -> list[str]:
     """What differs between two workdirs, empty if nothing does."""
     names = sorted(
-        path.name for pattern in ("predictions_*", "metrics_*.json", "split.csv") for path in alone.glob(pattern)
+        path.name
+        for pattern in ("predictions_*", "metrics_*.json", "split.csv", "model.*")
+        for path in alone.glob(pattern)
     )
     different = [name for name in names if (alone / name).read_bytes() != (killed / name).read_bytes()]
     a, b = last_state(alone), last_state(killed)
@@ -130,7 +132,9 @@ def main() -> None:
     finish(Run(options.folder / "killed", arguments))
     different = compare(options.folder / "alone" / "run", options.folder / "killed" / "run")
     print(f"{done} kills, {time.perf_counter() - start:.0f} s in all: ", end="")
-    print(f"DIFFERENT: {', '.join(different)}" if different else "bit-identical predictions, figures and state")
+    print(
+        f"DIFFERENT: {', '.join(different)}" if different else "bit-identical predictions, figures, state and network"
+    )
     sys.exit(bool(different))
 
 

@@ -14,6 +14,7 @@ from skinjax.models import BACKBONES
 from skinjax.models.pretrained.facts import CONFIG_FILE, Colour, Facts, facts_of_config, facts_of_header
 from skinjax.models.pretrained.files import (
     PYTORCH_ENDINGS,
+    WEIGHTS_FILE,
     WeightFile,
     check_is_file,
     check_sha256,
