@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # the same names for type checkers, which do not run what is 
     from skinjax.data.acquire.prepare import prepare as prepare
     from skinjax.data.dataset import data_root as data_root
     from skinjax.data.dataset import open_dataset as open_dataset
+    from skinjax.data.splits.protocols import SplitSettings as SplitSettings
     from skinjax.data.splits.protocols import split_dataset as split_dataset
     from skinjax.evaluation.intervals import bootstrap as bootstrap
     from skinjax.evaluation.intervals import paired_difference as paired_difference

@@ -132,9 +132,7 @@ def main() -> None:
     finish(Run(options.folder / "killed", arguments))
     different = compare(options.folder / "alone" / "run", options.folder / "killed" / "run")
     print(f"{done} kills, {time.perf_counter() - start:.0f} s in all: ", end="")
-    print(
-        f"DIFFERENT: {', '.join(different)}" if different else "bit-identical predictions, figures and state"
-    )
+    print(f"DIFFERENT: {', '.join(different)}" if different else "bit-identical predictions, figures and state")
     sys.exit(bool(different))
 
 
