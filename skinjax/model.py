@@ -94,7 +94,10 @@ class Model:
     @functools.cached_property
     def _features(self) -> Program:
         def features(variables: Variables, images: jax.Array) -> jax.Array:
-            return self.method.predict(variables, images)["pooled"].astype(jnp.float32)
+            outputs = self.method.predict(variables, images)
+            if "pooled" not in outputs:
+                raise UserError(f"the method {self.spec.method.name} gives no features: it pools nothing")
+            return outputs["pooled"].astype(jnp.float32)
 
         return jax.jit(features, compiler_options=compiler_options())
 
