@@ -137,10 +137,10 @@ def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Ca
     folder = root / f"{name}-v{GENERATOR_VERSION}-{short_hash(identity)}"
 
     def build(target: Path) -> None:
-        from skinjax.data.acquire.builders.synthetic.synthetic import Synthetic
+        from skinjax.data.acquire.builders.synthetic import synthetic_builder
 
         say(f"drawing the synthetic set once: {settings.images} images of {settings.width}x{settings.height} pixels")
-        write_records(Synthetic(settings, str(target / RECORDS_FOLDER)), target, {"made_from": identity})
+        write_records(synthetic_builder(settings, str(target / RECORDS_FOLDER)), target, {"made_from": identity})
 
     if not folder.exists():
         build_whole(folder, build)

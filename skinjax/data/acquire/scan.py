@@ -19,8 +19,8 @@ from skinjax.core.hashes import digest_of
 from skinjax.core.tables import TABLE_SUFFIXES, Table, read_table, read_table_file
 from skinjax.core.threads import map_in_order
 from skinjax.data.acquire.builders.base import FORMAT_OF_SUFFIX, Missing, no_photographs, pictures
-from skinjax.data.acquire.builders.csv.csv import REQUIRED, Photographs
-from skinjax.data.acquire.builders.folder.folder import Folder
+from skinjax.data.acquire.builders.csv import REQUIRED, Photographs
+from skinjax.data.acquire.builders.folder import read_folder
 from skinjax.data.acquire.decoding import MOST_BYTES, DecodingError, decode, has_several_frames
 from skinjax.data.acquire.image_headers import image_format
 from skinjax.data.acquire.near_duplicates import near_duplicates, signature
@@ -231,7 +231,7 @@ def table_labels(source: Source, table: Table, folder: PurePosixPath) -> Labels:
 def folder_labels(source: Source) -> Labels:
     """The labels of a folder per class; none where the folders are not laid out so."""
     try:
-        listing = Folder.read(source)
+        listing = read_folder(source)
     except UserError as error:
         return Labels(f"none were found ({error})", {}, [])
     names = [listing.classes[label] for label in listing.columns["label"]]

@@ -8,16 +8,7 @@ from typing import Any
 
 from skinjax.core.errors import UserError
 from skinjax.core.tables import TABLE_SUFFIXES, Row, Table, read_table
-from skinjax.data.acquire.builders.base import (
-    Listing,
-    Missing,
-    Photograph,
-    PhotographBuilder,
-    columns_of_rows,
-    counted,
-    is_image,
-    pictures,
-)
+from skinjax.data.acquire.builders.base import Listing, Missing, Photograph, counted, is_image, listed, pictures
 from skinjax.data.acquire.builders.cells import MEANT, PART_OF_WORD, TAKEN, in_natural_order, is_number, read_age
 from skinjax.data.acquire.sources import File, Source
 
@@ -26,34 +17,30 @@ OPTIONAL = (*MEANT, *TAKEN, "age")
 MOST_WEIGHT = 10**6
 
 
-class Csv(PhotographBuilder):
+def read_csv(source: Source) -> Listing:
     """`image` becomes the image id: a path below the table's folder, or its end; extensions may be left out."""
-
-    @staticmethod
-    def read(source: Source) -> Listing:
-        file, table = labels_table(source)
-        found = Photographs(source, PurePosixPath(file.path).parent)
-        metadata = [column for column in table.columns if column and column not in (*REQUIRED, *MEANT, *TAKEN)]
-        has_ages = "age" in metadata and all(is_number(row.cells["age"]) for row in table.rows)
-        photographs: dict[str, Photograph] = {}
-        rows: dict[str, dict[str, Any]] = {}
-        lines: dict[str, Row] = {}
-        for image_id, row in table.unique("image").items():
-            photographs[image_id] = photograph = found.of(row)
-            other = lines.setdefault(photograph.path, row)
-            if other is not row:
-                row.refuse(f"image {image_id!r} is {photograph.path}, which {other.where} has already")
-            rows[image_id] = read_row(row) | {column: row.cells[column] for column in metadata}
-            if has_ages:
-                rows[image_id]["age"] = read_age(row, "age")
-        taken = [column for column in table.columns if column in TAKEN]
-        notes = [f"the column {column} is left aside: its name is taken" for column in taken]
-        strangers = [image.path for image in found.images if image.path not in lines]
-        if strangers:
-            notes.append(f"{counted(len(strangers))} in no row and left aside, such as {strangers[0]}")
-        classes = in_natural_order({row["class"] for row in rows.values()} - {""})
-        columns = columns_of_rows(classes, list(rows), rows)
-        return Listing(tuple(classes), columns, list(photographs.values()), [file], tuple(notes))
+    file, table = labels_table(source)
+    found = Photographs(source, PurePosixPath(file.path).parent)
+    metadata = [column for column in table.columns if column and column not in (*REQUIRED, *MEANT, *TAKEN)]
+    has_ages = "age" in metadata and all(is_number(row.cells["age"]) for row in table.rows)
+    photographs: dict[str, Photograph] = {}
+    rows: dict[str, dict[str, Any]] = {}
+    lines: dict[str, Row] = {}
+    for image_id, row in table.unique("image").items():
+        photographs[image_id] = photograph = found.of(row)
+        other = lines.setdefault(photograph.path, row)
+        if other is not row:
+            row.refuse(f"image {image_id!r} is {photograph.path}, which {other.where} has already")
+        rows[image_id] = read_row(row) | {column: row.cells[column] for column in metadata}
+        if has_ages:
+            rows[image_id]["age"] = read_age(row, "age")
+    taken = [column for column in table.columns if column in TAKEN]
+    notes = [f"the column {column} is left aside: its name is taken" for column in taken]
+    strangers = [image.path for image in found.images if image.path not in lines]
+    if strangers:
+        notes.append(f"{counted(len(strangers))} in no row and left aside, such as {strangers[0]}")
+    classes = in_natural_order({row["class"] for row in rows.values()} - {""})
+    return listed(classes, rows, list(photographs.values()), [file], notes)
 
 
 def labels_table(source: Source) -> tuple[File, Table]:
