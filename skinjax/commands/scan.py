@@ -12,7 +12,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skinjax.core.errors import UserError
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError, told
 from skinjax.core.files import write_atomically
 from skinjax.core.tables import csv_text
 
@@ -22,21 +23,17 @@ if TYPE_CHECKING:  # it imports the readers of data sets, which --help does not 
 MOST_SHOWN = 10  # of each kind
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     parser.add_argument("folder", metavar="DIR", help="the folder or archive with the photographs")
     parser.add_argument("--labels", metavar="FILE", help="a CSV with the columns image and label")
     parser.add_argument("--csv", metavar="FILE", help="write all findings to this CSV")
-    parser.add_argument(
-        "--min_side", type=int, default=64, metavar="N", help="a shorter side of fewer pixels is tiny (default: 64)"
-    )
+    parser.add_number("--min_side", 64, 0, 2**31, "a shorter side of fewer pixels is tiny (default: 64)")
 
 
 def run(options: argparse.Namespace) -> int:
     from skinjax.data.acquire.scan import ERROR, scan
     from skinjax.data.acquire.sources import open_source
 
-    if options.min_side < 0:
-        raise UserError(f"--min_side is {options.min_side}; give a number of pixels from 0 on")
     table = Path(options.csv).expanduser() if options.csv else None
     if table:
         refuse_to_overwrite(table)
@@ -80,10 +77,8 @@ def write_findings(path: Path, findings: "list[Finding]") -> None:
     """Write all findings as a CSV."""
     from skinjax.data.acquire.scan import HEADER
 
-    try:
+    with told(f"{path} cannot be written"):
         write_atomically(path, csv_text(HEADER, [(finding.severity, *finding) for finding in findings]))
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def refuse_to_overwrite(path: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skinjax.core.arguments import Parser
-from skinjax.core.errors import UserError
+from skinjax.core.errors import UserError, told
 
 if TYPE_CHECKING:
     from skinjax.data.dataset import Dataset
@@ -107,13 +107,11 @@ def write_new(path: Path, split: "Split") -> None:
     from skinjax.data.splits.split import protocol_path, split_texts, write_split
 
     texts = dict(zip((path, protocol_path(path)), split_texts(split), strict=True))
-    try:
+    with told(f"cannot write {path}"):
         for place, text in texts.items():
             if place.exists() and place.read_bytes() != text.encode():
                 raise UserError(f"{place} is there and holds something else: remove it, or give another --out")
         write_split(path, split)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def check_file(path: Path, name: str | None, data_dir: str | None, pictures: bool) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from skinjax.core.errors import UserError
+from skinjax.core.errors import UserError, told
 from skinjax.core.files import human_bytes
 
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -88,7 +88,7 @@ def read_table(
                 continue
             if columns is None:
                 columns = _columns(cells, required, optional, where, fix)
-            elif not (header is not None and not rows and _is_header(cells, columns)):
+            elif header is None or rows or [*map(str.lower, cells)] != [*map(str.lower, columns)]:
                 if len(cells) != len(columns):
                     raise UserError(
                         f"{where} has {len(cells)} cell{'s' * (len(cells) != 1)} for {len(columns)} columns: write "
@@ -109,13 +109,11 @@ def read_table_file(path: Path, required: Sequence[str] = (), fix: str = "") -> 
 
 def read_file(path: Path) -> bytes:
     """The bytes of a file that the user names, and of more than a table may have only so many that it shows."""
-    try:
+    with told(f"{path} cannot be read"):
         if path.exists() and not path.is_file():
             raise UserError(f"{path} is no file but a folder, a pipe or a device")
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -163,15 +161,15 @@ class _Dialect(csv.excel):
 
 def _delimiter(text: str) -> str:
     """The delimiter that splits the first row into the most cells, those in quotes kept whole."""
-    return max(DELIMITERS, key=lambda delimiter: _cells_of_first_row(text, delimiter))
 
+    def cells_of_first_row(delimiter: str) -> int:
+        reader = csv.reader(io.StringIO(text, newline=""), _Dialect, delimiter=delimiter)
+        try:
+            return next(len(fields) for fields in itertools.islice(reader, MOST_LINES) if any(map(str.strip, fields)))
+        except (csv.Error, StopIteration):
+            return 1
 
-def _cells_of_first_row(text: str, delimiter: str) -> int:
-    reader = csv.reader(io.StringIO(text, newline=""), _Dialect, delimiter=delimiter)
-    try:
-        return next(len(fields) for fields in itertools.islice(reader, MOST_LINES) if any(map(str.strip, fields)))
-    except (csv.Error, StopIteration):
-        return 1
+    return max(DELIMITERS, key=cells_of_first_row)
 
 
 def _without_empty_end(fields: list[str], least: int) -> list[str]:
@@ -199,7 +197,3 @@ def _columns(
             + (f": {fix}" if fix else "")
         )
     return columns
-
-
-def _is_header(cells: list[str], columns: Sequence[str]) -> bool:
-    return [cell.lower() for cell in cells] == [column.lower() for column in columns]

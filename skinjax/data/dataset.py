@@ -20,7 +20,7 @@ from skinjax.core.errors import UserError, lookup
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import sha256_of, short_hash
 from skinjax.core.locks import exclusive
-from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA, how_to_prepare
+from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA
 
 # What a prepared folder holds; one of an earlier format is not taken for damaged, but made anew under another name.
 FORMAT = 2
@@ -99,7 +99,8 @@ def check_dataset(name: str, root: Path) -> None:
     """Raise a `UserError`, with what to do, for a name that cannot be opened."""
     found = prepared(root)
     if name in CATALOGUE and name not in OWN_DATA and name not in found:
-        raise UserError(f"the data set {name} is not prepared under {root}: {how_to_prepare(name)}")
+        way = f"{CATALOGUE[name].download}, then run `skinjax prepare {name} --source=THAT_FOLDER`"
+        raise UserError(f"the data set {name} is not prepared under {root}: {way}")
     known = dict.fromkeys(["synthetic", *(name for name in CATALOGUE if name not in OWN_DATA), *found])
     try:
         lookup("data set", name, known)

@@ -99,17 +99,12 @@ def open_source(path: Path) -> Iterator[Source]:
         files: list[File] = []
         if stat.S_ISDIR(mode):
             for file in _folder_files(path.resolve()):
-                files += _archive_files(file.origin, file.path, opened) if _is_archive(file.name) else [file]
-        elif stat.S_ISREG(mode) and _is_archive(path.name):
+                files += _archive_files(file.origin, file.path, opened) if ARCHIVE.fullmatch(file.name) else [file]
+        elif stat.S_ISREG(mode) and ARCHIVE.fullmatch(path.name):
             files = _archive_files(path.resolve(), path.name, opened)
         else:
             raise UserError(f"{path} is neither a folder nor a zip or tar archive")
         yield Source(path.absolute(), {file.path: file for file in sorted(files, key=lambda file: file.path)})
-
-
-def is_closed_archive(file: File) -> bool:
-    """Whether a file is an archive inside an archive, which `open_source` leaves closed."""
-    return _is_archive(file.name)
 
 
 def _folder_files(root: Path) -> list[File]:
@@ -121,7 +116,7 @@ def _folder_files(root: Path) -> list[File]:
                 if shown is None:
                     continue
                 path = Path(entry.path)
-                if entry.is_symlink() and not _leads_to_a_file_below(path, root):
+                if entry.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(root)):
                     raise UserError(
                         f"{path} is a link that is broken, leads to a folder or out of {root}: copy there what it "
                         "points to, or remove it"
@@ -137,10 +132,6 @@ def _folder_files(root: Path) -> list[File]:
     except OSError as error:
         raise UserError(f"{error.filename or root} cannot be read: {_reason(error)}") from error
     return files
-
-
-def _leads_to_a_file_below(link: Path, root: Path) -> bool:
-    return link.is_file() and Path(os.path.realpath(link)).is_relative_to(root)
 
 
 def _read_from_disk(path: Path, size: int) -> bytes:
@@ -214,7 +205,7 @@ def _tar_files(path: Path, shown: str, opened: contextlib.ExitStack) -> Iterator
                     "without it"
                 )
             if inside and member.isreg():
-                read = functools.partial(_read_from_tar, plain, member.offset_data, member.size)
+                read = functools.partial(os.pread, plain.fileno(), member.size, member.offset_data)
                 yield File(f"{shown}/{inside}", member.size, path, read)
         # tarfile takes a damaged header for the end.
         if not _only_zeros(plain, archive.offset):
@@ -241,10 +232,6 @@ def _only_zeros(file: IO[bytes], offset: int) -> bool:
             return False
         position += len(chunk)
     return position >= offset + tarfile.BLOCKSIZE
-
-
-def _read_from_tar(plain: IO[bytes], offset: int, size: int) -> bytes:
-    return os.pread(plain.fileno(), size, offset)
 
 
 @contextlib.contextmanager
@@ -281,10 +268,6 @@ def _kept_path(name: str, where: str) -> str | None:
     if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", name):
         raise UserError(f"{where} holds {name!r}, whose name is not UTF-8 or has control characters: rename it")
     return "/".join(parts)
-
-
-def _is_archive(name: str) -> bool:
-    return ARCHIVE.fullmatch(name) is not None
 
 
 def _reason(error: Exception) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from skinjax.core.errors import UserError
+from skinjax.core.errors import UserError, told
 from skinjax.core.hashes import sha256_of
 
 PYTORCH_ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
@@ -73,10 +73,8 @@ def open_weights(path: str | os.PathLike) -> WeightFile:
     """
     path = Path(path).expanduser()
     check_is_file(path)
-    try:
+    with told(f"{path} cannot be read"):
         return WeightFile(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def check_is_file(path: Path) -> None:
@@ -98,10 +96,8 @@ def check_is_file(path: Path) -> None:
 
 def check_sha256(path: Path, claims: Mapping[str, str], remedy: str = "delete it and get it again") -> str:
     """The sha256 of a file, which must be what everybody says it is; claims: {who says it: sha256, or ''}."""
-    try:
+    with told(f"{path} cannot be read"):
         found = sha256_of(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     for says, expected in claims.items():
         if expected and found != expected:
             raise UserError(

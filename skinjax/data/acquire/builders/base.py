@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.sources import File, Source, is_closed_archive
+from skinjax.data.acquire.sources import ARCHIVE, File, Source
 
 EncodedImages = Callable[[], Iterator[tuple[int, bytes]]]
 
@@ -219,5 +219,5 @@ def one_table(source: Source, pattern: str, what: str, download: str) -> File:
 
 def remedy(source: Source, otherwise: str) -> str:
     """What to do about something that a source lacks: unpack an archive in an archive, else `otherwise`."""
-    closed = next((file.path for file in source.files.values() if is_closed_archive(file)), "")
+    closed = next((file.path for file in source.files.values() if ARCHIVE.fullmatch(file.name)), "")
     return f"{closed} is an archive in an archive, so unpack the outer one" if closed else otherwise

@@ -57,11 +57,8 @@ def one_hot(row: Row, class_of_column: Mapping[str, str]) -> str:
 def read_age(row: Row, column: str) -> float:
     """Years, from `80` or `80.0`; NaN where the cell is empty or says that nobody knows."""
     text = known(row.cells[column])
-    try:
-        age = float(text) if text else np.nan
-    except ValueError:
-        row.refuse(f"{column} {text!r} is no number of years")
-    if not (np.isnan(age) or 0 <= age <= 150):
+    age = number_in(text)
+    if text and not 0 <= age <= 150:
         row.refuse(f"{column} {text!r} is no number of years")
     return age
 
@@ -79,10 +76,9 @@ def known(text: str) -> str:
     return "" if text in ("unknown", "nan", "na", "n/a", "none", "null") else text
 
 
-def is_number(text: str) -> bool:
-    """Whether a cell holds a number, or nothing where a number is unknown."""
+def number_in(text: str) -> float:
+    """The number that a cell holds, NaN where it holds none."""
     try:
-        float(text)
+        return float(text)
     except ValueError:
-        return known(text) == ""
-    return True
+        return np.nan
