@@ -189,11 +189,7 @@ def example_keys(key: Array, positions: Array) -> Array:
 
 
 def train_view(
-    view: View,
-    size: Size,
-    normalisation: str | Normalisation,
-    dtype: DTypeLike = jnp.float32,
-    grid: Grid = (3, 3),
+    view: View, size: Size, normalisation: str | Normalisation, dtype: DTypeLike = jnp.float32, grid: Grid = (3, 3)
 ) -> Callable[[Array, Array], Array]:
     """A function (keys [batch], images [batch, H, W, 3] uint8) -> [batch, h, w, 3], augmented and normalised.
 

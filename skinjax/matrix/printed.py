@@ -39,10 +39,7 @@ class Table:
 
 
 def table(
-    metrics: dict[str, str],
-    rows: Mapping[str, Sequence[Cell]],
-    aims: Mapping[str, str] = NO_AIMS,
-    scale: float = 100.0,
+    metrics: dict[str, str], rows: Mapping[str, Sequence[Cell]], aims: Mapping[str, str] = NO_AIMS, scale: float = 100.0
 ) -> Table:
     """The table of rows written out as they are printed. `aims`: the config of a row, for some or all of them.
 

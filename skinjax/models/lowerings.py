@@ -133,9 +133,7 @@ def _sum_of_outer_products(x: Array, y: Array) -> Array:
     """The gradient [inputs, features] of a matrix, from its inputs and the gradient of its outputs, by rows."""
     rows, columns = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
     product = functools.partial(
-        jax.lax.dot_general,
-        dimension_numbers=(((0,), (0,)), ((), ())),
-        preferred_element_type=_accumulator(y),
+        jax.lax.dot_general, dimension_numbers=(((0,), (0,)), ((), ())), preferred_element_type=_accumulator(y)
     )
     # XLA transposes the first operand: it should be the smaller one.
     total = product(rows, columns) if rows.shape[1] <= columns.shape[1] else product(columns, rows).T

@@ -82,8 +82,7 @@ CATALOGUE = {
     ),
     "derm7pt": DERM7PT,
     "derm7pt_diagnoses": DERM7PT._replace(
-        title="derm7pt, dermoscopic photographs in the 20 original diagnoses",
-        size="1,011 photographs, 20 classes",
+        title="derm7pt, dermoscopic photographs in the 20 original diagnoses", size="1,011 photographs, 20 classes"
     ),
     "cifar10": About(
         title="CIFAR-10, natural 32x32 images (paper 002's baseline)",

@@ -94,13 +94,7 @@ def fold_split(published: PublishedSplit, fold: int, columns: Sequence[np.ndarra
     rows = np.flatnonzero(labels != "")
     if not (parts[rows] == TRAIN).any():
         raise UserError(f"{published.path} has no labelled training image in fold {fold}: is it the right file?")
-    protocol = {
-        "name": "file",
-        "file": published.path.name,
-        "sha256": published.sha256,
-        "folds": folds,
-        "fold": fold,
-    }
+    protocol = {"name": "file", "file": published.path.name, "sha256": published.sha256, "folds": folds, "fold": fold}
     held_out_in = _held_out_in(published.parts)[rows]
     return Split(published.image_ids[rows], groups[rows], labels[rows], held_out_in, _names(parts[rows]), protocol)
 

@@ -31,12 +31,7 @@ class Pretrained:
 
     def record(self) -> dict[str, Any]:
         """What a run keeps of the weights that it started from."""
-        return {
-            "source": self.source,
-            "sha256": self.sha256,
-            "revision": self.revision,
-            "facts": self.facts.known(),
-        }
+        return {"source": self.source, "sha256": self.sha256, "revision": self.revision, "facts": self.facts.known()}
 
 
 def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print) -> Pretrained:
