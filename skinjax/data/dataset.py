@@ -20,6 +20,7 @@ from skinjax.core.errors import UserError, lookup
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import sha256_of, short_hash
 from skinjax.core.locks import exclusive
+from skinjax.core.settings import from_plain
 from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA
 
 # What a prepared folder holds; one of an earlier format is not taken for damaged, but made anew under another name.
@@ -125,15 +126,7 @@ def is_prepared(folder: Path) -> bool:
 def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
     from skinjax.data.synthetic.settings import GENERATOR_VERSION, Settings
 
-    known = {field.name: field for field in dataclasses.fields(Settings)}
-    for argument in arguments:
-        lookup("argument of the synthetic data set", argument, known)
-    for field in known.values():
-        value = arguments.get(field.name, field.default)
-        kinds = (str, int, float) if field.name == "imbalance" else (int,)
-        if isinstance(value, bool) or not isinstance(value, kinds):
-            raise UserError(f"the synthetic data set's {field.name} is {value!r}; it must be like {field.default!r}")
-    settings = Settings(**arguments)
+    settings = from_plain(Settings, arguments, "dataset.arguments")
     identity = {"generator": GENERATOR_VERSION, "format": FORMAT, **dataclasses.asdict(settings)}
     folder = root / f"{name}-v{GENERATOR_VERSION}-{short_hash(identity)}"
 
