@@ -117,6 +117,7 @@ def write_new(path: Path, split: "Split") -> None:
 def check_file(path: Path, name: str | None, data_dir: str | None, pictures: bool) -> int:
     """Print what is in each fold of a split file and what its parts share; 1 if there is a leak."""
     from skinjax.data.dataset import data_root, open_dataset
+    from skinjax.data.splits.check import same_photographs
     from skinjax.data.splits.published import fold_split, read_published
 
     root = data_root(data_dir)
@@ -127,7 +128,7 @@ def check_file(path: Path, name: str | None, data_dir: str | None, pictures: boo
     columns = (dataset.columns["image_id"], dataset.columns["group"], dataset.label_names()) if dataset else None
     folds = [fold_split(published, fold, columns) for fold in range(len(published.parts))]
     print(headline(published, dataset))
-    pairs = compare_pictures(dataset, published) if dataset and pictures else None
+    pairs = same_photographs(dataset, published.image_ids.tolist()) if dataset and pictures else None
     by_group = by_photograph = 0
     for fold, split in enumerate(folds):
         print("\n".join([f"fold {fold}", *counts_table(split, dataset.classes if dataset else None)]))
@@ -150,13 +151,6 @@ def headline(published: "PublishedSplit", dataset: "Dataset | None") -> str:
     if dataset and len(dataset) > images:
         text += f"; {len(dataset) - images:,} images of {dataset.name} are not in it"
     return text
-
-
-def compare_pictures(dataset: "Dataset", published: "PublishedSplit") -> "list[Pair]":
-    """Every pair of images in the file that look the same."""
-    from skinjax.data.splits.check import same_photographs
-
-    return same_photographs(dataset, published.image_ids.tolist())
 
 
 def recorded_dataset(made_as: dict[str, Any], root: Path) -> "Dataset | None":

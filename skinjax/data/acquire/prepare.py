@@ -16,14 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import simplejpeg
 from PIL import Image
-from tqdm import tqdm
 
 import skinjax
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.files import check_room, write_atomically
 from skinjax.core.hashes import digest_of, sha256_of, short_hash
 from skinjax.core.tables import TABLE_SUFFIXES, csv_text
-from skinjax.core.threads import map_in_order
+from skinjax.core.threads import map_in_order, progress
 from skinjax.data import dataset as datasets
 from skinjax.data.acquire.builders import cifar10, csv, derm7pt, folder, ham10000, isic
 from skinjax.data.acquire.builders.base import Listing, Missing, Photograph, PhotographBuilder, counted, remedy
@@ -195,11 +194,8 @@ class Pass:
     def encoded_images(self) -> Iterator[tuple[int, bytes]]:
         """(row, bytes) of what can be used; after a first problem that is not to be skipped, none any more."""
         photographs = self.listing.photographs
-        results = map_in_order(self.check, photographs)
-        hidden = not sys.stderr.isatty()
-        for row, checked in enumerate(
-            tqdm(results, total=len(photographs), unit="images", disable=hidden, leave=False)
-        ):
+        results = progress(map_in_order(self.check, photographs), len(photographs))
+        for row, checked in enumerate(results):
             path = photographs[row].path
             self.hashes[path] = checked.sha256
             problem = checked.problem or self.compare(row, checked.sha256)

@@ -4,26 +4,24 @@ Whether a file's bytes are a photograph is `decode`'s judgement, here as when a 
 """
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import human_bytes
 from skinjax.core.hashes import digest_of
 from skinjax.core.tables import TABLE_SUFFIXES, Table, read_table, read_table_file
-from skinjax.core.threads import map_in_order
+from skinjax.core.threads import map_in_order, progress
 from skinjax.data.acquire.builders.base import FORMAT_OF_SUFFIX, Missing, no_photographs, pictures
 from skinjax.data.acquire.builders.csv import REQUIRED, Photographs
 from skinjax.data.acquire.builders.folder import read_folder
 from skinjax.data.acquire.decoding import MOST_BYTES, DecodingError, decode, has_several_frames
 from skinjax.data.acquire.image_headers import image_format
-from skinjax.data.acquire.near_duplicates import near_duplicates, signature
+from skinjax.data.acquire.near_duplicates import copies, signature
 from skinjax.data.acquire.sources import File, Source
 
 ERROR, WARNING = "error", "warning"
@@ -86,10 +84,9 @@ def scan(source: Source, labels_file: Path | None, min_side: int) -> Report:
         raise UserError(no_photographs(source, "nv/photograph.jpg"))
     labels = find_labels(source, labels_file)
     looks = map_in_order(partial(look, min_side=min_side), photographs)
-    hidden = not sys.stderr.isatty()
     findings = list(labels.findings)
     whole: list[Look] = []
-    for seen in tqdm(looks, total=len(photographs), unit="images", disable=hidden, leave=False):
+    for seen in progress(looks, len(photographs)):
         findings += seen.findings
         if seen.sha256:
             whole.append(seen)
@@ -137,20 +134,15 @@ def _unusable(file: File, kind: str, reason: str) -> Look:
 
 def duplicates(looks: list[Look], labels: Mapping[str, str]) -> Iterator[Finding]:
     """Pairs of one photograph: each file that was seen before, and what looks like another file."""
-    first: dict[str, Look] = {}
-    for seen in looks:
-        other = first.setdefault(seen.sha256, seen)
-        if other is not seen:
-            here, there = labels.get(seen.path, ""), labels.get(other.path, "")
+    for pair, certain in copies([seen.sha256 for seen in looks], [seen.signature for seen in looks]):
+        path, other = looks[pair.second].path, looks[pair.first].path
+        here, there = labels.get(path, ""), labels.get(other, "")
+        if certain:
             kind = "two labels" if here and there and here != there else "duplicate"
-            yield Finding(kind, seen.path, f"the same file as {other.path}{_labels(here, there)}")
-    different = list(first.values())
-    if not different:
-        return
-    for pair in near_duplicates(np.array([seen.signature for seen in different])):
-        path, other_path = different[pair.second].path, different[pair.first].path
-        apart = _labels(labels.get(path, ""), labels.get(other_path, ""))
-        yield Finding("near-duplicate", path, f"looks like {other_path}, similarity {pair.similarity:.2f}{apart}")
+            yield Finding(kind, path, f"the same file as {other}{_labels(here, there)}")
+        else:
+            detail = f"looks like {other}, similarity {pair.similarity:.2f}{_labels(here, there)}"
+            yield Finding("near-duplicate", path, detail)
 
 
 def _labels(here: str, there: str) -> str:

@@ -355,19 +355,8 @@ def _check_request(seed: int, test: float, validation: float, folds: int, fold: 
 def _checked_table(image_ids: Sequence[str], groups: Sequence[str], labels: Sequence[str]) -> Split:
     """The columns as arrays, all in training so far."""
     ids, group_names, label_names = (np.asarray(column, dtype=str) for column in (image_ids, groups, labels))
-    if not len(ids) == len(group_names) == len(label_names):
-        raise ValueError(
-            f"{len(ids)} image ids, {len(group_names)} groups and {len(label_names)} labels are not columns"
-        )
     if len(ids) == 0:
         raise UserError("there are no images to split")
-    unique, counts = np.unique(ids, return_counts=True)
-    if counts.max() > 1:
-        raise UserError(f"image id {str(unique[counts.argmax()])!r} occurs {counts.max()} times: ids must be unique")
-    if (group_names == "").any():
-        raise UserError(
-            f"image {str(ids[group_names == ''][0])!r} has an empty group: name its lesion, or use its own id"
-        )
     never, train = np.full(len(ids), -1), np.full(len(ids), "train", dtype="<U10")
     return Split(ids, group_names, label_names, never, train, protocol={})
 
