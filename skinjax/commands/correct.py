@@ -47,7 +47,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--corrections", metavar="A,B", help="which, in which order (default: all)")
     parser.add_argument(
-        "--zooms", default="", metavar="X,Y", help="also the middle of the photograph, X and Y times larger"
+        "--zooms", type=parse_zooms, default=[], metavar="X,Y", help="also the middle of the photograph, so much larger"
     )
     parser.add_argument("--out", metavar="DIR", help="where the sheet goes (default: correct/SOURCE)")
     parser.add_number("--images", 4, 1, MOST_IMAGES, "photographs of a folder or data set (default 4)")
@@ -57,7 +57,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    zooms = parse_zooms(options.zooms)
     folder = sheet_folder(options.out, options.source)
     from skinjax.images.correction import CORRECTIONS
 
@@ -65,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     for name in names:
         lookup("correction", name, CORRECTIONS)
     photographs, title = read_photographs(options)
-    write_sheet(draw_sheet(draw_rows(photographs, operations(names, zooms)), title), folder / SHEET)
+    write_sheet(draw_sheet(draw_rows(photographs, operations(names, options.zooms)), title), folder / SHEET)
     print(f"{title}\nwrote {folder / SHEET}" if title else f"wrote {folder / SHEET}")
     return 0
 
@@ -207,10 +206,7 @@ def write_sheet(sheet: Image.Image, path: Path) -> None:
 
 def parse_zooms(text: str) -> list[float]:
     """Numbers from 1 to 100 between commas."""
-    try:
-        zooms = [float(part) for part in text.split(",")] if text else []
-    except ValueError:
-        zooms = [0.0]
+    zooms = [float(part) for part in text.split(",")] if text else []
     if not all(1 <= zoom <= 100 for zoom in zooms):
-        raise UserError(f"--zooms is {text!r}; give numbers from 1 to 100 with commas between them, like 1.5,2")
+        raise argparse.ArgumentTypeError(f"{text!r} are not numbers from 1 to 100 with commas between them, like 1.5,2")
     return zooms

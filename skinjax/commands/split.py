@@ -24,7 +24,6 @@ from skinjax.core.errors import UserError, told
 if TYPE_CHECKING:
     from skinjax.data.dataset import Dataset
     from skinjax.data.splits.check import Pair
-    from skinjax.data.splits.published import PublishedSplit
     from skinjax.data.splits.split import Split
 
 MOST_PAIRS_SHOWN = 10
@@ -127,7 +126,10 @@ def check_file(path: Path, name: str | None, data_dir: str | None, pictures: boo
         dataset = recorded_dataset(published.made_as or {}, root)
     columns = (dataset.columns["image_id"], dataset.columns["group"], dataset.label_names()) if dataset else None
     folds = [fold_split(published, fold, columns) for fold in range(len(published.parts))]
-    print(headline(published, dataset))
+    images = len(published.image_ids)
+    missing = len(dataset) - images if dataset else 0
+    more = f"; {missing:,} images of {dataset.name} are not in it" if dataset and missing > 0 else ""
+    print(f"{path}: {images:,} images, {len(folds)} fold{'s' * (len(folds) > 1)}{more}")
     pairs = same_photographs(dataset, published.image_ids.tolist()) if dataset and pictures else None
     by_group = by_photograph = 0
     for fold, split in enumerate(folds):
@@ -142,15 +144,6 @@ def check_file(path: Path, name: str | None, data_dir: str | None, pictures: boo
         verdict += "; photographs were not compared" + ": give the data set's NAME to compare them" * (not dataset)
     print(verdict)
     return 1 if by_group or by_photograph else 0
-
-
-def headline(published: "PublishedSplit", dataset: "Dataset | None") -> str:
-    """What was read."""
-    folds, images = len(published.parts), len(published.image_ids)
-    text = f"{published.path}: {images:,} images, {folds} fold{'s' * (folds > 1)}"
-    if dataset and len(dataset) > images:
-        text += f"; {len(dataset) - images:,} images of {dataset.name} are not in it"
-    return text
 
 
 def recorded_dataset(made_as: dict[str, Any], root: Path) -> "Dataset | None":

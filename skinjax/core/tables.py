@@ -74,7 +74,7 @@ def read_table(
     Row(where='labels.csv line 2', cells={'image': 'a.jpg', 'label': 'nv'})
     """
     text = _text(data, name)
-    reader = csv.reader(io.StringIO(text, newline=""), _Dialect, delimiter=_delimiter(text))
+    reader = _reader(text, _delimiter(text))
     rows: list[Row] = []
     columns = None if header is None else tuple(header)
     line = 1
@@ -83,7 +83,9 @@ def read_table(
             where, line = f"{name} line {line}", reader.line_num + 1
             if line > MOST_LINES:
                 raise UserError(f"{name} has more than the {MOST_LINES:,} lines that a table may have")
-            cells = _without_empty_end(fields, len(columns or ()))
+            cells = [field.strip() for field in fields]
+            while len(cells) > len(columns or ()) and not cells[-1]:
+                cells.pop()
             if not any(cells):
                 continue
             if columns is None:
@@ -154,30 +156,21 @@ def _line(before: str) -> int:
     return 1 + sum(1 for _ in re.finditer(r"\r\n|\r|\n", before))
 
 
-class _Dialect(csv.excel):
-    skipinitialspace = True
-    strict = True
+def _reader(text: str, delimiter: str) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
 
 
 def _delimiter(text: str) -> str:
     """The delimiter that splits the first row into the most cells, those in quotes kept whole."""
 
     def cells_of_first_row(delimiter: str) -> int:
-        reader = csv.reader(io.StringIO(text, newline=""), _Dialect, delimiter=delimiter)
+        rows = itertools.islice(_reader(text, delimiter), MOST_LINES)
         try:
-            return next(len(fields) for fields in itertools.islice(reader, MOST_LINES) if any(map(str.strip, fields)))
+            return next(len(fields) for fields in rows if any(map(str.strip, fields)))
         except (csv.Error, StopIteration):
             return 1
 
     return max(DELIMITERS, key=cells_of_first_row)
-
-
-def _without_empty_end(fields: list[str], least: int) -> list[str]:
-    """Cells without blanks around them, and without empty ones at the end beyond the first `least`."""
-    cells = [field.strip() for field in fields]
-    while len(cells) > least and not cells[-1]:
-        cells.pop()
-    return cells
 
 
 def _columns(

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.errors import UserError, lookup, told
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import sha256_of, short_hash
 from skinjax.core.locks import exclusive
@@ -146,7 +146,8 @@ def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
 
     A lock lets one process build while others wait for it and then find the folder there.
     """
-    try:
+    place = f"cannot write data sets to {folder.parent}"
+    with told(place, "use another --data_dir"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(folder.parent / f".{folder.name}.lock"):
             if folder.exists():
@@ -157,19 +158,11 @@ def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
             try:
                 build(unfinished)
                 os.replace(unfinished, folder)
-            except BaseException:
+            except BaseException as error:
                 shutil.rmtree(unfinished, ignore_errors=True)
+                if isinstance(error, RuntimeError) and "No space left" in str(error):  # array_record's word for it
+                    raise UserError(f"{place}: the disk is full; make room or use another --data_dir") from error
                 raise
-    except RuntimeError as error:
-        if "No space left" in str(error):  # array_record's word for it
-            raise UserError(
-                f"cannot write data sets to {folder.parent}: the disk is full; make room or use another --data_dir"
-            ) from error
-        raise
-    except OSError as error:
-        raise UserError(
-            f"cannot write data sets to {folder.parent}: {error.strerror or error}; use another --data_dir"
-        ) from error
 
 
 def write_records(

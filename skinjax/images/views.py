@@ -235,11 +235,14 @@ def evaluation_view(
     mean, std = as_normalisation(normalisation)
 
     def show(images: Array) -> Array:
+        stored = (images.shape[1], images.shape[2])
         if kind == "ordered_crop":
-            stored = (images.shape[1], images.shape[2])
             return normalise(cut(images, ordered_corners(stored, size, grid), size), mean, std, dtype)
-        window = _centre(images, crop or size) if kind == "centre_crop" else images
-        return normalise(resize(window, size), mean, std, dtype)
+        if kind == "centre_crop":
+            height, width = crop or size
+            top, left = geometry.centre_corner(stored, (height, width))
+            images = images[:, top : top + height, left : left + width]
+        return normalise(resize(images, size), mean, std, dtype)
 
     return show
 
@@ -249,11 +252,6 @@ EVALUATION_VIEWS: dict[str, str] = {
     "centre_crop": "its middle",
     "ordered_crop": "windows at the same places of every picture",
 }
-
-
-def _centre(images: Array, window: Size) -> Array:
-    top, left = geometry.centre_corner((images.shape[1], images.shape[2]), window)
-    return images[:, top : top + window[0], left : left + window[1]]
 
 
 def _stream(keys: Array, purpose: int) -> Array:

@@ -24,15 +24,8 @@ def aims(start: str, endings: dict[str, str]) -> dict[str, str]:
 AIMS = {
     "Table II": aims(
         "patch_attention.py:ham10000",
-        {
-            "Downsampling": "downsampling",
-            "Single-Crop": "single_crop",
-            "Multi-Crop": "multi_crop",
-            "GRU": "gru",
-            "Initial Attention": "initial",
-            "End Attention": "end",
-            "Dual Attention": "dual",
-        },
+        {"Downsampling": "downsampling", "Single-Crop": "single_crop", "Multi-Crop": "multi_crop", "GRU": "gru"}
+        | {f"{place.capitalize()} Attention": place for place in ("initial", "end", "dual")},
     ),
     "Table III": aims(
         "patch_attention.py:ham10000",

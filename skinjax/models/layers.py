@@ -18,6 +18,7 @@ from skinjax.models.lowerings import CPU_OPTIONS, Padding, cpu_convolution, cpu_
 Array = jax.Array
 Initializer = Callable[..., Array]
 
+kaiming_normal_fan_in: Initializer = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 kaiming_normal_fan_out: Initializer = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 

@@ -49,12 +49,6 @@ def cpu_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> A
     return xla_convolution(x, kernel, stride, padding)
 
 
-def _cpu_convolution_forward(
-    x: Array, kernel: Array, stride: int, padding: Padding
-) -> tuple[Array, tuple[Array, Array]]:
-    return cpu_convolution(x, kernel, stride, padding), (x, kernel)
-
-
 def _cpu_convolution_backward(
     stride: int, padding: Padding, saved: tuple[Array, Array], dy: Array
 ) -> tuple[Array, Array]:
@@ -83,7 +77,10 @@ def _cpu_convolution_backward(
     return dx, dkernel
 
 
-cpu_convolution.defvjp(_cpu_convolution_forward, _cpu_convolution_backward)
+cpu_convolution.defvjp(
+    lambda x, kernel, stride, padding: (cpu_convolution(x, kernel, stride, padding), (x, kernel)),
+    _cpu_convolution_backward,
+)
 
 
 def _dense(x: Array, kernel: Array) -> bool:

@@ -140,8 +140,8 @@ MISTAKES = {
     "images": (["photographs", "--images=0"], "--images: 0 is no number from 1 to 50"),
     "seed": (["photographs", "--seed=-1"], "--seed: -1 is no number from 0"),
     "side": (["photographs", "--max_side=5"], "--max_side: 5 is no number from 8 to 4096"),
-    "zoom": (["photographs", "--zooms=1.5,0.5"], "--zooms is '1.5,0.5'; give numbers from 1 to 100"),
-    "zoom of text": (["photographs", "--zooms=big"], "--zooms is 'big'"),
+    "zoom": (["photographs", "--zooms=1.5,0.5"], "--zooms: '1.5,0.5' are not numbers from 1 to 100"),
+    "zoom of text": (["photographs", "--zooms=big"], "--zooms: invalid parse_zooms value: 'big'"),
     "out": (["photographs", "--out=photographs/read.me"], "photographs/read.me is a file, not a folder"),
     "out in the source": (
         ["photographs", "--out=photographs/out"],

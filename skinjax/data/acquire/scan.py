@@ -161,7 +161,9 @@ def find_labels(source: Source, file: Path | None) -> Labels:
     """The labels of the table that the user names, else of the only one in the source, else of class folders."""
     if file is not None:
         table = read_table_file(file, REQUIRED, fix="name them so")
-        return table_labels(source, table, _place_of(file, source))
+        root, parent = source.root.resolve(), file.resolve().parent
+        inside = parent.relative_to(root).as_posix() if parent.is_relative_to(root) else "."  # a table from elsewhere
+        return table_labels(source, table, PurePosixPath(root.name if root.is_file() else inside))
     found: list[tuple[str, Table]] = []
     others: list[str] = []
     broken: list[Finding] = []
@@ -176,7 +178,8 @@ def find_labels(source: Source, file: Path | None) -> Labels:
                 others.append(f"{candidate.path} is no .csv")
         except UserError as error:
             others.append(str(error))
-            if _names_label_columns(data):
+            first = data[:1000].partition(b"\n")[0].lower()
+            if all(re.search(rb"\b%s\b" % name.encode(), first) for name in REQUIRED):  # it was meant to hold labels
                 broken.append(Finding("bad row", candidate.path, str(error).removeprefix(f"{candidate.path} ")))
     if len(found) > 1:
         raise UserError(f"{found[0][0]} and {found[1][0]} are both tables of labels: give one as --labels")
@@ -184,12 +187,6 @@ def find_labels(source: Source, file: Path | None) -> Labels:
         path, table = found[0]
         return table_labels(source, table, PurePosixPath(path).parent)
     return Labels(f"none were found ({others[0]})", {}, broken) if others else folder_labels(source)
-
-
-def _names_label_columns(data: bytes) -> bool:
-    """Whether a table, which cannot be read, was meant to hold labels."""
-    first = data[:1000].partition(b"\n")[0].lower()
-    return all(re.search(rb"\b%s\b" % name.encode(), first) for name in REQUIRED)
 
 
 def table_labels(source: Source, table: Table, folder: PurePosixPath) -> Labels:
@@ -232,11 +229,3 @@ def folder_labels(source: Source) -> Labels:
     findings = [Finding("image without label", path, "in no class folder") for path in loose]
     count = len(listing.classes)
     return Labels(f"{count} class folder{'s' * (count != 1)}", labels, findings)
-
-
-def _place_of(table: Path, source: Source) -> PurePosixPath:
-    """The folder of a table in terms of the paths of the source; the top of the source for a table from elsewhere."""
-    root, parent = source.root.resolve(), table.resolve().parent
-    if root.is_file():
-        return PurePosixPath(root.name)
-    return PurePosixPath(parent.relative_to(root).as_posix() if parent.is_relative_to(root) else ".")

@@ -42,7 +42,11 @@ def six_classes(diagnosis: str) -> str:
 def read_cases(source: Source, class_of: Callable[[str], str]) -> Listing:
     """The listing of the cases whose diagnosis has a class."""
     meta = one_table(source, r"meta\.csv", "meta.csv", CATALOGUE["derm7pt"].download)
-    cases = list(read_table(meta.read(), meta.path, ("diagnosis", "derm")).unique("derm", _without_extension).values())
+    cases = list(
+        read_table(meta.read(), meta.path, ("diagnosis", "derm"))
+        .unique("derm", lambda path: path.rpartition(".")[0].lower() or path.lower())
+        .values()
+    )
     notes: list[str] = []
     parts, tables = official_parts(source, len(cases), notes)
     found = photographs_by_name(images(source), lambda file: "/".join(file.path.lower().split("/")[-2:]), notes)
@@ -89,7 +93,3 @@ def _row(case: Row, name: str) -> dict[str, Any]:
     own = {column: text for column, text in case.cells.items() if column not in OTHER}
     group = case.cells.get("case_num", "")
     return own | {"class": name, "group": f"case_{group}" if group else ""}
-
-
-def _without_extension(path: str) -> str:
-    return path.rpartition(".")[0].lower() or path.lower()
