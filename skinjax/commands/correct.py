@@ -42,13 +42,9 @@ Rows = list[tuple[str, dict[str, np.ndarray]]]
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "source", metavar="SOURCE", help="an image, a folder or archive of images, or a data set's name"
-    )
+    parser.add_argument("source", metavar="SOURCE", help="an image, a folder or archive of them, or a data set's name")
     parser.add_argument("--corrections", metavar="A,B", help="which, in which order (default: all)")
-    parser.add_argument(
-        "--zooms", type=parse_zooms, default=[], metavar="X,Y", help="also the middle of the photograph, so much larger"
-    )
+    parser.add_argument("--zooms", type=parse_zooms, default=[], metavar="X,Y", help="also the middle, so much larger")
     parser.add_argument("--out", metavar="DIR", help="where the sheet goes (default: correct/SOURCE)")
     parser.add_number("--images", 4, 1, MOST_IMAGES, "photographs of a folder or data set (default 4)")
     parser.add_number("--seed", 0, 0, 2**63, "another one chooses other photographs", "SEED")

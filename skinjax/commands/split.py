@@ -30,21 +30,15 @@ MOST_PAIRS_SHOWN = 10
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "dataset", metavar="NAME", nargs="?", help="a prepared data set (`skinjax datasets` lists them)"
-    )
+    parser.add_argument("dataset", metavar="NAME", nargs="?", help="a prepared data set, as in `skinjax datasets`")
     parser.add_argument("--protocol", default="lesion_grouped", help="default: lesion_grouped")
     parser.add_argument("--folds", type=int, default=1, help="how many folds (default: 1, a hold-out)")
-    parser.add_argument(
-        "--test", type=float, help="fraction that tests (default: 0.2; with folds, which test in turn, 0)"
-    )
+    parser.add_argument("--test", type=float, help="fraction that tests (default: 0.2; 0 with folds, which test)")
     parser.add_argument("--validation", type=float, help="fraction that validates (default: 0.15; with folds 0)")
     parser.add_argument("--fold", type=int, default=0, help="whose parts to write, from 0 (default: 0)")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws another split (default: 0)")
     parser.add_argument("--file", default="", help="the published split, with --protocol=file")
-    parser.add_argument(
-        "--train_on_validation", action="store_true", help="make a validation part of official parts or a file training"
-    )
+    parser.add_argument("--train_on_validation", action="store_true", help="train on that part too (official, file)")
     parser.add_argument("--allow_leak", action="store_true", help="take official parts or a file though they leak")
     parser.add_argument("--out", metavar="FILE.csv", help="where to write (default: NAME-PROTOCOL-seedN.csv)")
     parser.add_argument("--check", metavar="FILE", help="look for leaks in a split file, and write nothing")

@@ -217,9 +217,7 @@ def _class_sizes(confusion: Array, training_counts: Sequence[int] | Array | None
         counts = support(confusion).reshape(-1, classes).sum(axis=0)
         return np.where(counts > 0, counts, np.inf)
     if len(training_counts) != classes:
-        raise UserError(
-            f"{len(training_counts)} training counts for {classes} classes; give one per class, in their order"
-        )
+        raise UserError(f"{len(training_counts)} training counts for {classes} classes; give one per class, in order")
     return np.asarray(training_counts, dtype=float)
 
 

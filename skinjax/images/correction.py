@@ -172,8 +172,7 @@ def corrected(names: Sequence[str]) -> Correction:
 
 # Light
 
-GRID = 32
-"""Cells along the shorter side for wide Gaussians."""
+GRID = 32  # cells along the shorter side for wide Gaussians
 
 
 def _value(images: Array) -> Array:
@@ -214,8 +213,7 @@ def _histograms(images: Array) -> Array:
 
 # The field of view
 
-FIELD_GRID = 64
-"""Cells along the shorter side in which a dark frame is looked for."""
+FIELD_GRID = 64  # cells along the shorter side in which a dark frame is looked for
 
 
 def _dark_frame(value: Array, darkness: float) -> Array:

@@ -30,9 +30,7 @@ def check_every_class_has_images(counts: Sequence[int] | np.ndarray, classes: Se
     """Refuse counts [classes] of which one is 0: a weight or prior of that class is undefined."""
     empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if empty:
-        raise UserError(
-            f"no training image of class {', '.join(empty)}: its weight is undefined; add images or drop it"
-        )
+        raise UserError(f"no training image of class {', '.join(empty)}: its weight is undefined; add some or drop it")
 
 
 def odds_normalised(counts: Counts) -> Counts:

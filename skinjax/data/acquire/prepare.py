@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -136,9 +136,7 @@ def check_listing(listing: Listing, place: Path) -> None:
     for what, names in (("class", listing.classes), ("image", listing.columns["image_id"].tolist())):
         for name in names:
             if not name or not name.isprintable() or name != name.strip():
-                raise UserError(
-                    f"{place} has the {what} name {name!r}: rename it to printable text without outer blanks"
-                )
+                raise UserError(f"{place} has the {what} name {name!r}: make it printable text without outer blanks")
     if len(listing.classes) < 2:
         count = "1 class" if listing.classes else "no class"
         raise UserError(f"{place} has photographs of {count}; a data set needs two or more")
@@ -170,14 +168,6 @@ def bytes_needed(photographs: Sequence[Photograph], max_side: int) -> int:
     return sum(min(photograph.size, most) + 256 for photograph in photographs)
 
 
-class Checked(NamedTuple):
-    """A photograph as it will be stored, the hash of its file, and why it cannot be used ('' if it can)."""
-
-    data: bytes
-    sha256: str
-    problem: str
-
-
 class Pass:
     """One pass over a listing, which finds what cannot be used (`problems`), duplicates, and the hash of every file."""
 
@@ -195,14 +185,14 @@ class Pass:
         """(row, bytes) of what can be used; after a first problem that is not to be skipped, none any more."""
         photographs = self.listing.photographs
         results = progress(map_in_order(self.check, photographs), len(photographs))
-        for row, checked in enumerate(results):
+        for row, (data, sha256, problem) in enumerate(results):
             path = photographs[row].path
-            self.hashes[path] = checked.sha256
-            problem = checked.problem or self.compare(row, checked.sha256)
+            self.hashes[path] = sha256
+            problem = problem or self.compare(row, sha256)
             if problem:
                 self.problems.append((path, problem))
             elif self.skip_bad or not self.problems:
-                yield row, checked.data
+                yield row, data
         if self.problems and (not self.skip_bad or len(self.problems) == len(photographs)):
             raise UserError(self.refusal())
 
@@ -230,20 +220,23 @@ class Pass:
         return f"{which}{reason} (`skinjax scan` lists what is wrong, --skip_bad leaves it out)"
 
 
-def check(photograph: Photograph, max_side: int) -> Checked:
-    """Read and decode a photograph; one larger than `max_side` is made smaller and encoded anew."""
+def check(photograph: Photograph, max_side: int) -> tuple[bytes, str, str]:
+    """A photograph as it will be stored, the hash of its file, and why it cannot be used ('' if it can).
+
+    One larger than `max_side` is made smaller and encoded anew.
+    """
     try:
         original = data = photograph.read()
         pixels = decode(data, None, fit="squash", filter="bilinear", name=photograph.path)
     except UserError as error:
-        return Checked(b"", "", str(error))
+        return b"", "", str(error)
     height, width = pixels.shape[:2]
     scale = max_side / max(height, width)
     if max_side and scale < 1:
         size = max(1, round(scale * width)), max(1, round(scale * height))
         smaller = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
         data = simplejpeg.encode_jpeg(smaller, quality=JPEG_QUALITY, colorsubsampling="444")
-    return Checked(data, digest_of(original), "")
+    return data, digest_of(original), ""
 
 
 def _build(one_pass: Pass, made_with: Mapping[str, Any], source: Path, target: Path) -> None:

@@ -212,9 +212,7 @@ def read_protocol(path: str | Path) -> dict[str, Any]:
     try:
         protocol = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # of the encoding or of the JSON
-        raise UserError(
-            f"{path} is not JSON ({error}): restore it, or remove it to read the split as a file"
-        ) from error
+        raise UserError(f"{path} is not JSON ({error}): restore or remove it to read the split as a file") from error
     if not isinstance(protocol, dict) or not isinstance(protocol.get("name"), str):
         raise UserError(f"{path} has no protocol 'name': restore it, or remove it to read the split as a file")
     lookup(f"split protocol in {path}", protocol["name"], LEAK_IS_AN_ERROR)
@@ -336,9 +334,7 @@ def _check_request(seed: int, test: float, validation: float, folds: int, fold: 
     if seed < 0:
         raise UserError(f"a split seed of {seed} is negative: choose 0 or more")
     if not (test >= 0 and validation >= 0 and test + validation < 1):
-        raise UserError(
-            f"test={test} and validation={validation} must be fractions from 0 that leave some for training"
-        )
+        raise UserError(f"test={test} and validation={validation} must be fractions from 0 that leave some to train on")
     if folds < 1:
         raise UserError(f"a split of {folds} folds is none: choose 1 (a hold-out) or more")
     if not 0 <= fold < folds:

@@ -5,7 +5,6 @@ normalisation and half the width. A level of odd side is halved upwards and its 
 left out and none invented.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -67,4 +66,4 @@ class Restorer(nn.Module):
         return Conv(3, 1, use_bias=True, kernel_init=kaiming_normal_fan_in, dtype=self.dtype, name="image")(x)
 
 
-UNETS: dict[str, Callable[..., UNet]] = {"unet": functools.partial(UNet)}
+UNETS: dict[str, Callable[..., UNet]] = {"unet": UNet}
