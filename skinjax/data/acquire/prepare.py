@@ -136,7 +136,7 @@ def check_listing(listing: Listing, place: Path) -> None:
     for what, names in (("class", listing.classes), ("image", listing.columns["image_id"].tolist())):
         for name in names:
             if not name or not name.isprintable() or name != name.strip():
-                raise UserError(f"{place} has the {what} name {name!r}: make it printable text without outer blanks")
+                raise UserError(f"{place} has the {what} name {name!r}: rename it to printable, unpadded text")
     if len(listing.classes) < 2:
         count = "1 class" if listing.classes else "no class"
         raise UserError(f"{place} has photographs of {count}; a data set needs two or more")
