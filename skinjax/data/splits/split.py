@@ -334,7 +334,9 @@ def _check_request(seed: int, test: float, validation: float, folds: int, fold: 
     if seed < 0:
         raise UserError(f"a split seed of {seed} is negative: choose 0 or more")
     if not (test >= 0 and validation >= 0 and test + validation < 1):
-        raise UserError(f"test={test} and validation={validation} must be fractions from 0 that leave some to train on")
+        raise UserError(
+            f"test={test} and validation={validation} must be fractions from 0 that leave some for training"
+        )
     if folds < 1:
         raise UserError(f"a split of {folds} folds is none: choose 1 (a hold-out) or more")
     if not 0 <= fold < folds:

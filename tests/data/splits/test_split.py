@@ -282,7 +282,7 @@ def test_a_class_with_fewer_groups_or_images_than_parts_is_named(protocol, unit)
     [
         ({"test": 1.0}, "test=1.0 and validation=0.0 must be fractions"),
         ({"test": -0.1}, "test=-0.1"),
-        ({"test": 0.5, "validation": 0.5}, "leave some to train on"),
+        ({"test": 0.5, "validation": 0.5}, "leave some for training"),
         ({"folds": 3, "fold": 3}, "fold 3 is not one of the 3 folds"),
         ({"folds": 0}, "a split of 0 folds is none"),
         ({"folds": 3, "test": 0.2, "validation": 0.2}, "set validation or test to 0"),
