@@ -27,15 +27,14 @@ MOST_IMAGES = 50
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
     parser.add_argument("image_ids", metavar="IMAGE_ID", nargs="*", default=[], help="photographs of its data set")
-    parser.add_argument("--images", type=int, default=6, metavar="N", help="without ids, so many of the test part")
+    parser.add_number("--images", 6, 1, MOST_IMAGES, "without ids, so many of the test part")
     parser.add_argument("--out", metavar="DIR", help="where the picture goes (default: the run's folder)")
     parser.add_data_dir()
 
 
 def run(options: argparse.Namespace) -> int:
-    if not 1 <= options.images <= MOST_IMAGES or len(options.image_ids) > MOST_IMAGES:
-        asked = len(options.image_ids) or options.images
-        raise UserError(f"{asked} photographs are asked for; choose 1 to {MOST_IMAGES}")
+    if len(options.image_ids) > MOST_IMAGES:
+        raise UserError(f"{len(options.image_ids)} photographs are asked for; choose 1 to {MOST_IMAGES}")
     import jax
 
     from skinjax.commands.show import make_folder, to_bytes, write

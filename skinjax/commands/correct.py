@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from skinjax.core.arguments import Parser
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.errors import UserError, lookup, told
 from skinjax.core.files import write_atomically
 
 if TYPE_CHECKING:  # they are imported when needed, which --help does not wait for
@@ -42,29 +42,17 @@ Rows = list[tuple[str, dict[str, np.ndarray]]]
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "source", metavar="SOURCE", help="an image, a folder or archive of images, or a data set's name"
-    )
+    parser.add_argument("source", metavar="SOURCE", help="an image, a folder or archive of them, or a data set's name")
     parser.add_argument("--corrections", metavar="A,B", help="which, in which order (default: all)")
-    parser.add_argument(
-        "--zooms", default="", metavar="X,Y", help="also the middle of the photograph, X and Y times larger"
-    )
+    parser.add_argument("--zooms", type=parse_zooms, default=[], metavar="X,Y", help="also the middle, so much larger")
     parser.add_argument("--out", metavar="DIR", help="where the sheet goes (default: correct/SOURCE)")
-    parser.add_argument(
-        "--images", type=int, default=4, metavar="N", help="photographs of a folder or data set (default 4)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="another one chooses other photographs")
-    parser.add_argument(
-        "--max_side", type=int, default=600, metavar="PIXELS", help="larger ones are shrunk (default 600)"
-    )
+    parser.add_number("--images", 4, 1, MOST_IMAGES, "photographs of a folder or data set (default 4)")
+    parser.add_number("--seed", 0, 0, 2**63, "another one chooses other photographs", "SEED")
+    parser.add_number("--max_side", 600, 8, LARGEST_SIDE, "larger ones are shrunk (default 600)", "PIXELS")
     parser.add_data_dir()
 
 
 def run(options: argparse.Namespace) -> int:
-    check_number("--images", options.images, 1, MOST_IMAGES)
-    check_number("--max_side", options.max_side, 8, LARGEST_SIDE)
-    check_number("--seed", options.seed, 0, 2**63)
-    zooms = parse_zooms(options.zooms)
     folder = sheet_folder(options.out, options.source)
     from skinjax.images.correction import CORRECTIONS
 
@@ -72,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     for name in names:
         lookup("correction", name, CORRECTIONS)
     photographs, title = read_photographs(options)
-    write_sheet(draw_sheet(draw_rows(photographs, operations(names, zooms)), title), folder / SHEET)
+    write_sheet(draw_sheet(draw_rows(photographs, operations(names, options.zooms)), title), folder / SHEET)
     print(f"{title}\nwrote {folder / SHEET}" if title else f"wrote {folder / SHEET}")
     return 0
 
@@ -145,10 +133,8 @@ def read_photographs(options: argparse.Namespace) -> tuple[Photographs, str]:
     from skinjax.data.acquire.sources import ARCHIVE, images, open_source
 
     if path.is_file() and not ARCHIVE.fullmatch(path.name):
-        try:
+        with told(f"{path} cannot be read"):
             return [photograph(path.name, path.read_bytes(), options.max_side)], ""
-        except OSError as error:
-            raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     with open_source(path) as opened:
         files = images(opened)
         if not files:
@@ -171,11 +157,9 @@ def from_dataset(options: argparse.Namespace) -> tuple[Photographs, str]:
 
 def photograph(name: str, data: bytes, max_side: int) -> tuple[str, np.ndarray]:
     """A decoded image, upright, of at most `max_side` pixels on its longer side."""
-    from skinjax.data.acquire.decoding import decode
+    from skinjax.data.acquire.decoding import thumbnail
 
-    image = Image.fromarray(decode(data, None, fit="squash", filter="bilinear", name=name))
-    image.thumbnail((max_side, max_side), Image.Resampling.BILINEAR, reducing_gap=None)
-    return name, np.array(image)
+    return name, thumbnail(data, max_side, name)
 
 
 def choose(count: int, options: argparse.Namespace) -> list[int]:
@@ -209,24 +193,14 @@ def write_sheet(sheet: Image.Image, path: Path) -> None:
     encoded, info = io.BytesIO(), PngInfo()
     info.add_text("Software", SOFTWARE)
     sheet.save(encoded, "PNG", pnginfo=info)
-    try:
+    with told(f"cannot write {path}", "make room or give another --out"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, encoded.getvalue())
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; make room or give another --out") from error
 
 
 def parse_zooms(text: str) -> list[float]:
     """Numbers from 1 to 100 between commas."""
-    try:
-        zooms = [float(part) for part in text.split(",")] if text else []
-    except ValueError:
-        zooms = [0.0]
+    zooms = [float(part) for part in text.split(",")] if text else []
     if not all(1 <= zoom <= 100 for zoom in zooms):
-        raise UserError(f"--zooms is {text!r}; give numbers from 1 to 100 with commas between them, like 1.5,2")
+        raise argparse.ArgumentTypeError(f"{text!r} are not numbers from 1 to 100 with commas between them, like 1.5,2")
     return zooms
-
-
-def check_number(option: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise UserError(f"{option} is {value}; it must be a number from {least} to {most}")

@@ -21,12 +21,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("kind", metavar="NAME", help=f"one of {', '.join(CATALOGUE)}")
     parser.add_argument("--source", metavar="DIR", help="the folder or archive with what was downloaded, or the CSV")
     parser.add_argument("--name", default="", help="what configs will call it (default: NAME, or the folder's name)")
-    parser.add_argument(
-        "--max_side", type=int, default=0, metavar="PIXELS", help="make larger photographs smaller, once"
-    )
-    parser.add_argument(
-        "--skip_bad", action="store_true", help="leave out photographs that cannot be used, and note it"
-    )
+    parser.add_number("--max_side", 0, 0, 2**31, "make larger photographs smaller, once", "PIXELS")
+    parser.add_argument("--skip_bad", action="store_true", help="leave out what cannot be used, and note it")
     parser.add_data_dir()
 
 

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skinjax.core.errors import UserError
+from skinjax.core.arguments import Parser
 from skinjax.core.tables import csv_text, refuse_to_overwrite, write_table
 
 if TYPE_CHECKING:  # it imports the readers of data sets, which --help does not wait for
@@ -21,21 +21,17 @@ if TYPE_CHECKING:  # it imports the readers of data sets, which --help does not 
 MOST_SHOWN = 10  # of each kind
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Parser) -> None:
     parser.add_argument("folder", metavar="DIR", help="the folder or archive with the photographs")
     parser.add_argument("--labels", metavar="FILE", help="a CSV with the columns image and label")
     parser.add_argument("--csv", metavar="FILE", help="write all findings to this CSV")
-    parser.add_argument(
-        "--min_side", type=int, default=64, metavar="N", help="a shorter side of fewer pixels is tiny (default: 64)"
-    )
+    parser.add_number("--min_side", 64, 0, 2**31, "a shorter side of fewer pixels is tiny (default: 64)")
 
 
 def run(options: argparse.Namespace) -> int:
     from skinjax.data.acquire.scan import ERROR, HEADER, scan
     from skinjax.data.acquire.sources import open_source
 
-    if options.min_side < 0:
-        raise UserError(f"--min_side is {options.min_side}; give a number of pixels from 0 on")
     table = Path(options.csv).expanduser() if options.csv else None
     if table:
         refuse_to_overwrite(table, HEADER, "--csv")

@@ -11,7 +11,6 @@ import argparse
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skinjax.core.arguments import Parser
-from skinjax.core.errors import UserError
+from skinjax.core.errors import UserError, told
 
 if TYPE_CHECKING:  # they import jax or matplotlib, which --help does not wait for
     from matplotlib.figure import Figure
@@ -43,19 +42,13 @@ NOT_METADATA = ("image_id", "group", "label")
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("target", metavar="TARGET", help="a data set's name, or FILE[:VARIANT] of a config")
     parser.add_argument("--out", metavar="DIR", help="where the figures go (default: show/TARGET)")
-    parser.add_argument(
-        "--images", type=int, metavar="N", help="examples per class (default: 8, fewer of many classes)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="another one chooses other examples")
+    parser.add_number("--images", None, 1, MOST_PER_CLASS, "examples per class (default: 8, fewer of many classes)")
+    parser.add_number("--seed", 0, 0, 2**63, "another one chooses other examples", "SEED")
     parser.add_data_dir()
     parser.add_config_changes()
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.images is not None and not 1 <= options.images <= MOST_PER_CLASS:
-        raise UserError(f"--images is {options.images}; it must be a number from 1 to {MOST_PER_CLASS}")
-    if options.seed < 0:
-        raise UserError(f"--seed is {options.seed}; it must be 0 or a positive number")
     path, _, variant = options.target.partition(":")
     (show_config if variant or path.endswith(".py") or "/" in path else show_dataset)(options)
     return 0
@@ -101,10 +94,8 @@ def make_folder(out: str | None, name: str) -> Path:
     folder = Path(out).expanduser() if out else Path("show") / re.sub(r"[^\w.-]+", "-", name).strip(".-")
     if folder.is_file():
         raise UserError(f"{folder} is a file, not a folder for figures; give another --out")
-    try:
+    with told(f"cannot write figures to {folder}", "give another --out"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write figures to {folder}: {error.strerror}; give another --out") from error
     return folder
 
 
@@ -116,6 +107,7 @@ def draw_classes(
     parts: {part: record numbers} of a split, or nothing; split: what the title says of it
     """
     from skinjax.core.threads import map_in_order
+    from skinjax.data.acquire.decoding import thumbnail
     from skinjax.data.dataset import class_counts
     from skinjax.report import figures
 
@@ -124,7 +116,9 @@ def draw_classes(
     print("\n".join([*lines, *count_lines(dataset, parts)]))
     each = options.images or max(3, min(8, 120 // len(classes)))
     chosen = choose_examples(labels, dataset.columns["group"], len(classes), each, options.seed)
-    small = map_in_order(partial(thumbnail, dataset), np.concatenate(chosen).tolist())
+    ids = dataset.columns["image_id"]
+    records = np.concatenate(chosen).tolist()
+    small = map_in_order(lambda record: thumbnail(dataset.encoded(record), THUMBNAIL, str(ids[record])), records)
     examples = [list(islice(small, len(records))) for records in chosen]
     counts = class_counts(labels, classes).tolist()
     title = f"{dataset.name}: {len(dataset):,} images of {len(classes)} classes"
@@ -179,18 +173,6 @@ def choose_examples(labels: np.ndarray, groups: np.ndarray, classes: int, each: 
     another[np.unique(groups[shuffled], return_index=True)[1]] = False
     order = np.concatenate([shuffled[~another], shuffled[another]])
     return [order[labels[order] == label][:each] for label in range(classes)]
-
-
-def thumbnail(dataset: "Dataset", record: int) -> np.ndarray:
-    """The whole picture, small."""
-    from PIL import Image
-
-    from skinjax.data.acquire.decoding import decode
-
-    name = str(dataset.columns["image_id"][record])
-    image = Image.fromarray(decode(dataset.encoded(record), None, fit="squash", filter="bilinear", name=name))
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return np.array(image)
 
 
 def draw_views(recipe: "Recipe", data: "Data", phase: "Phase", folder: Path, facts: "Facts | None" = None) -> None:
@@ -277,8 +259,6 @@ def write(figure: "Figure", path: Path) -> None:
     """Save a figure and say so."""
     from skinjax.report.figures import save
 
-    try:
+    with told(f"cannot write {path}", "make room or give another --out"):
         save(figure, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; make room or give another --out") from error
     print(f"wrote {path}")

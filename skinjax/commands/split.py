@@ -19,33 +19,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skinjax.core.arguments import Parser
-from skinjax.core.errors import UserError
+from skinjax.core.errors import UserError, told
 
 if TYPE_CHECKING:
     from skinjax.data.dataset import Dataset
     from skinjax.data.splits.check import Pair
-    from skinjax.data.splits.published import PublishedSplit
     from skinjax.data.splits.split import Split
 
 MOST_PAIRS_SHOWN = 10
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument(
-        "dataset", metavar="NAME", nargs="?", help="a prepared data set (`skinjax datasets` lists them)"
-    )
+    parser.add_argument("dataset", metavar="NAME", nargs="?", help="a prepared data set, as in `skinjax datasets`")
     parser.add_argument("--protocol", default="lesion_grouped", help="default: lesion_grouped")
     parser.add_argument("--folds", type=int, default=1, help="how many folds (default: 1, a hold-out)")
-    parser.add_argument(
-        "--test", type=float, help="fraction that tests (default: 0.2; with folds, which test in turn, 0)"
-    )
+    parser.add_argument("--test", type=float, help="fraction that tests (default: 0.2; 0 with folds, which test)")
     parser.add_argument("--validation", type=float, help="fraction that validates (default: 0.15; with folds 0)")
     parser.add_argument("--fold", type=int, default=0, help="whose parts to write, from 0 (default: 0)")
     parser.add_argument("--seed", type=int, default=0, help="another seed draws another split (default: 0)")
     parser.add_argument("--file", default="", help="the published split, with --protocol=file")
-    parser.add_argument(
-        "--train_on_validation", action="store_true", help="make a validation part of official parts or a file training"
-    )
+    parser.add_argument("--train_on_validation", action="store_true", help="train on that part too (official, file)")
     parser.add_argument("--allow_leak", action="store_true", help="take official parts or a file though they leak")
     parser.add_argument("--out", metavar="FILE.csv", help="where to write (default: NAME-PROTOCOL-seedN.csv)")
     parser.add_argument("--check", metavar="FILE", help="look for leaks in a split file, and write nothing")
@@ -99,18 +92,17 @@ def write_new(path: Path, split: "Split") -> None:
     from skinjax.data.splits.split import protocol_path, split_texts, write_split
 
     texts = dict(zip((path, protocol_path(path)), split_texts(split), strict=True))
-    try:
+    with told(f"cannot write {path}"):
         for place, text in texts.items():
             if place.exists() and place.read_bytes() != text.encode():
                 raise UserError(f"{place} is there and holds something else: remove it, or give another --out")
         write_split(path, split)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def check_file(path: Path, name: str | None, data_dir: str | None, pictures: bool) -> int:
     """Print what is in each fold of a split file and what its parts share; 1 if there is a leak."""
     from skinjax.data.dataset import data_root, open_dataset
+    from skinjax.data.splits.check import same_photographs
     from skinjax.data.splits.published import fold_split, read_published
 
     root = data_root(data_dir)
@@ -120,8 +112,11 @@ def check_file(path: Path, name: str | None, data_dir: str | None, pictures: boo
         dataset = recorded_dataset(published.made_as or {}, root)
     columns = (dataset.columns["image_id"], dataset.columns["group"], dataset.label_names()) if dataset else None
     folds = [fold_split(published, fold, columns) for fold in range(len(published.parts))]
-    print(headline(published, dataset))
-    pairs = compare_pictures(dataset, published) if dataset and pictures else None
+    images = len(published.image_ids)
+    missing = len(dataset) - images if dataset else 0
+    more = f"; {missing:,} images of {dataset.name} are not in it" if dataset and missing > 0 else ""
+    print(f"{path}: {images:,} images, {len(folds)} fold{'s' * (len(folds) > 1)}{more}")
+    pairs = same_photographs(dataset, published.image_ids.tolist()) if dataset and pictures else None
     by_group = by_photograph = 0
     for fold, split in enumerate(folds):
         print("\n".join([f"fold {fold}", *counts_table(split, dataset.classes if dataset else None)]))
@@ -135,22 +130,6 @@ def check_file(path: Path, name: str | None, data_dir: str | None, pictures: boo
         verdict += "; photographs were not compared" + ": give the data set's NAME to compare them" * (not dataset)
     print(verdict)
     return 1 if by_group or by_photograph else 0
-
-
-def headline(published: "PublishedSplit", dataset: "Dataset | None") -> str:
-    """What was read."""
-    folds, images = len(published.parts), len(published.image_ids)
-    text = f"{published.path}: {images:,} images, {folds} fold{'s' * (folds > 1)}"
-    if dataset and len(dataset) > images:
-        text += f"; {len(dataset) - images:,} images of {dataset.name} are not in it"
-    return text
-
-
-def compare_pictures(dataset: "Dataset", published: "PublishedSplit") -> "list[Pair]":
-    """Every pair of images in the file that look the same."""
-    from skinjax.data.splits.check import same_photographs
-
-    return same_photographs(dataset, published.image_ids.tolist())
 
 
 def recorded_dataset(made_as: dict[str, Any], root: Path) -> "Dataset | None":

@@ -16,6 +16,16 @@ class Parser(argparse.ArgumentParser):
 
     takes_changes = False
 
+    def add_number(self, flag: str, default: int | None, low: int, high: int, help: str, metavar: str = "N") -> None:
+        """Take a whole number from `low` to `high`."""
+
+        def number(text: str) -> int:
+            if not low <= int(text) <= high:
+                raise argparse.ArgumentTypeError(f"{text} is no number from {low} to {high}")
+            return int(text)
+
+        self.add_argument(flag, type=number, default=default, help=help, metavar=metavar)
+
     def add_data_dir(self) -> None:
         """Take --data_dir, which `skinjax.data.dataset.data_root` resolves."""
         self.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")

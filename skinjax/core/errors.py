@@ -1,7 +1,8 @@
 """The one exception that means "a person can mend this", and the lookup that names what is known."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,6 +13,15 @@ class UserError(ValueError):
 
     Its text is one sentence that says what is wrong, where, and what to do; commands print it without a traceback.
     """
+
+
+@contextlib.contextmanager
+def told(failure: str, remedy: str = "") -> Iterator[None]:
+    """Make an `OSError` within a `UserError`: what failed, why, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{failure}: {error.strerror or error}{remedy and '; '}{remedy}") from error
 
 
 def lookup(kind: str, name: str, table: Mapping[str, T], elsewhere: Iterable[str] = ()) -> T:

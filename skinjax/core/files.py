@@ -29,7 +29,11 @@ def write_atomically(path: str | os.PathLike, data: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
+    # The rename itself made durable; some file systems refuse to sync a directory, and then there is nothing to do.
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    with contextlib.suppress(OSError):
+        os.fsync(descriptor)
+    os.close(descriptor)
 
 
 def check_room(folder: pathlib.Path, needed: int, what: str) -> None:
@@ -54,13 +58,3 @@ def human_bytes(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} TB"
-
-
-def _sync_directory(directory: pathlib.Path) -> None:
-    """Make the rename itself durable; some file systems refuse to sync a directory, and then there is nothing to do."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

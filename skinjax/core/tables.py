@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from skinjax.core.errors import UserError
+from skinjax.core.errors import UserError, told
 from skinjax.core.files import human_bytes, write_atomically
 
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -74,7 +74,7 @@ def read_table(
     Row(where='labels.csv line 2', cells={'image': 'a.jpg', 'label': 'nv'})
     """
     text = _text(data, name)
-    reader = csv.reader(io.StringIO(text, newline=""), _Dialect, delimiter=_delimiter(text))
+    reader = _reader(text, _delimiter(text))
     rows: list[Row] = []
     columns = None if header is None else tuple(header)
     line = 1
@@ -83,12 +83,14 @@ def read_table(
             where, line = f"{name} line {line}", reader.line_num + 1
             if line > MOST_LINES:
                 raise UserError(f"{name} has more than the {MOST_LINES:,} lines that a table may have")
-            cells = _without_empty_end(fields, len(columns or ()))
+            cells = [field.strip() for field in fields]
+            while len(cells) > len(columns or ()) and not cells[-1]:
+                cells.pop()
             if not any(cells):
                 continue
             if columns is None:
                 columns = _columns(cells, required, optional, where, fix)
-            elif not (header is not None and not rows and _is_header(cells, columns)):
+            elif header is None or rows or [*map(str.lower, cells)] != [*map(str.lower, columns)]:
                 if len(cells) != len(columns):
                     raise UserError(
                         f"{where} has {len(cells)} cell{'s' * (len(cells) != 1)} for {len(columns)} columns: write "
@@ -109,13 +111,11 @@ def read_table_file(path: Path, required: Sequence[str] = (), fix: str = "") -> 
 
 def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
     """The bytes of a file that the user names, and of more than it may have only so many that it shows."""
-    try:
+    with told(f"{path} cannot be read"):
         if path.exists() and not path.is_file():
             raise UserError(f"{path} is no file but a folder, a pipe or a device")
         with path.open("rb") as file:
             return file.read(most + 1)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def refuse_to_overwrite(path: Path, columns: Sequence[str], flag: str) -> None:
@@ -128,10 +128,8 @@ def refuse_to_overwrite(path: Path, columns: Sequence[str], flag: str) -> None:
 
 def write_table(path: Path, text: str) -> None:
     """Write a CSV to where the user wants it; letters that no text has, as paths may, are written as escapes."""
-    try:
+    with told(f"{path} cannot be written"):
         write_atomically(path, text.encode(errors="backslashreplace"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -172,30 +170,21 @@ def _line(before: str) -> int:
     return 1 + sum(1 for _ in re.finditer(r"\r\n|\r|\n", before))
 
 
-class _Dialect(csv.excel):
-    skipinitialspace = True
-    strict = True
+def _reader(text: str, delimiter: str) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
 
 
 def _delimiter(text: str) -> str:
     """The delimiter that splits the first row into the most cells, those in quotes kept whole."""
-    return max(DELIMITERS, key=lambda delimiter: _cells_of_first_row(text, delimiter))
 
+    def cells_of_first_row(delimiter: str) -> int:
+        rows = itertools.islice(_reader(text, delimiter), MOST_LINES)
+        try:
+            return next(len(fields) for fields in rows if any(map(str.strip, fields)))
+        except (csv.Error, StopIteration):
+            return 1
 
-def _cells_of_first_row(text: str, delimiter: str) -> int:
-    reader = csv.reader(io.StringIO(text, newline=""), _Dialect, delimiter=delimiter)
-    try:
-        return next(len(fields) for fields in itertools.islice(reader, MOST_LINES) if any(map(str.strip, fields)))
-    except (csv.Error, StopIteration):
-        return 1
-
-
-def _without_empty_end(fields: list[str], least: int) -> list[str]:
-    """Cells without blanks around them, and without empty ones at the end beyond the first `least`."""
-    cells = [field.strip() for field in fields]
-    while len(cells) > least and not cells[-1]:
-        cells.pop()
-    return cells
+    return max(DELIMITERS, key=cells_of_first_row)
 
 
 def _columns(
@@ -215,7 +204,3 @@ def _columns(
             + (f": {fix}" if fix else "")
         )
     return columns
-
-
-def _is_header(cells: list[str], columns: Sequence[str]) -> bool:
-    return [cell.lower() for cell in cells] == [column.lower() for column in columns]

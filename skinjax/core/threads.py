@@ -1,13 +1,21 @@
 """Work on many items by threads, in order, without running far ahead of whoever takes the results."""
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from tqdm import tqdm
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def progress(items: Iterable[Item], total: int) -> Iterable[Item]:
+    """The items; on a terminal a bar shows how many of `total` images have come."""
+    return tqdm(items, total=total, unit="images", disable=not sys.stderr.isatty(), leave=False)
 
 
 def map_in_order(

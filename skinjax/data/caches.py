@@ -44,26 +44,17 @@ def open_pixels(
     say: Callable[[str], None] = print,
 ) -> Pixels:
     """The pixels of a data set at its stored size, from the cache of that name; one that is kept is made once."""
-    return lookup("cache", cache, CACHES)(dataset, size, root, mesh, say)
-
-
-def _no_cache(dataset: Dataset, size: StoredSize, root: Path, mesh: jax.sharding.Mesh, say: Callable) -> Pixels:
-    del root, mesh, say
-    return Pixels(host=functools.partial(load, dataset, size=size))
-
-
-def _host_cache(dataset: Dataset, size: StoredSize, root: Path, mesh: jax.sharding.Mesh, say: Callable) -> Pixels:
-    del mesh
+    lookup("cache", cache, CACHES)
+    if cache == "none":
+        return Pixels(host=functools.partial(load, dataset, size=size))
+    if cache == "device":
+        check_fits(_bytes(dataset, size), mesh, _what(dataset, size), "set cache='host' or a smaller stored_size")
+        return Pixels(device=put_whole(host_cache(dataset, size, root, say), mesh))
     images = host_cache(dataset, size, root, say)
     return Pixels(host=lambda records: np.take(images, records, axis=0))
 
 
-def _device_cache(dataset: Dataset, size: StoredSize, root: Path, mesh: jax.sharding.Mesh, say: Callable) -> Pixels:
-    check_fits(_bytes(dataset, size), mesh, _what(dataset, size), "set cache='host' or a smaller stored_size")
-    return Pixels(device=put_whole(host_cache(dataset, size, root, say), mesh))
-
-
-CACHES: dict[str, Callable[..., Pixels]] = {"none": _no_cache, "host": _host_cache, "device": _device_cache}
+CACHES = {"none": "nowhere", "host": "in a file", "device": "on every device"}
 
 
 def host_cache(dataset: Dataset, size: StoredSize, root: Path, say: Callable[[str], None]) -> np.ndarray:

@@ -16,11 +16,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.errors import UserError, lookup, told
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import sha256_of, short_hash
 from skinjax.core.locks import exclusive
-from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA, how_to_prepare
+from skinjax.core.settings import from_plain
+from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA
 
 # What a prepared folder holds; one of an earlier format is not taken for damaged, but made anew under another name.
 FORMAT = 2
@@ -99,7 +100,8 @@ def check_dataset(name: str, root: Path) -> None:
     """Raise a `UserError`, with what to do, for a name that cannot be opened."""
     found = prepared(root)
     if name in CATALOGUE and name not in OWN_DATA and name not in found:
-        raise UserError(f"the data set {name} is not prepared under {root}: {how_to_prepare(name)}")
+        way = f"{CATALOGUE[name].download}, then run `skinjax prepare {name} --source=THAT_FOLDER`"
+        raise UserError(f"the data set {name} is not prepared under {root}: {way}")
     known = dict.fromkeys(["synthetic", *(name for name in CATALOGUE if name not in OWN_DATA), *found])
     try:
         lookup("data set", name, known)
@@ -124,23 +126,15 @@ def is_prepared(folder: Path) -> bool:
 def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
     from skinjax.data.synthetic.settings import GENERATOR_VERSION, Settings
 
-    known = {field.name: field for field in dataclasses.fields(Settings)}
-    for argument in arguments:
-        lookup("argument of the synthetic data set", argument, known)
-    for field in known.values():
-        value = arguments.get(field.name, field.default)
-        kinds = (str, int, float) if field.name == "imbalance" else (int,)
-        if isinstance(value, bool) or not isinstance(value, kinds):
-            raise UserError(f"the synthetic data set's {field.name} is {value!r}; it must be like {field.default!r}")
-    settings = Settings(**arguments)
+    settings = from_plain(Settings, arguments, "dataset.arguments")
     identity = {"generator": GENERATOR_VERSION, "format": FORMAT, **dataclasses.asdict(settings)}
     folder = root / f"{name}-v{GENERATOR_VERSION}-{short_hash(identity)}"
 
     def build(target: Path) -> None:
-        from skinjax.data.acquire.builders.synthetic.synthetic import Synthetic
+        from skinjax.data.acquire.builders.synthetic import synthetic_builder
 
         say(f"drawing the synthetic set once: {settings.images} images of {settings.width}x{settings.height} pixels")
-        write_records(Synthetic(settings, str(target / RECORDS_FOLDER)), target, {"made_from": identity})
+        write_records(synthetic_builder(settings, str(target / RECORDS_FOLDER)), target, {"made_from": identity})
 
     if not folder.exists():
         build_whole(folder, build)
@@ -152,7 +146,8 @@ def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
 
     A lock lets one process build while others wait for it and then find the folder there.
     """
-    try:
+    place = f"cannot write data sets to {folder.parent}"
+    with told(place, "use another --data_dir"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(folder.parent / f".{folder.name}.lock"):
             if folder.exists():
@@ -163,19 +158,11 @@ def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
             try:
                 build(unfinished)
                 os.replace(unfinished, folder)
-            except BaseException:
+            except BaseException as error:
                 shutil.rmtree(unfinished, ignore_errors=True)
+                if isinstance(error, RuntimeError) and "No space left" in str(error):  # array_record's word for it
+                    raise UserError(f"{place}: the disk is full; make room or use another --data_dir") from error
                 raise
-    except RuntimeError as error:
-        if "No space left" in str(error):  # array_record's word for it
-            raise UserError(
-                f"cannot write data sets to {folder.parent}: the disk is full; make room or use another --data_dir"
-            ) from error
-        raise
-    except OSError as error:
-        raise UserError(
-            f"cannot write data sets to {folder.parent}: {error.strerror or error}; use another --data_dir"
-        ) from error
 
 
 def write_records(

@@ -48,24 +48,9 @@ def bootstrap(
 ) -> Interval:
     """Percentile bootstrap of a metric: all groups are drawn with replacement, `replicates` times.
 
-    The draw is not stratified by class. Coverage of 95 % intervals on simulated fifths of HAM10000 (its lesion sizes,
-    correctness correlated 0.5 within a lesion, smallest class 24 images of 15 lesions with recall .7; 1,000 tables of
-    1,000 replicates, 600 of 600 in the last four lines):
-
-        classes of the table       draw           macro recall   accuracy   macro F1
-        fixed (stratified split)   all groups          .947        .955       .977
-                                   within class        .937        .939       .951
-        random                     all groups          .939        .965       .935
-                                   within class        .929        .953       .904
-        smallest has 8 lesions     all groups          .940        .945       .965
-                                   within class        .928        .928       .933
-        smallest has 2 lesions     all groups          .828        .973       .992
-                                   within class        .587        .965       .918
-
-    Drawing within classes never loses a small class, but then claims to know its figures; drawing from all groups loses
-    it in some replicates, whose macro averages run over the classes left, and errs on the wide side. Below about five
-    groups in a class no draw helps (.81 to .88 for macro recall), and none knows how wrong an all-correct small class
-    could be: see its Wilson interval. A table of one group alone is refused.
+    The draw is not stratified by class, which would claim to know the figures of a small class, and errs on the wide
+    side (docs/intervals.md has its coverage). Below about five groups in a class no draw helps: see its Wilson
+    interval. A table of one group alone is refused.
     """
     return _intervals(predictions, [metric], replicates, seed, level)[metric]
 
@@ -115,8 +100,7 @@ def effective_trials(correct: Array, groups: Array) -> float:
     where every group is one image. Where that variance is zero (all right, all wrong, one group), images of a group are
     taken to agree fully: n_eff = n^2 / sum_g m_g^2.
 
-    Wilson intervals on it covered .93 to .97 of 6,000 simulated classes of 6 to 20 lesions, within-lesion correlation
-    .1 to .9 and recall .7 or .96; on the number of images they covered down to .85.
+    How well Wilson intervals on it cover is in docs/intervals.md.
     """
     if not len(correct):
         return 0.0
@@ -198,7 +182,6 @@ def _obstacle(predictions: Predictions) -> str:
 def _intervals(
     predictions: Predictions, metrics: Sequence[str], replicates: int, seed: int, level: float
 ) -> dict[str, Interval]:
-    _check_level(level)
     values = _replicate_values(predictions, metrics, replicates, seed)
     return {
         name: _percentile_interval(predictions, evaluate(predictions, name), values[name], level) for name in metrics

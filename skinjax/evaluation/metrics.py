@@ -76,11 +76,6 @@ def macro_recall(confusion: Array) -> Array:
     return _mean_of_known(recall(confusion))
 
 
-def macro_precision(confusion: Array) -> Array:
-    """Mean precision of the classes present in the truth [...]."""
-    return _mean_of_known(precision(confusion))
-
-
 def macro_f1(confusion: Array) -> Array:
     """Mean F1 of the classes present in the truth [...]; the MF1 of paper 000.
 
@@ -88,21 +83,6 @@ def macro_f1(confusion: Array) -> Array:
     scikit-learn also averages in a 0 for each class that was predicted but is absent from the truth.
     """
     return _mean_of_known(f1(confusion))
-
-
-def mc_specificity(confusion: Array) -> Array:
-    """Mean one-vs-rest specificity of the classes present in the truth [...] (paper 003)."""
-    return _mean_of_known(specificity(confusion))
-
-
-def f1_weighted_true(confusion: Array) -> Array:
-    """Mean F1 weighted by the true class counts [...]: scikit-learn's `average='weighted'`."""
-    return _weighted_f1(confusion, support(confusion))
-
-
-def f1_weighted_pred(confusion: Array) -> Array:
-    """Mean F1 weighted by the predicted class counts [...]: what paper 003 printed, its code swapping the arguments."""
-    return _weighted_f1(confusion, confusion.sum(axis=-2))
 
 
 def smallest_classes(counts: Sequence[int] | Array, k: int) -> Array:
@@ -145,15 +125,17 @@ def macro_auc(labels: Array, probabilities: Array, weights: Array | None = None)
     return _mean_of_known(one_vs_rest_auc(labels, probabilities, weights))
 
 
-# Metrics of a confusion matrix, by name.
+# Metrics [...] of a confusion matrix, by name; macro averages run over the classes present in the truth.
 METRICS: dict[str, Callable[[Array], Array]] = {
     "accuracy": accuracy,
     "macro_recall": macro_recall,
-    "macro_precision": macro_precision,
+    "macro_precision": lambda confusion: _mean_of_known(precision(confusion)),
     "macro_f1": macro_f1,
-    "mc_specificity": mc_specificity,
-    "f1_weighted_true": f1_weighted_true,
-    "f1_weighted_pred": f1_weighted_pred,
+    "mc_specificity": lambda confusion: _mean_of_known(specificity(confusion)),  # of paper 003
+    # F1 weighted by the true class counts, scikit-learn's `average='weighted'`, and by the predicted ones: what paper
+    # 003 printed, its code swapping the arguments.
+    "f1_weighted_true": lambda confusion: _weighted_f1(confusion, support(confusion)),
+    "f1_weighted_pred": lambda confusion: _weighted_f1(confusion, confusion.sum(axis=-2)),
 }
 
 # Metrics of (labels, probabilities, weights), by name.
@@ -235,9 +217,7 @@ def _class_sizes(confusion: Array, training_counts: Sequence[int] | Array | None
         counts = support(confusion).reshape(-1, classes).sum(axis=0)
         return np.where(counts > 0, counts, np.inf)
     if len(training_counts) != classes:
-        raise UserError(
-            f"{len(training_counts)} training counts for {classes} classes; give one per class, in their order"
-        )
+        raise UserError(f"{len(training_counts)} training counts for {classes} classes; give one per class, in order")
     return np.asarray(training_counts, dtype=float)
 
 

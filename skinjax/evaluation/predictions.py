@@ -161,9 +161,7 @@ def align(predictions: Predictions, like: Predictions) -> Predictions:
 def _csv_path(path: str | os.PathLike) -> pathlib.Path:
     path = pathlib.Path(path)
     if path.suffix.lower() != ".csv":
-        raise UserError(
-            f"{path} does not end in .csv; a predictions table is a CSV with its protocol in a .json beside it"
-        )
+        raise UserError(f"{path} does not end in .csv; a predictions table is a CSV, its protocol in a .json beside it")
     return path
 
 

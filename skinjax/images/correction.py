@@ -120,8 +120,10 @@ def remove_hair(images: Array, contrast: float = 12.0) -> Array:
 
     contrast: how many grey levels a hair is darker than the skin, at least. images: [batch, H, W, 3] uint8
     """
-    hairs = hair_mask(images, contrast)
-    return jnp.where(hairs[..., None], _fill(images, hairs), images)
+    hairs = hair_mask(images, contrast)[..., None]
+    # What a smooth surface through the other pixels has there, by averages of ever larger squares.
+    weight = jnp.where(hairs, 0, 1).astype(jnp.float32)
+    return jnp.where(hairs, _bytes(_interpolate(images.astype(jnp.float32) * weight, weight)), images)
 
 
 def hair_mask(images: Array, contrast: float = 12.0) -> Array:
@@ -170,8 +172,7 @@ def corrected(names: Sequence[str]) -> Correction:
 
 # Light
 
-GRID = 32
-"""Cells along the shorter side for wide Gaussians."""
+GRID = 32  # cells along the shorter side for wide Gaussians
 
 
 def _value(images: Array) -> Array:
@@ -212,8 +213,7 @@ def _histograms(images: Array) -> Array:
 
 # The field of view
 
-FIELD_GRID = 64
-"""Cells along the shorter side in which a dark frame is looked for."""
+FIELD_GRID = 64  # cells along the shorter side in which a dark frame is looked for
 
 
 def _dark_frame(value: Array, darkness: float) -> Array:
@@ -339,15 +339,6 @@ def _dilate(mask: Array) -> Array:
     for line in (((0, -1), (0, 0), (0, 1)), ((-1, 0), (0, 0), (1, 0))):
         mask = _slide(mask, jnp.array(line, jnp.int32), 1, jnp.logical_or, 0)
     return mask
-
-
-def _fill(images: Array, holes: Array) -> Array:
-    """What a smooth surface through the other pixels has in the holes, by averages of ever larger squares.
-
-    images: [batch, H, W, 3] uint8; holes: bool [batch, H, W]; where all is hole, black
-    """
-    weight = jnp.where(holes, 0, 1)[..., None].astype(jnp.float32)
-    return _bytes(_interpolate(images.astype(jnp.float32) * weight, weight))
 
 
 def _interpolate(total: Array, weight: Array) -> Array:

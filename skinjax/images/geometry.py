@@ -52,12 +52,6 @@ def random_crop(keys: Array, stored: Size, size: Size) -> Array:
     return _matrix(1, 0, corner[:, 0], 0, 1, corner[:, 1])
 
 
-def centre_crop(stored: Size, size: Size) -> Array:
-    """The window of `size` in the middle of a `stored` picture; returns [2, 3]."""
-    top, left = centre_corner(stored, size)
-    return _matrix(1, 0, left, 0, 1, top)
-
-
 def random_resized_crop(
     keys: Array,
     stored: Size,
@@ -187,7 +181,7 @@ def check_crop_fits(stored: Size, size: Size) -> None:
 
 
 def _matrix(*entries: Array | float) -> Array:
-    """Six entries, row by row, each a number or [batch] -> [batch, 2, 3] (or [2, 3])."""
+    """Six entries, row by row, each a number or [batch] -> [batch, 2, 3]."""
     columns = jnp.broadcast_arrays(*[jnp.asarray(entry, jnp.float32) for entry in entries])
     return jnp.stack(columns, -1).reshape(*columns[0].shape, 2, 3)
 

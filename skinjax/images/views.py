@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ from skinjax.images.geometry import Size
 from skinjax.images.resampling import low_pass, resize, stretch, warp
 
 WEIGHTS = "weights"
+Pair = tuple[float, float]
 TrainView = Callable[[Array, Array], Array]
 EvaluationView = Callable[[Array], Array]
 
@@ -93,79 +94,50 @@ def make_normalisation(settings: ViewSettings, of_weights: tuple | None = None) 
     return Normalisation(*of_weights)
 
 
-class Step(Protocol):
-    """One drawn operation of a view's geometry."""
+class Step(NamedTuple):
+    """One drawn operation of a view's geometry.
 
-    turns: ClassVar[bool] = False  # whether the picture's rows become slanted
+    matrices: of keys [batch], a stored picture's (H, W) and the network's input size: [batch, 2, 3]; shrink: of these
+    sizes, by how much the picture becomes smaller at most; turns: whether its rows become slanted; window: whether it
+    is an upright window that fills the input
+    """
 
-    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
-        """keys: [batch]; stored: the picture's (H, W); size: the network's input; returns [batch, 2, 3]."""
-        ...
-
-    def shrink(self, stored: Size, size: Size) -> float:
-        """By how much it makes a picture smaller at most."""
-        return 1.0
+    matrices: Callable[[Array, Size, Size], Array]
+    shrink: Callable[[Size, Size], float] = lambda stored, size: 1.0
+    turns: bool = False
+    window: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Flips(Step):
+def flips(horizontal: float = 0.5, vertical: float = 0.5) -> Step:
     """Left-right and top-bottom mirrors with these probabilities."""
-
-    horizontal: float = 0.5
-    vertical: float = 0.5
-
-    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
-        return geometry.random_flips(keys, stored, self.horizontal, self.vertical)
+    return Step(lambda keys, stored, size: geometry.random_flips(keys, stored, horizontal, vertical))
 
 
-@dataclasses.dataclass(frozen=True)
-class Rotation(Step):
+def rotation(degrees: float) -> Step:
     """A turn about the centre, up to `degrees` either way."""
-
-    turns = True
-    degrees: float
-
-    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
-        return geometry.random_rotation(keys, stored, self.degrees)
+    return Step(lambda keys, stored, size: geometry.random_rotation(keys, stored, degrees), turns=True)
 
 
-@dataclasses.dataclass(frozen=True)
-class Affine(Step):
+def affine(degrees: float, translate: Pair = (0.0, 0.0), scale: Pair = (1.0, 1.0), shear: Pair = (0.0, 0.0)) -> Step:
     """A turn, shift (fractions of width and height), zoom and shear (degrees) about the centre."""
-
-    turns = True
-    degrees: float
-    translate: tuple[float, float] = (0.0, 0.0)
-    scale: tuple[float, float] = (1.0, 1.0)
-    shear: tuple[float, float] = (0.0, 0.0)
-
-    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
-        return geometry.random_affine(keys, stored, self.degrees, self.translate, self.scale, self.shear)
-
-    def shrink(self, stored: Size, size: Size) -> float:
-        return math.prod(1 + math.tan(math.radians(most)) for most in self.shear) / self.scale[0]
+    shrink = math.prod(1 + math.tan(math.radians(most)) for most in shear) / scale[0]
+    return Step(
+        lambda keys, stored, size: geometry.random_affine(keys, stored, degrees, translate, scale, shear),
+        lambda stored, size: shrink,
+        turns=True,
+    )
 
 
-@dataclasses.dataclass(frozen=True)
-class RandomCrop(Step):
-    """A window of the input's size at a random place."""
-
-    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
-        return geometry.random_crop(keys, stored, size)
-
-
-@dataclasses.dataclass(frozen=True)
-class ResizedCrop(Step):
+def resized_crop(scale: Pair = (0.08, 1.0), ratio: Pair = (3 / 4, 4 / 3)) -> Step:
     """A window of random area (`scale`, part of the picture) and aspect ratio, stretched to the input's size."""
+    return Step(
+        lambda keys, stored, size: geometry.random_resized_crop(keys, stored, size, scale, ratio),
+        lambda stored, size: max(stored[0] / size[0], stored[1] / size[1]),
+        window=True,
+    )
 
-    scale: tuple[float, float] = (0.08, 1.0)
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
 
-    def matrices(self, keys: Array, stored: Size, size: Size) -> Array:
-        return geometry.random_resized_crop(keys, stored, size, self.scale, self.ratio)
-
-    def shrink(self, stored: Size, size: Size) -> float:
-        return max(stored[0] / size[0], stored[1] / size[1])
+RANDOM_CROP = Step(geometry.random_crop)  # a window of the input's size at a random place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,17 +168,17 @@ PATCH_JITTER = ColourJitter(brightness=32 / 255, saturation=0.5)
 
 VIEWS: dict[str, View] = {
     "none": View(),
-    "plain": View((Flips(),), RandomCrop()),
+    "plain": View((flips(),), RANDOM_CROP),
     "skin7_group": View(
-        (Flips(), Rotation(180), Affine(180, translate=(0.1, 0.1), scale=(0.7, 1.3))),
-        RandomCrop(),
+        (flips(), rotation(180), affine(180, translate=(0.1, 0.1), scale=(0.7, 1.3))),
+        RANDOM_CROP,
         ColourJitter(0.02, 0.02, 0.02, 0.01),
     ),
-    "resized_crop": View((Flips(),), ResizedCrop(scale=(0.35, 1.0))),
-    "downsampling": View((Flips(),), None, PATCH_JITTER),
-    "single_crop": View((Flips(),), ResizedCrop(), PATCH_JITTER),
-    "multi_crop": View((Flips(),), RandomCrop(), PATCH_JITTER),
-    "ordered_crop": View((Flips(),), None, PATCH_JITTER, ordered=True),
+    "resized_crop": View((flips(),), resized_crop(scale=(0.35, 1.0))),
+    "downsampling": View((flips(),), None, PATCH_JITTER),
+    "single_crop": View((flips(),), resized_crop(), PATCH_JITTER),
+    "multi_crop": View((flips(),), RANDOM_CROP, PATCH_JITTER),
+    "ordered_crop": View((flips(),), None, PATCH_JITTER, ordered=True),
 }
 
 
@@ -219,11 +191,7 @@ def example_keys(key: Array, positions: Array) -> Array:
 
 
 def train_view(
-    view: View,
-    size: Size,
-    normalisation: str | Normalisation,
-    dtype: DTypeLike = jnp.float32,
-    grid: Grid = (3, 3),
+    view: View, size: Size, normalisation: str | Normalisation, dtype: DTypeLike = jnp.float32, grid: Grid = (3, 3)
 ) -> Callable[[Array, Array], Array]:
     """A function (keys [batch], images [batch, H, W, 3] uint8) -> [batch, h, w, 3], augmented and normalised.
 
@@ -240,7 +208,7 @@ def train_view(
         if steps:
             drawn = [step.matrices(_stream(keys, 1 + i), stored, shown) for i, step in enumerate(steps)]
             matrices, shrink = geometry.compose(*drawn), math.prod(step.shrink(stored, shown) for step in steps)
-            if isinstance(view.crop, ResizedCrop) and not any(step.turns for step in steps):
+            if view.crop and view.crop.window and not any(step.turns for step in steps):
                 images = stretch(images, matrices, shown)
             else:
                 images = warp(low_pass(images, matrices, shrink), matrices, shown)
@@ -269,11 +237,14 @@ def evaluation_view(
     mean, std = as_normalisation(normalisation)
 
     def show(images: Array) -> Array:
+        stored = (images.shape[1], images.shape[2])
         if kind == "ordered_crop":
-            stored = (images.shape[1], images.shape[2])
             return normalise(cut(images, ordered_corners(stored, size, grid), size), mean, std, dtype)
-        window = _centre(images, crop or size) if kind == "centre_crop" else images
-        return normalise(resize(window, size), mean, std, dtype)
+        if kind == "centre_crop":
+            height, width = crop or size
+            top, left = geometry.centre_corner(stored, (height, width))
+            images = images[:, top : top + height, left : left + width]
+        return normalise(resize(images, size), mean, std, dtype)
 
     return show
 
@@ -283,11 +254,6 @@ EVALUATION_VIEWS: dict[str, str] = {
     "centre_crop": "its middle",
     "ordered_crop": "windows at the same places of every picture",
 }
-
-
-def _centre(images: Array, window: Size) -> Array:
-    top, left = geometry.centre_corner((images.shape[1], images.shape[2]), window)
-    return images[:, top : top + window[0], left : left + window[1]]
 
 
 def _stream(keys: Array, purpose: int) -> Array:

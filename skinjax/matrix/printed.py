@@ -1,11 +1,12 @@
 """How a paper's printed table is held: rows of numbers, the metric that each column is here, the config of each row."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-Cell = float | tuple[float, float] | None  # a mean, a mean and its standard deviation, or a lost number
+Cell = float | tuple[float, ...] | None  # a mean, a mean and its standard deviation, or a lost number
 Rows = Mapping[str, Mapping[str, Sequence[Cell]]]  # of every table of a paper
 NO_AIMS: Mapping[str, str] = MappingProxyType({})
 
@@ -38,10 +39,7 @@ class Table:
 
 
 def table(
-    metrics: dict[str, str],
-    rows: Mapping[str, Sequence[Cell]],
-    aims: Mapping[str, str] = NO_AIMS,
-    scale: float = 100.0,
+    metrics: dict[str, str], rows: Mapping[str, Sequence[Cell]], aims: Mapping[str, str] = NO_AIMS, scale: float = 100.0
 ) -> Table:
     """The table of rows written out as they are printed. `aims`: the config of a row, for some or all of them.
 
@@ -50,11 +48,30 @@ def table(
     """
 
     def row(name: str, cells: Sequence[Cell]) -> Row:
-        columns = zip(metrics, cells, strict=True)
-        return Row({column: _printed(cell) for column, cell in columns if cell is not None}, aims.get(name, ""))
+        known = {column: cell for column, cell in zip(metrics, cells, strict=True) if cell is not None}
+        numbers = {
+            column: Printed(*cell) if isinstance(cell, tuple) else Printed(cell) for column, cell in known.items()
+        }
+        return Row(numbers, aims.get(name, ""))
 
     return Table(metrics, {name: row(name, cells) for name, cells in rows.items()}, scale)
 
 
-def _printed(cell: float | tuple[float, float]) -> Printed:
-    return Printed(*cell) if isinstance(cell, tuple) else Printed(cell)
+def grouped_rows(groups: Iterable[str], text: str) -> dict[str, list[Cell]]:
+    """The rows `GROUP, NAME` of a table that has a line for each name, in it the cells of each group behind a bar.
+
+    A cell is as in print, with its standard deviation behind it, or a dash; two blanks or more part it from the next.
+
+    >>> grouped_rows(["Skin-7", "Skin-198"], "BCE | 84.44 0.55  - | 65.75 1.21  66.85")["Skin-7, BCE"]
+    [(84.44, 0.55), None]
+    """
+    lines = [line.split("|") for line in text.strip().splitlines()]
+    return {
+        f"{group}, {line[0].strip()}": [_cell(cell) for cell in re.split("  +", line[number].strip())]
+        for number, group in enumerate(groups, start=1)
+        for line in lines
+    }
+
+
+def _cell(text: str) -> Cell:
+    return None if text == "-" else tuple(map(float, text.split()))

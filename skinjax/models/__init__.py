@@ -58,11 +58,7 @@ class ModelSettings(Settings):
 
 
 def make_backbone(
-    name: str,
-    dtype: Any = None,
-    drop_path: float | None = None,
-    remat: Sequence[str] = (),
-    final_relu: bool = True,
+    name: str, dtype: Any = None, drop_path: float | None = None, remat: Sequence[str] = (), final_relu: bool = True
 ) -> Backbone:
     """The backbone `name` computing in `dtype`; its parameters stay float32.
 

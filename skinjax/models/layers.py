@@ -18,6 +18,7 @@ from skinjax.models.lowerings import CPU_OPTIONS, Padding, cpu_convolution, cpu_
 Array = jax.Array
 Initializer = Callable[..., Array]
 
+kaiming_normal_fan_in: Initializer = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 kaiming_normal_fan_out: Initializer = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
@@ -90,22 +91,12 @@ def convolve(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     return lowering("convolution")(x, kernel, stride, padding)
 
 
-def _xla_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
-    if kernel.shape[:3] == (1, 1, x.shape[-1]) and padding == ((0, 0), (0, 0)):
-        return x[:, ::stride, ::stride] @ kernel[0, 0]
-    return xla_convolution(x, kernel, stride, padding)
-
-
-def _computed_once(arrays: Any) -> Any:
-    return arrays
-
-
 # operation: how it is computed on a platform, and elsewhere
 LOWERINGS: dict[str, tuple[dict[str, Callable[..., Any]], Callable[..., Any]]] = {
-    "convolution": ({"cpu": cpu_convolution}, _xla_convolution),
+    "convolution": ({"cpu": cpu_convolution}, xla_convolution),
     "max_pool": ({"cpu": cpu_max_pool}, xla_max_pool),
     # Arrays that several reductions read: a CPU would repeat in each of them what they come from.
-    "computed_once": ({"cpu": jax.lax.optimization_barrier}, _computed_once),
+    "computed_once": ({"cpu": jax.lax.optimization_barrier}, lambda arrays: arrays),
 }
 
 

@@ -25,6 +25,8 @@ CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDI
 
 def xla_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     """XLA's convolution of [batch, height, width, inputs] with [height, width, inputs / groups, features]."""
+    if _pointwise(x, kernel, padding):
+        return x[:, ::stride, ::stride] @ kernel[0, 0]
     return jax.lax.conv_general_dilated(
         x,
         kernel,
@@ -38,21 +40,13 @@ def xla_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> A
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def cpu_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     """The convolution of [batch, height, width, inputs] with [height, width, inputs / groups, features]."""
-    if _pointwise(x, kernel, padding):
-        return x[:, ::stride, ::stride] @ kernel[0, 0]
     if _depthwise(x, kernel):
         return _depthwise_forward(x, kernel, stride, padding)
     if not _dense(x, kernel):
         return _by_blocks(x, kernel, stride, padding)
-    if _better_as_product(x, kernel, stride, padding):
+    if _better_as_product(x, kernel, stride, padding) and not _pointwise(x, kernel, padding):
         return _patches(x, kernel.shape[:2], stride, padding) @ kernel.reshape(-1, kernel.shape[3])
     return xla_convolution(x, kernel, stride, padding)
-
-
-def _cpu_convolution_forward(
-    x: Array, kernel: Array, stride: int, padding: Padding
-) -> tuple[Array, tuple[Array, Array]]:
-    return cpu_convolution(x, kernel, stride, padding), (x, kernel)
 
 
 def _cpu_convolution_backward(
@@ -62,10 +56,11 @@ def _cpu_convolution_backward(
     x, dy = jax.lax.optimization_barrier((x, dy))
     size = kernel.shape[:2]
     if _pointwise(x, kernel, padding):
-        (dx,) = jax.vjp(lambda x: x[:, ::stride, ::stride] @ kernel[0, 0], x)[1](dy)
+        (dx,) = jax.vjp(lambda x: xla_convolution(x, kernel, stride, padding), x)[1](dy)
         return dx, _sum_of_outer_products(x[:, ::stride, ::stride], dy)[None, None]
     if _depthwise(x, kernel):
-        dx = _depthwise_input_gradient(dy, kernel, x.shape, stride, padding)
+        weights = kernel.astype(_accumulator(dy))
+        dx = _scattered((dy,), lambda tap, dy: dy * weights[(*tap, 0)], size, x.shape, stride, padding)
         return dx, _depthwise_kernel_gradient(x, dy, size, stride, padding)
     if not _dense(x, kernel):
         return jax.vjp(lambda x, kernel: _by_blocks(x, kernel, stride, padding), x, kernel)[1](dy)
@@ -82,7 +77,10 @@ def _cpu_convolution_backward(
     return dx, dkernel
 
 
-cpu_convolution.defvjp(_cpu_convolution_forward, _cpu_convolution_backward)
+cpu_convolution.defvjp(
+    lambda x, kernel, stride, padding: (cpu_convolution(x, kernel, stride, padding), (x, kernel)),
+    _cpu_convolution_backward,
+)
 
 
 def _dense(x: Array, kernel: Array) -> bool:
@@ -133,9 +131,7 @@ def _sum_of_outer_products(x: Array, y: Array) -> Array:
     """The gradient [inputs, features] of a matrix, from its inputs and the gradient of its outputs, by rows."""
     rows, columns = x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1])
     product = functools.partial(
-        jax.lax.dot_general,
-        dimension_numbers=(((0,), (0,)), ((), ())),
-        preferred_element_type=_accumulator(y),
+        jax.lax.dot_general, dimension_numbers=(((0,), (0,)), ((), ())), preferred_element_type=_accumulator(y)
     )
     # XLA transposes the first operand: it should be the smaller one.
     total = product(rows, columns) if rows.shape[1] <= columns.shape[1] else product(columns, rows).T
@@ -167,11 +163,6 @@ def _depthwise_forward(x: Array, kernel: Array, stride: int, padding: Padding) -
     outputs, weights = _outputs(x, size, stride, padding), kernel.astype(_accumulator(x))
     terms = (_shifted(padded, tap, stride, outputs) * weights[(*tap, 0)] for tap in _taps(size))
     return functools.reduce(jnp.add, terms).astype(x.dtype)
-
-
-def _depthwise_input_gradient(dy: Array, kernel: Array, shape: tuple[int, ...], stride: int, padding: Padding) -> Array:
-    weights = kernel.astype(_accumulator(dy))
-    return _scattered((dy,), lambda tap, dy: dy * weights[(*tap, 0)], kernel.shape[:2], shape, stride, padding)
 
 
 def _depthwise_kernel_gradient(x: Array, dy: Array, size: Sequence[int], stride: int, padding: Padding) -> Array:

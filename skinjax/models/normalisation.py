@@ -54,12 +54,6 @@ def _normalised(x: Array, scale: Array, bias: Array, mean: Array, var: Array, ep
     return x * multiplier + (bias - mean * multiplier)
 
 
-def _normalised_forward(
-    x: Array, scale: Array, bias: Array, mean: Array, var: Array, epsilon: float
-) -> tuple[Array, tuple[Array, ...]]:
-    return normalised(x, scale, bias, mean, var, epsilon), (x, scale, mean, var)
-
-
 def _normalised_backward(epsilon: float, saved: tuple[Array, ...], dy: Array) -> tuple[Array, ...]:
     x, scale, mean, var, dy = lowering("computed_once")((*saved, dy))
     rows, changes = (a.reshape(-1, a.shape[-1]).astype(mean.dtype) for a in (x, dy))
@@ -70,7 +64,10 @@ def _normalised_backward(epsilon: float, saved: tuple[Array, ...], dy: Array) ->
     return dx, about_mean * deviation, total, -multiplier * total, -multiplier * deviation**2 * about_mean / 2
 
 
-normalised.defvjp(_normalised_forward, _normalised_backward)
+normalised.defvjp(
+    lambda x, scale, bias, mean, var, epsilon: (normalised(x, scale, bias, mean, var, epsilon), (x, scale, mean, var)),
+    _normalised_backward,
+)
 
 
 @jax.custom_vjp

@@ -30,30 +30,13 @@ def check_every_class_has_images(counts: Sequence[int] | np.ndarray, classes: Se
     """Refuse counts [classes] of which one is 0: a weight or prior of that class is undefined."""
     empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if empty:
-        raise UserError(
-            f"no training image of class {', '.join(empty)}: its weight is undefined; add images or drop it"
-        )
-
-
-def inverse(counts: Counts) -> Counts:
-    """N / N_i: paper 003's loss weighting, and 1 / mean of the one-hot labels."""
-    return counts.sum() / counts
-
-
-def balanced(counts: Counts) -> Counts:
-    """N / (C N_i), as scikit-learn's class_weight='balanced'."""
-    return counts.sum() / (len(counts) * counts)
+        raise UserError(f"no training image of class {', '.join(empty)}: its weight is undefined; add some or drop it")
 
 
 def odds_normalised(counts: Counts) -> Counts:
     """(N - N_i) / N_i divided by its sum: the weights published by paper 000's group."""
     odds = (counts.sum() - counts) / counts
     return odds / odds.sum()
-
-
-def median_frequency(counts: Counts) -> Counts:
-    """The median class frequency over each class's frequency."""
-    return counts.__array_namespace__().median(counts) / counts
 
 
 def effective_number(counts: Counts, beta: float = 0.999) -> Counts:
@@ -65,9 +48,12 @@ def effective_number(counts: Counts, beta: float = 0.999) -> Counts:
 
 CLASS_WEIGHTS: dict[str, Callable[[Counts], Counts]] = {
     "none": lambda counts: 0 * counts + 1,
-    "inverse": inverse,
-    "balanced": balanced,
+    # N / N_i: paper 003's loss weighting, and 1 / mean of the one-hot labels
+    "inverse": lambda counts: counts.sum() / counts,
+    # N / (C N_i), as scikit-learn's class_weight='balanced'
+    "balanced": lambda counts: counts.sum() / (len(counts) * counts),
     "odds_normalised": odds_normalised,
-    "median": median_frequency,
+    # the median class frequency over each class's frequency
+    "median": lambda counts: counts.__array_namespace__().median(counts) / counts,
     "effective": effective_number,
 }

@@ -35,9 +35,7 @@ class LossSettings(ClassificationLoss):
             if names.count(name) > 1:
                 raise UserError(f"loss.diagnosis_factors has {names.count(name)} rows for {name!r}: keep one of them")
         if self.diagnosis_as_released and not names:
-            raise UserError(
-                "loss.diagnosis_as_released repeats defects of diagnosis factors: set loss.diagnosis_factors"
-            )
+            raise UserError("loss.diagnosis_as_released repeats defects of the factors: set loss.diagnosis_factors")
 
     def of_classes(self) -> ClassificationLoss:
         """The loss without what weighs single images."""

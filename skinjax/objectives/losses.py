@@ -67,12 +67,7 @@ class ClassificationLoss(Settings):
         return CLASS_WEIGHTS[self.class_weights](counts) ** self.weight_exponent
 
     def __call__(
-        self,
-        logits: Array,
-        targets: Array,
-        class_weights: Array,
-        example_weights: Array,
-        counts: Array | None = None,
+        self, logits: Array, targets: Array, class_weights: Array, example_weights: Array, counts: Array | None = None
     ) -> tuple[Array, Array | None]:
         """(sum, count) of `logits`, `targets` [batch, classes]; `example_weights` [batch] are 0 where masked.
 

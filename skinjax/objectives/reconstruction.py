@@ -40,13 +40,7 @@ def reconstruction_weights(
 
 
 def reconstruction(
-    rebuilt: Array,
-    images: Array,
-    targets: Array,
-    weights: Array,
-    example_weights: Array,
-    norm: str,
-    reduction: str,
+    rebuilt: Array, images: Array, targets: Array, weights: Array, example_weights: Array, norm: str, reduction: str
 ) -> tuple[Array | float, Array, Array]:
     """(coefficients, sums, counts) of L_r for a batch of which `example_weights` [batch] are 0 where masked.
 

@@ -60,7 +60,8 @@ def class_panel(
         left, top = number // rows * (block[0] + 0.2), number % rows * block[1]
         text, size = _fitted(name, block[0], 9)
         _text(axes, left, top + 0.16, text, size=size, weight="bold")
-        _text(axes, left, top + 0.31, _count(count, total), size=7.5, color=FAINT)
+        share = f"{count:,} image{'s' * (count != 1)}, {100 * count / total:.1f} %" if count else "no images"
+        _text(axes, left, top + 0.31, share, size=7.5, color=FAINT)
         for place, image in enumerate(examples):
             _draw(axes, image, left + place * (width + GAP), top + 0.37, width, height)
     return figure
@@ -292,10 +293,6 @@ def _rate_axes(axes: Axes, rates: np.ndarray, total: int) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", color=GRID, linewidth=0.7)
-
-
-def _count(count: int, total: int) -> str:
-    return f"{count:,} image{'s' * (count != 1)}, {100 * count / total:.1f} %" if count else "no images"
 
 
 def _fitted(text: str, width: float, size: float) -> tuple[str, float]:

@@ -83,7 +83,7 @@ MISTAKES = {
     "no source": (["prepare", "ham10000"], "no --source is given; download HAM10000_images_part_1.zip"),
     "no folder": (["prepare", "ham10000", "--source=nowhere"], "there is no folder or archive 'nowhere'"),
     "wrong folder": (["prepare", "ham10000", "--source={folder}"], "holds no HAM10000_metadata: download HAM10000"),
-    "number": (["prepare", "folder", "--source={folder}", "--max_side=big"], "invalid int value: 'big'"),
+    "number": (["prepare", "folder", "--source={folder}", "--max_side=big"], "invalid number value: 'big'"),
     "name": (["prepare", "folder", "--source={folder}", "--name=a/b"], "'a/b' cannot name a data set"),
     "empty folder": (["prepare", "folder", "--source={folder}", "--name=x"], "none of the photographs"),
     "no table": (["prepare", "csv", "--source={folder}", "--name=x"], "holds no .csv with the columns image and label"),

@@ -94,8 +94,8 @@ def test_cells_of_a_table_do_not_steer_the_terminal(photographs, capsys):
             "is there and does not begin with severity,kind,path,detail: give another --csv",
         ),
         (["{tmp}/photographs", "--csv={tmp}/nowhere/findings.csv"], "/nowhere: make it, or give another --csv"),
-        (["{tmp}/photographs", "--min_side=-1"], "--min_side is -1; give a number of pixels from 0 on"),
-        (["{tmp}/photographs", "--min_side=big"], "invalid int value: 'big'"),
+        (["{tmp}/photographs", "--min_side=-1"], "--min_side: -1 is no number from 0"),
+        (["{tmp}/photographs", "--min_side=big"], "invalid number value: 'big'"),
     ],
 )
 def test_mistakes_are_one_sentence(photographs, tmp_path, capsys, arguments, sentence):

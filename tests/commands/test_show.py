@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from skinjax.cli import main
-from skinjax.commands.show import choose_examples, count_lines, make_folder, thumbnail, to_bytes, view_rows
+from skinjax.commands.show import choose_examples, count_lines, make_folder, to_bytes, view_rows
 from skinjax.data.acquire.prepare import prepare
 from skinjax.data.dataset import Dataset
 from skinjax.images.colour import NORMALISATIONS, normalise
@@ -106,14 +106,6 @@ def test_examples_are_of_different_groups_as_far_as_there_are():
     assert len({choose_examples(labels, groups, 4, 2, seed)[0].tobytes() for seed in range(5)}) > 1
 
 
-def test_a_thumbnail_shows_the_whole_picture(tmp_path):
-    encode(tmp_path, "a", (1, 2, 3), (600, 1200))
-    columns = {"image_id": np.array(["a"])}
-    small = thumbnail(Dataset("own", ("nv",), columns, [(tmp_path / "a.png").read_bytes()], ""), 0)
-    assert small.shape == (240, 120, 3)
-    assert small[0, 0].tolist() == [1, 2, 3]
-
-
 def test_copies_are_trained_on_and_originals_evaluated(tmp_path, data_dir):
     changes = [
         "dataset.name=clinic",
@@ -172,8 +164,8 @@ MISTAKES = {
     "field": ([CONFIG, "--config.views.trian=none"], "did you mean 'train'"),
     "view": ([CONFIG, "--config.views.train=crops"], "unknown training view 'crops'"),
     "config of what is none": (["clinic", "--config.seed=1"], "clinic is the name of a data set"),
-    "images": (["clinic", "--images=0"], "--images is 0"),
-    "seed": (["clinic", "--seed=-1"], "--seed is -1"),
+    "images": (["clinic", "--images=0"], "--images: 0 is no number from 1 to 50"),
+    "seed": (["clinic", "--seed=-1"], "--seed: -1 is no number from 0"),
     "out": (["clinic", f"--out={CONFIG}"], "is a file, not a folder"),
     "out below a file": (["clinic", f"--out={CONFIG}/x"], "cannot write figures to"),
     "no target": ([], "TARGET"),

@@ -128,9 +128,7 @@ def test_unknown_names_list_the_known_ones(tmp_path):
         open_dataset("syntetic", {}, tmp_path)
     with pytest.raises(UserError, match=f"one of your own is looked for under {tmp_path}, where `skinjax prepare"):
         open_dataset("mine", {}, tmp_path)
-    with pytest.raises(
-        UserError, match=r"unknown argument of the synthetic data set 'image' .*'images'.*known: classes"
-    ):
+    with pytest.raises(UserError, match=r"unknown field of dataset.arguments 'image' .*'images'.*known: classes"):
         open_dataset("synthetic", {"image": 70}, tmp_path)
     with pytest.raises(UserError, match="give at least one for each of 7 classes"):
         open_dataset("synthetic", {"images": 3}, tmp_path)

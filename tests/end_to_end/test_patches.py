@@ -58,7 +58,7 @@ def test_attention_is_drawn(tmp_path, data_dir, capsys):
     assert (workdir / "attention.png").exists()
     for arguments, message in (
         (["nobody"], "has no photograph 'nobody'"),
-        (["--images=0"], "0 photographs are asked for; choose 1 to 50"),
+        (["--images=0"], "--images: 0 is no number from 1 to 50"),
         ([f"--out={workdir / 'config.json'}"], "is a file, not a folder for figures"),
     ):
         status, _, errors = attention(*arguments)

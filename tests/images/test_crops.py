@@ -52,7 +52,7 @@ def test_cut_keeps_bytes():
 def test_the_views_show_every_crop_of_the_flipped_picture():
     images = np.random.default_rng(0).integers(0, 256, (2, 12, 14, 3), np.uint8)
     keys = views.example_keys(views.jax.random.key(0), jnp.arange(2))
-    mirrored = views.View((views.Flips(1.0, 0.0),), ordered=True)
+    mirrored = views.View((views.flips(1.0, 0.0),), ordered=True)
     shown = views.train_view(mirrored, (8, 8), "unit", grid=None)(keys, images)
     still = views.evaluation_view("ordered_crop", (8, 8), "unit", grid=None)(images[:, :, ::-1])
     assert shown.shape == (2, 5, 8, 8, 3)

@@ -62,7 +62,7 @@ def test_the_view_none_is_the_evaluation_view_squash():
 
 
 def test_downsampling_flips_the_squashed_picture():
-    shown = np.asarray(views.train_view(views.View((views.Flips(1.0, 0.0),)), SIZE, "unit")(KEYS, IMAGES))
+    shown = np.asarray(views.train_view(views.View((views.flips(1.0, 0.0),)), SIZE, "unit")(KEYS, IMAGES))
     squashed = np.asarray(views.evaluation_view("squash", SIZE, "unit")(IMAGES))
     np.testing.assert_array_equal(shown, squashed[:, :, ::-1])
 
@@ -71,8 +71,8 @@ def test_downsampling_flips_the_squashed_picture():
 def test_a_window_is_stretched_as_pillow_does(stored):
     """Flipped, and the whole picture: the only window of its area and ratio."""
     images = np.ascontiguousarray(IMAGES[:, : stored[0], : stored[1]])
-    window = views.ResizedCrop((1.0, 1.0), (stored[1] / stored[0], stored[1] / stored[0]))
-    shown = views.train_view(views.View((views.Flips(1.0, 0.0),), window), (22, 24), "unit")(KEYS, images)
+    window = views.resized_crop((1.0, 1.0), (stored[1] / stored[0], stored[1] / stored[0]))
+    shown = views.train_view(views.View((views.flips(1.0, 0.0),), window), (22, 24), "unit")(KEYS, images)
     pillow = [
         np.asarray(Image.fromarray(image[:, ::-1]).resize((24, 22), Image.Resampling.BILINEAR)) for image in images
     ]
@@ -81,7 +81,7 @@ def test_a_window_is_stretched_as_pillow_does(stored):
 
 def test_what_is_turned_and_shrunk_is_antialiased():
     stripes = np.broadcast_to(np.where(np.arange(52) % 2, 200, 0)[:, None], (7, 44, 52, 3)).astype(np.uint8)
-    view = views.View((views.Rotation(180.0), views.Affine(0.0, scale=(0.5, 0.5))), views.RandomCrop())
+    view = views.View((views.rotation(180.0), views.affine(0.0, scale=(0.5, 0.5))), views.RANDOM_CROP)
     shown = np.asarray(views.train_view(view, (44, 52), "unit")(KEYS, stripes)) * 255
     np.testing.assert_allclose(shown[:, 18:26, 20:32], 100, atol=1e-3)
 
@@ -90,7 +90,7 @@ def test_colour_does_not_depend_on_the_geometry():
     jitter = views.ColourJitter(brightness=0.4)
     white = np.full((7, 44, 52, 3), 128, np.uint8)
     still = views.train_view(views.View((), None, jitter), SIZE, "unit")(KEYS, white)
-    moved = views.train_view(views.View((views.Flips(),), views.RandomCrop(), jitter), SIZE, "unit")(KEYS, white)
+    moved = views.train_view(views.View((views.flips(),), views.RANDOM_CROP, jitter), SIZE, "unit")(KEYS, white)
     np.testing.assert_array_equal(still, moved)
     assert len(np.unique(np.asarray(still)[:, 0, 0, 0])) == 7
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from skinjax.core.tables import read_table_file
 from skinjax.data.acquire.builders.base import Listing, Missing
-from skinjax.data.acquire.builders.cifar10.cifar10 import CLASSES, Cifar10
-from skinjax.data.acquire.builders.derm7pt.derm7pt import Derm7pt, Derm7ptDiagnoses
-from skinjax.data.acquire.builders.ham10000.ham10000 import Ham10000
-from skinjax.data.acquire.builders.isic2016.isic2016 import Isic2016
+from skinjax.data.acquire.builders.cifar10 import CLASSES, read_cifar10
+from skinjax.data.acquire.builders.derm7pt import read_derm7pt, read_derm7pt_diagnoses
+from skinjax.data.acquire.builders.ham10000 import read_ham10000
+from skinjax.data.acquire.builders.isic import read_isic2016
 from skinjax.data.acquire.sources import open_source
 
 HAM10000 = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
@@ -27,7 +27,7 @@ def counts(listing: Listing) -> dict[str, int]:
 
 def test_ham10000(shared: Path):
     with open_source(shared / "data" / "ham10000") as source:
-        listing = Ham10000.read(source)
+        listing = read_ham10000(source)
     columns = listing.columns
     assert counts(listing) == HAM10000
     assert Counter(columns["dx_type"].tolist()) == DX_TYPES
@@ -48,7 +48,7 @@ def test_derm7pt(shared: Path, tmp_path: Path):
         for path in paths:
             archive.writestr(f"images/{path.lower()}", path)
     with open_source(tmp_path) as source:
-        six, diagnoses = Derm7pt.read(source), Derm7ptDiagnoses.read(source)
+        six, diagnoses = read_derm7pt(source), read_derm7pt_diagnoses(source)
         assert [photograph.read().decode() for photograph in diagnoses.photographs] == paths
     assert counts(six) == DERM7PT
     assert len(six.photographs) == 987
@@ -62,13 +62,13 @@ def test_isic2016(shared: Path, tmp_path: Path):
     training = "ISIC_9999998,benign\nISIC_9999999,malignant\n"
     (tmp_path / "ISBI2016_ISIC_Part3_Training_GroundTruth.csv").write_text(training)
     with open_source(tmp_path) as source:
-        listing = Isic2016.read(source)
+        listing = read_isic2016(source)
     tested = listing.columns["label"][listing.columns["split"] == "test"]
     assert np.bincount(tested).tolist() == [304, 75]
 
 
 def test_cifar10(shared: Path):
     with open_source(shared / "data" / "cifar10") as source:
-        listing = Cifar10.read(source)
+        listing = read_cifar10(source)
     assert counts(listing) == dict.fromkeys(CLASSES, 6000)
     assert Counter(listing.columns["split"].tolist()) == {"train": 50000, "test": 10000}

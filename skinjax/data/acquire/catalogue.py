@@ -7,11 +7,11 @@ class About(NamedTuple):
     """What a person should know of a data set; `download` completes the sentence "to prepare it, ..."."""
 
     title: str
-    size: str
-    licence: str
-    citation: str
-    homepage: str
     download: str
+    size: str = "any"
+    licence: str = "yours"
+    citation: str = ""
+    homepage: str = ""
 
 
 HAM10000 = (
@@ -82,8 +82,7 @@ CATALOGUE = {
     ),
     "derm7pt": DERM7PT,
     "derm7pt_diagnoses": DERM7PT._replace(
-        title="derm7pt, dermoscopic photographs in the 20 original diagnoses",
-        size="1,011 photographs, 20 classes",
+        title="derm7pt, dermoscopic photographs in the 20 original diagnoses", size="1,011 photographs, 20 classes"
     ),
     "cifar10": About(
         title="CIFAR-10, natural 32x32 images (paper 002's baseline)",
@@ -96,26 +95,12 @@ CATALOGUE = {
     ),
     "folder": About(
         title="your own photographs, one folder per class, or train/validation/test and then classes",
-        size="any",
-        licence="yours",
-        citation="",
-        homepage="",
         download="put the photographs of each class into a folder of its own",
     ),
     "csv": About(
         title="your own photographs, listed in a CSV: image,label[,split,group,weight,...]",
-        size="any",
-        licence="yours",
-        citation="",
-        homepage="",
         download="write a CSV with the columns image and label beside the photographs",
     ),
 }
 # What is read under another name than its own, since everybody's is different.
 OWN_DATA = ("folder", "csv")
-
-
-def how_to_prepare(name: str) -> str:
-    """One sentence part for a data set that is not there."""
-    command = f"skinjax prepare {name} --source=THAT_FOLDER"
-    return f"{CATALOGUE[name].download}, then run `{command}`"

@@ -15,31 +15,11 @@ from collections.abc import Callable
 import numpy as np
 import PIL
 import simplejpeg
-from PIL import (
-    BmpImagePlugin,
-    Image,
-    ImageFile,
-    ImageOps,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import BmpImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.data.acquire.image_headers import (
-    APP1,
-    APP2,
-    START_OF_SCAN,
-    Fault,
-    FaultError,
-    exif_orientation,
-    image_format,
-    jpeg_header,
-    jpeg_segments,
-    refuse_cut_tiff,
-    webp_size,
-)
+from skinjax.data.acquire import image_headers
+from skinjax.data.acquire.image_headers import Fault, FaultError, exif_orientation, image_format
 
 # Part of the key of every cache of decoded pixels: another decoder may give other bits.
 DECODER_VERSION = f"2, simplejpeg {simplejpeg.__version__}, pillow {PIL.__version__}"
@@ -100,6 +80,13 @@ def decode(data: bytes, size: tuple[int, int] | None, *, fit: str, filter: str, 
         raise DecodingError(name, [*faults, "unreadable"][0], reason) from error
 
 
+def thumbnail(data: bytes, side: int, name: str) -> np.ndarray:
+    """The whole picture, of at most `side` pixels on its longer side: uint8 [H, W, 3]."""
+    image = Image.fromarray(decode(data, None, fit="squash", filter="bilinear", name=name))
+    image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=None)
+    return np.array(image)
+
+
 def has_several_frames(data: bytes) -> bool:
     """Whether an image that can be decoded is an animation or has several pages."""
     format_ = image_format(data)
@@ -149,7 +136,7 @@ def _refuse_huge(width: int, height: int) -> None:
 
 def _decode_jpeg(data: bytes) -> tuple[np.ndarray, int]:
     """The pixels of a JPEG as they are stored, and its EXIF orientation."""
-    header = jpeg_header(data)
+    header = image_headers.jpeg_header(data)
     _refuse_huge(header.width, header.height)
     try:
         if header.components < 4:
@@ -159,8 +146,14 @@ def _decode_jpeg(data: bytes) -> tuple[np.ndarray, int]:
         if not any(harmless in str(error) for harmless in HARMLESS_TO_PILLOW):
             raise
         # Pillow would complain of tags that do not concern the pixels.
-        kept = [data[start - 4 : end] for marker, start, end in jpeg_segments(data) if marker not in (APP1, APP2)]
-        scan = next(end for marker, _, end in jpeg_segments(data) if marker == START_OF_SCAN)
+        kept = [
+            data[start - 4 : end]
+            for marker, start, end in image_headers.jpeg_segments(data)
+            if marker not in (image_headers.APP1, image_headers.APP2)
+        ]
+        scan = next(
+            end for marker, _, end in image_headers.jpeg_segments(data) if marker == image_headers.START_OF_SCAN
+        )
         with JpegImagePlugin.JpegImageFile(io.BytesIO(b"".join([data[:2], *kept, data[scan:]]))) as opened:
             return np.array(opened.convert("RGB")), header.orientation
     # Adobe's programs, and all that follow them, store the ink that is left out.
@@ -173,12 +166,12 @@ def _decode_jpeg(data: bytes) -> tuple[np.ndarray, int]:
 HARMLESS_TO_PILLOW = ("Could not determine subsampling", "extraneous bytes before marker 0xd9")
 
 
-def _open(data: bytes, format_: str) -> ImageFile.ImageFile:
+def _open(data: bytes, format_: str) -> Image.Image:
     """An image whose pixels are not decoded yet, by the one reader of its format; other readers never run."""
     if format_ == "WEBP":
-        _refuse_huge(*webp_size(data))
+        _refuse_huge(*image_headers.webp_size(data))
     if format_ == "TIFF":
-        refuse_cut_tiff(data)
+        image_headers.refuse_cut_tiff(data)
     image = READERS[format_](io.BytesIO(data))
     _refuse_huge(*image.size)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -189,7 +182,7 @@ def _open(data: bytes, format_: str) -> ImageFile.ImageFile:
     return image
 
 
-READERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+READERS: dict[str, Callable[[io.BytesIO], Image.Image]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
@@ -211,7 +204,7 @@ NEW_SUBFILE_TYPE, BITS_PER_SAMPLE, PHOTOMETRIC = 254, 258, 262
 STRIPS_AND_TILES = ((273, 279), (324, 325))
 
 
-def _orientation(image: ImageFile.ImageFile) -> int:
+def _orientation(image: Image.Image) -> int:
     """The EXIF orientation of a loaded image; a TIFF was turned by Pillow when it was loaded."""
     if "exif" in image.info:
         return exif_orientation(image.info["exif"])
@@ -253,10 +246,6 @@ def _high_bytes(image: Image.Image) -> Image.Image:
     return Image.fromarray((values >> (bits - 8)).astype(np.uint8))
 
 
-def _squash(image: Image.Image, size: tuple[int, int], resampling: Image.Resampling) -> Image.Image:
-    return image.resize(size, resampling)
-
-
 def _cover(image: Image.Image, size: tuple[int, int], resampling: Image.Resampling) -> Image.Image:
     scale = max(size[0] / image.width, size[1] / image.height)
     if scale**2 * image.width * image.height > MOST_OVERHANG * size[0] * size[1]:
@@ -278,7 +267,7 @@ def _pad(image: Image.Image, size: tuple[int, int], resampling: Image.Resampling
 
 
 FITS: dict[str, Callable[[Image.Image, tuple[int, int], Image.Resampling], Image.Image]] = {
-    "squash": _squash,
+    "squash": Image.Image.resize,
     "cover": _cover,
     "pad": _pad,
 }

@@ -5,7 +5,7 @@ thumbnail, compared for all turns and mirrorings, and for crops) only proposes p
 each other, decide by their detail. What that finds, and takes for copies wrongly, is in docs/near_duplicates.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +32,19 @@ def signature(pixels: np.ndarray) -> np.ndarray:
     """
     thumbnail = Image.fromarray(pixels).convert("L").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     return np.asarray(thumbnail).reshape(-1)
+
+
+def copies(digests: Sequence[str], signatures: Sequence[np.ndarray]) -> Iterator[tuple[Pair, bool]]:
+    """The pairs of one picture, and whether that is certain: of the same bytes, each with the first; then of a look."""
+    first: dict[str, int] = {}
+    for number, digest in enumerate(digests):
+        other = first.setdefault(digest, number)
+        if other != number:
+            yield Pair(other, number, 1.0), True
+    different = list(first.values())
+    if different:
+        for pair in near_duplicates(np.array([signatures[number] for number in different])):
+            yield Pair(different[pair.first], different[pair.second], pair.similarity), False
 
 
 def near_duplicates(signatures: np.ndarray, least_similarity: float = LEAST_SIMILARITY) -> list[Pair]:

@@ -7,58 +7,42 @@ laid out.
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import simplejpeg
 from PIL import Image
-from tqdm import tqdm
 
 import skinjax
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.files import check_room, write_atomically
 from skinjax.core.hashes import digest_of, sha256_of, short_hash
 from skinjax.core.tables import TABLE_SUFFIXES, csv_text
-from skinjax.core.threads import map_in_order
+from skinjax.core.threads import map_in_order, progress
+from skinjax.data import dataset as datasets
+from skinjax.data.acquire.builders import cifar10, csv, derm7pt, folder, ham10000, isic
 from skinjax.data.acquire.builders.base import Listing, Missing, Photograph, PhotographBuilder, counted, remedy
-from skinjax.data.acquire.builders.cifar10.cifar10 import Cifar10
-from skinjax.data.acquire.builders.csv.csv import Csv
-from skinjax.data.acquire.builders.derm7pt.derm7pt import Derm7pt, Derm7ptDiagnoses
-from skinjax.data.acquire.builders.folder.folder import Folder
-from skinjax.data.acquire.builders.ham10000.ham10000 import Ham10000
-from skinjax.data.acquire.builders.isic2016.isic2016 import Isic2016
-from skinjax.data.acquire.builders.isic2018.isic2018 import Isic2018
-from skinjax.data.acquire.builders.isic2019.isic2019 import Isic2019
-from skinjax.data.acquire.builders.sd198.sd198 import Sd198
 from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA
 from skinjax.data.acquire.decoding import DECODER_VERSION, decode
 from skinjax.data.acquire.sources import File, Source, open_source
-from skinjax.data.dataset import (
-    RECORDS_FOLDER,
-    Dataset,
-    build_whole,
-    is_prepared,
-    read_dataset,
-    read_manifest,
-    write_records,
-)
+from skinjax.data.dataset import Dataset, is_prepared
 
 # What reads the source of each data set of the catalogue.
-BUILDERS: dict[str, type[PhotographBuilder]] = {
-    "ham10000": Ham10000,
-    "isic2018": Isic2018,
-    "isic2016": Isic2016,
-    "isic2019": Isic2019,
-    "sd198": Sd198,
-    "derm7pt": Derm7pt,
-    "derm7pt_diagnoses": Derm7ptDiagnoses,
-    "cifar10": Cifar10,
-    "folder": Folder,
-    "csv": Csv,
+READERS: dict[str, Callable[[Source], Listing]] = {
+    "ham10000": ham10000.read_ham10000,
+    "isic2018": ham10000.read_isic2018,
+    "isic2016": isic.read_isic2016,
+    "isic2019": isic.read_isic2019,
+    "sd198": folder.read_sd198,
+    "derm7pt": derm7pt.read_derm7pt,
+    "derm7pt_diagnoses": derm7pt.read_derm7pt_diagnoses,
+    "cifar10": cifar10.read_cifar10,
+    "folder": folder.read_folder,
+    "csv": csv.read_csv,
 }
 SOURCES_FILE, LEFT_OUT_FILE = "sources.csv", "left_out.csv"
 LEAST_MAX_SIDE = 16
@@ -86,24 +70,23 @@ def prepare(
     name = check_name(name or (default_name(source) if kind in OWN_DATA else kind), kind)
     if max_side and max_side < LEAST_MAX_SIDE:
         raise UserError(f"max_side is {max_side}; give {LEAST_MAX_SIDE} pixels or more, or 0 to keep every size")
-    folder = root / name
+    place = root / name
     # A table that is named itself: its photographs lie in the folder around it.
     is_table = kind == "csv" and source.is_file() and source.suffix.lower() in TABLE_SUFFIXES
     with open_source(source.parent if is_table else source) as opened:
         opened = replace(opened, files=without_own(opened.files, root), table=source.name if is_table else "")
         made_with = {"kind": kind, "source": str(source.resolve()), "max_side": max_side, "skip_bad": skip_bad}
         made_with["files"] = short_hash([[file.path, file.size] for file in opened.files.values()])
-        if not folder.exists():
-            builder = BUILDERS[kind]
-            listing = builder.read(opened)
+        if not place.exists():
+            listing = READERS[kind](opened)
             check_listing(listing, opened.root)
             if not skip_bad:
                 check_complete(listing, opened, kind)
             check_room(root, bytes_needed(listing.photographs, max_side), f"the photographs of {name}")
             one_pass = Pass(listing, max_side, skip_bad, own_data=kind in OWN_DATA)
-            build_whole(folder, partial(_build, builder, one_pass, made_with, source))
-        check_same(folder, made_with)  # also after building, for another process may have been first
-    return read_dataset(folder, name)
+            datasets.build_whole(place, partial(_build, one_pass, made_with, source))
+        check_same(place, made_with)  # also after building, for another process may have been first
+    return datasets.read_dataset(place, name)
 
 
 def without_own(files: Mapping[str, File], root: Path) -> dict[str, File]:
@@ -119,7 +102,7 @@ def check_same(folder: Path, made_with: Mapping[str, Any]) -> None:
         raise UserError(
             f"{folder} is there already and no data set: give this one another --name or --data_dir, or move it away"
         )
-    before = read_manifest(folder).get("made_with", {})
+    before = datasets.read_manifest(folder).get("made_with", {})
     different = sorted(fact for fact in made_with if before.get(fact) != made_with[fact])
     if different == ["files"]:
         what = "the files in its source have changed since"
@@ -153,9 +136,7 @@ def check_listing(listing: Listing, place: Path) -> None:
     for what, names in (("class", listing.classes), ("image", listing.columns["image_id"].tolist())):
         for name in names:
             if not name or not name.isprintable() or name != name.strip():
-                raise UserError(
-                    f"{place} has the {what} name {name!r}: rename it to printable text without outer blanks"
-                )
+                raise UserError(f"{place} has the {what} name {name!r}: rename it to printable, unpadded text")
     if len(listing.classes) < 2:
         count = "1 class" if listing.classes else "no class"
         raise UserError(f"{place} has photographs of {count}; a data set needs two or more")
@@ -187,14 +168,6 @@ def bytes_needed(photographs: Sequence[Photograph], max_side: int) -> int:
     return sum(min(photograph.size, most) + 256 for photograph in photographs)
 
 
-class Checked(NamedTuple):
-    """A photograph as it will be stored, the hash of its file, and why it cannot be used ('' if it can)."""
-
-    data: bytes
-    sha256: str
-    problem: str
-
-
 class Pass:
     """One pass over a listing, which finds what cannot be used (`problems`), duplicates, and the hash of every file."""
 
@@ -211,18 +184,15 @@ class Pass:
     def encoded_images(self) -> Iterator[tuple[int, bytes]]:
         """(row, bytes) of what can be used; after a first problem that is not to be skipped, none any more."""
         photographs = self.listing.photographs
-        results = map_in_order(self.check, photographs)
-        hidden = not sys.stderr.isatty()
-        for row, checked in enumerate(
-            tqdm(results, total=len(photographs), unit="images", disable=hidden, leave=False)
-        ):
+        results = progress(map_in_order(self.check, photographs), len(photographs))
+        for row, (data, sha256, problem) in enumerate(results):
             path = photographs[row].path
-            self.hashes[path] = checked.sha256
-            problem = checked.problem or self.compare(row, checked.sha256)
+            self.hashes[path] = sha256
+            problem = problem or self.compare(row, sha256)
             if problem:
                 self.problems.append((path, problem))
             elif self.skip_bad or not self.problems:
-                yield row, checked.data
+                yield row, data
         if self.problems and (not self.skip_bad or len(self.problems) == len(photographs)):
             raise UserError(self.refusal())
 
@@ -250,28 +220,31 @@ class Pass:
         return f"{which}{reason} (`skinjax scan` lists what is wrong, --skip_bad leaves it out)"
 
 
-def check(photograph: Photograph, max_side: int) -> Checked:
-    """Read and decode a photograph; one larger than `max_side` is made smaller and encoded anew."""
+def check(photograph: Photograph, max_side: int) -> tuple[bytes, str, str]:
+    """A photograph as it will be stored, the hash of its file, and why it cannot be used ('' if it can).
+
+    One larger than `max_side` is made smaller and encoded anew.
+    """
     try:
         original = data = photograph.read()
         pixels = decode(data, None, fit="squash", filter="bilinear", name=photograph.path)
     except UserError as error:
-        return Checked(b"", "", str(error))
+        return b"", "", str(error)
     height, width = pixels.shape[:2]
     scale = max_side / max(height, width)
     if max_side and scale < 1:
         size = max(1, round(scale * width)), max(1, round(scale * height))
         smaller = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
         data = simplejpeg.encode_jpeg(smaller, quality=JPEG_QUALITY, colorsubsampling="444")
-    return Checked(data, digest_of(original), "")
+    return data, digest_of(original), ""
 
 
-def _build(
-    builder: type[PhotographBuilder], one_pass: Pass, made_with: Mapping[str, Any], source: Path, target: Path
-) -> None:
+def _build(one_pass: Pass, made_with: Mapping[str, Any], source: Path, target: Path) -> None:
     """Fill the folder of a prepared set."""
     listing, about = one_pass.listing, CATALOGUE[made_with["kind"]]
-    writer = builder(listing.classes, one_pass.columns, one_pass.encoded_images, str(target / RECORDS_FOLDER))
+    writer = PhotographBuilder(
+        listing.classes, one_pass.columns, one_pass.encoded_images, str(target / datasets.RECORDS_FOLDER)
+    )
     left_out = one_pass.problems
     notes = list(listing.notes)
     facts = {
@@ -292,7 +265,7 @@ def _build(
             found["left_out"] = _write_table(target / LEFT_OUT_FILE, ("file", "reason"), left_out)
         return found
 
-    write_records(writer, target, facts, write_tables)
+    datasets.write_records(writer, target, facts, write_tables)
 
 
 def origins(listing: Listing, hashes: Mapping[str, str], source: Path) -> list[tuple[str, int, str]]:

@@ -4,26 +4,24 @@ Whether a file's bytes are a photograph is `decode`'s judgement, here as when a 
 """
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import human_bytes
 from skinjax.core.hashes import digest_of
 from skinjax.core.tables import TABLE_SUFFIXES, Table, read_table, read_table_file
-from skinjax.core.threads import map_in_order
+from skinjax.core.threads import map_in_order, progress
 from skinjax.data.acquire.builders.base import Missing, no_photographs
-from skinjax.data.acquire.builders.csv.csv import REQUIRED, Photographs
-from skinjax.data.acquire.builders.folder.folder import Folder
+from skinjax.data.acquire.builders.csv import REQUIRED, Photographs
+from skinjax.data.acquire.builders.folder import read_folder
 from skinjax.data.acquire.decoding import MOST_BYTES, DecodingError, decode, has_several_frames
 from skinjax.data.acquire.image_headers import image_format
-from skinjax.data.acquire.near_duplicates import near_duplicates, signature
+from skinjax.data.acquire.near_duplicates import copies, signature
 from skinjax.data.acquire.sources import FORMAT_OF_SUFFIX, File, Source, pictures
 
 ERROR, WARNING = "error", "warning"
@@ -86,10 +84,9 @@ def scan(source: Source, labels_file: Path | None, min_side: int) -> Report:
         raise UserError(no_photographs(source, "nv/photograph.jpg"))
     labels = find_labels(source, labels_file)
     looks = map_in_order(partial(look, min_side=min_side), photographs)
-    hidden = not sys.stderr.isatty()
     findings = list(labels.findings)
     whole: list[Look] = []
-    for seen in tqdm(looks, total=len(photographs), unit="images", disable=hidden, leave=False):
+    for seen in progress(looks, len(photographs)):
         findings += seen.findings
         if seen.sha256:
             whole.append(seen)
@@ -137,20 +134,15 @@ def _unusable(file: File, kind: str, reason: str) -> Look:
 
 def duplicates(looks: list[Look], labels: Mapping[str, str]) -> Iterator[Finding]:
     """Pairs of one photograph: each file that was seen before, and what looks like another file."""
-    first: dict[str, Look] = {}
-    for seen in looks:
-        other = first.setdefault(seen.sha256, seen)
-        if other is not seen:
-            here, there = labels.get(seen.path, ""), labels.get(other.path, "")
+    for pair, certain in copies([seen.sha256 for seen in looks], [seen.signature for seen in looks]):
+        path, other = looks[pair.second].path, looks[pair.first].path
+        here, there = labels.get(path, ""), labels.get(other, "")
+        if certain:
             kind = "two labels" if here and there and here != there else "duplicate"
-            yield Finding(kind, seen.path, f"the same file as {other.path}{_labels(here, there)}")
-    different = list(first.values())
-    if not different:
-        return
-    for pair in near_duplicates(np.array([seen.signature for seen in different])):
-        path, other_path = different[pair.second].path, different[pair.first].path
-        apart = _labels(labels.get(path, ""), labels.get(other_path, ""))
-        yield Finding("near-duplicate", path, f"looks like {other_path}, similarity {pair.similarity:.2f}{apart}")
+            yield Finding(kind, path, f"the same file as {other}{_labels(here, there)}")
+        else:
+            detail = f"looks like {other}, similarity {pair.similarity:.2f}{_labels(here, there)}"
+            yield Finding("near-duplicate", path, detail)
 
 
 def _labels(here: str, there: str) -> str:
@@ -169,7 +161,9 @@ def find_labels(source: Source, file: Path | None) -> Labels:
     """The labels of the table that the user names, else of the only one in the source, else of class folders."""
     if file is not None:
         table = read_table_file(file, REQUIRED, fix="name them so")
-        return table_labels(source, table, _place_of(file, source))
+        root, parent = source.root.resolve(), file.resolve().parent
+        inside = parent.relative_to(root).as_posix() if parent.is_relative_to(root) else "."  # a table from elsewhere
+        return table_labels(source, table, PurePosixPath(root.name if root.is_file() else inside))
     found: list[tuple[str, Table]] = []
     others: list[str] = []
     broken: list[Finding] = []
@@ -184,7 +178,8 @@ def find_labels(source: Source, file: Path | None) -> Labels:
                 others.append(f"{candidate.path} is no .csv")
         except UserError as error:
             others.append(str(error))
-            if _names_label_columns(data):
+            first = data[:1000].partition(b"\n")[0].lower()
+            if all(re.search(rb"\b%s\b" % name.encode(), first) for name in REQUIRED):  # it was meant to hold labels
                 broken.append(Finding("bad row", candidate.path, str(error).removeprefix(f"{candidate.path} ")))
     if len(found) > 1:
         raise UserError(f"{found[0][0]} and {found[1][0]} are both tables of labels: give one as --labels")
@@ -192,12 +187,6 @@ def find_labels(source: Source, file: Path | None) -> Labels:
         path, table = found[0]
         return table_labels(source, table, PurePosixPath(path).parent)
     return Labels(f"none were found ({others[0]})", {}, broken) if others else folder_labels(source)
-
-
-def _names_label_columns(data: bytes) -> bool:
-    """Whether a table, which cannot be read, was meant to hold labels."""
-    first = data[:1000].partition(b"\n")[0].lower()
-    return all(re.search(rb"\b%s\b" % name.encode(), first) for name in REQUIRED)
 
 
 def table_labels(source: Source, table: Table, folder: PurePosixPath) -> Labels:
@@ -231,7 +220,7 @@ def table_labels(source: Source, table: Table, folder: PurePosixPath) -> Labels:
 def folder_labels(source: Source) -> Labels:
     """The labels of a folder per class; none where the folders are not laid out so."""
     try:
-        listing = Folder.read(source)
+        listing = read_folder(source)
     except UserError as error:
         return Labels(f"none were found ({error})", {}, [])
     names = [listing.classes[label] for label in listing.columns["label"]]
@@ -240,11 +229,3 @@ def folder_labels(source: Source) -> Labels:
     findings = [Finding("image without label", path, "in no class folder") for path in loose]
     count = len(listing.classes)
     return Labels(f"{count} class folder{'s' * (count != 1)}", labels, findings)
-
-
-def _place_of(table: Path, source: Source) -> PurePosixPath:
-    """The folder of a table in terms of the paths of the source; the top of the source for a table from elsewhere."""
-    root, parent = source.root.resolve(), table.resolve().parent
-    if root.is_file():
-        return PurePosixPath(root.name)
-    return PurePosixPath(parent.relative_to(root).as_posix() if parent.is_relative_to(root) else ".")

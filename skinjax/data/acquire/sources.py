@@ -99,8 +99,8 @@ def open_source(path: Path) -> Iterator[Source]:
         files: list[File] = []
         if stat.S_ISDIR(mode):
             for file in _folder_files(path.resolve()):
-                files += _archive_files(file.origin, file.path, opened) if _is_archive(file.name) else [file]
-        elif stat.S_ISREG(mode) and _is_archive(path.name):
+                files += _archive_files(file.origin, file.path, opened) if ARCHIVE.fullmatch(file.name) else [file]
+        elif stat.S_ISREG(mode) and ARCHIVE.fullmatch(path.name):
             files = _archive_files(path.resolve(), path.name, opened)
         else:
             raise UserError(f"{path} is neither a folder nor a zip or tar archive")
@@ -109,22 +109,16 @@ def open_source(path: Path) -> Iterator[Source]:
 
 def open_photographs(path: Path, opened: contextlib.ExitStack) -> list[File]:
     """The photographs at `path`, with whole paths: those of a source, or a file that is no archive."""
-    if os.path.isfile(path) and not _is_archive(path.name):
+    if os.path.isfile(path) and not ARCHIVE.fullmatch(path.name):
         return [_on_disk(path, str(path), path.stat().st_size)]
     source = opened.enter_context(open_source(path))
     above = path.parent if path.is_file() else path
     found = [dataclasses.replace(file, path=str(above / file.path)) for file in pictures(source)]
     if not found:
-        closed = next(
-            (f", but {file.path}: unpack that" for file in source.files.values() if is_closed_archive(file)), ""
-        )
+        archives = [file.path for file in source.files.values() if ARCHIVE.fullmatch(file.name)]
+        closed = f", but {archives[0]}: unpack that" if archives else ""
         raise UserError(f"there are no photographs in {path}{closed}")
     return found
-
-
-def is_closed_archive(file: File) -> bool:
-    """Whether a file is an archive inside an archive, which `open_source` leaves closed."""
-    return _is_archive(file.name)
 
 
 def images(source: Source) -> list[File]:
@@ -161,7 +155,7 @@ def _folder_files(root: Path) -> list[File]:
                 if shown is None:
                     continue
                 path = Path(entry.path)
-                if entry.is_symlink() and not _leads_to_a_file_below(path, root):
+                if entry.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(root)):
                     raise UserError(
                         f"{path} is a link that is broken, leads to a folder or out of {root}: copy there what it "
                         "points to, or remove it"
@@ -176,10 +170,6 @@ def _folder_files(root: Path) -> list[File]:
     except OSError as error:
         raise UserError(f"{error.filename or root} cannot be read: {_reason(error)}") from error
     return files
-
-
-def _leads_to_a_file_below(link: Path, root: Path) -> bool:
-    return link.is_file() and Path(os.path.realpath(link)).is_relative_to(root)
 
 
 def _on_disk(path: Path, shown: str, size: int) -> File:
@@ -256,7 +246,7 @@ def _tar_files(path: Path, shown: str, opened: contextlib.ExitStack) -> Iterator
                     "without it"
                 )
             if inside and member.isreg():
-                read = functools.partial(_read_from_tar, plain, member.offset_data, member.size)
+                read = functools.partial(os.pread, plain.fileno(), member.size, member.offset_data)
                 yield File(f"{shown}/{inside}", member.size, path, read)
         # tarfile takes a damaged header for the end.
         if not _only_zeros(plain, archive.offset):
@@ -283,10 +273,6 @@ def _only_zeros(file: IO[bytes], offset: int) -> bool:
             return False
         position += len(chunk)
     return position >= offset + tarfile.BLOCKSIZE
-
-
-def _read_from_tar(plain: IO[bytes], offset: int, size: int) -> bytes:
-    return os.pread(plain.fileno(), size, offset)
 
 
 @contextlib.contextmanager
@@ -323,10 +309,6 @@ def _kept_path(name: str, where: str) -> str | None:
     if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", name):
         raise UserError(f"{where} holds {name!r}, whose name is not UTF-8 or has control characters: rename it")
     return "/".join(parts)
-
-
-def _is_archive(name: str) -> bool:
-    return ARCHIVE.fullmatch(name) is not None
 
 
 def _reason(error: Exception) -> str:

@@ -1,16 +1,14 @@
 """The same photograph in two parts of a split under two groups: what a comparison of groups cannot see."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from skinjax.core.hashes import digest_of
-from skinjax.core.threads import map_in_order
+from skinjax.core.threads import map_in_order, progress
 from skinjax.data.acquire.decoding import decode
-from skinjax.data.acquire.near_duplicates import near_duplicates, signature
+from skinjax.data.acquire.near_duplicates import copies, signature
 from skinjax.data.dataset import Dataset
 from skinjax.data.splits.split import Split
 
@@ -36,19 +34,9 @@ def same_photographs(dataset: Dataset, image_ids: Sequence[str]) -> list[Pair]:
         return digest_of(data), signature(pixels)
 
     looks = map_in_order(look, image_ids)
-    shown = tqdm(looks, total=len(image_ids), unit="images", disable=not sys.stderr.isatty(), leave=False)
-    pairs: list[Pair] = []
-    first_with: dict[str, str] = {}
-    signatures: dict[str, np.ndarray] = {}
-    for image_id, (digest, signed) in zip(image_ids, shown, strict=True):
-        first = first_with.setdefault(digest, image_id)
-        if first == image_id:
-            signatures[image_id] = signed
-        else:
-            pairs.append(Pair(first, image_id, certain=True))
-    distinct = list(signatures)
-    found = near_duplicates(np.array(list(signatures.values())))
-    return pairs + [Pair(distinct[copies.first], distinct[copies.second], certain=False) for copies in found]
+    digests, signatures = zip(*progress(looks, len(image_ids)), strict=True)
+    found = copies(digests, signatures)
+    return [Pair(image_ids[pair.first], image_ids[pair.second], certain) for pair, certain in found]
 
 
 class Crossing(NamedTuple):

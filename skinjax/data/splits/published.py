@@ -94,15 +94,11 @@ def fold_split(published: PublishedSplit, fold: int, columns: Sequence[np.ndarra
     rows = np.flatnonzero(labels != "")
     if not (parts[rows] == TRAIN).any():
         raise UserError(f"{published.path} has no labelled training image in fold {fold}: is it the right file?")
-    protocol = {
-        "name": "file",
-        "file": published.path.name,
-        "sha256": published.sha256,
-        "folds": folds,
-        "fold": fold,
-    }
+    protocol = {"name": "file", "file": published.path.name, "sha256": published.sha256, "folds": folds, "fold": fold}
     held_out_in = _held_out_in(published.parts)[rows]
-    return Split(published.image_ids[rows], groups[rows], labels[rows], held_out_in, _names(parts[rows]), protocol)
+    return Split(
+        published.image_ids[rows], groups[rows], labels[rows], held_out_in, np.array(PARTS)[parts[rows]], protocol
+    )
 
 
 def _from_dataset(
@@ -137,13 +133,6 @@ def _held_out_in(parts: np.ndarray) -> np.ndarray:
     tested = parts == TEST
     held_out = tested if (tested != tested[0]).any() else parts == VALIDATION
     return np.where(held_out.any(axis=0), held_out.argmax(axis=0), -1)
-
-
-def _names(parts: np.ndarray) -> np.ndarray:
-    return np.array(PARTS)[parts]
-
-
-# One reader per layout
 
 
 def _from_own(path: Path, digest: str, table: Table) -> PublishedSplit:

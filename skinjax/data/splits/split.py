@@ -211,9 +211,7 @@ def read_protocol(path: str | Path) -> dict[str, Any]:
     try:
         protocol = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # of the encoding or of the JSON
-        raise UserError(
-            f"{path} is not JSON ({error}): restore it, or remove it to read the split as a file"
-        ) from error
+        raise UserError(f"{path} is not JSON ({error}): restore or remove it to read the split as a file") from error
     if not isinstance(protocol, dict) or not isinstance(protocol.get("name"), str):
         raise UserError(f"{path} has no protocol 'name': restore it, or remove it to read the split as a file")
     lookup(f"split protocol in {path}", protocol["name"], LEAK_IS_AN_ERROR)
@@ -333,19 +331,8 @@ class _UnitsByClass:
 def _checked_table(image_ids: Sequence[str], groups: Sequence[str], labels: Sequence[str]) -> Split:
     """The columns as arrays, all in training so far."""
     ids, group_names, label_names = (np.asarray(column, dtype=str) for column in (image_ids, groups, labels))
-    if not len(ids) == len(group_names) == len(label_names):
-        raise ValueError(
-            f"{len(ids)} image ids, {len(group_names)} groups and {len(label_names)} labels are not columns"
-        )
     if len(ids) == 0:
         raise UserError("there are no images to split")
-    unique, counts = np.unique(ids, return_counts=True)
-    if counts.max() > 1:
-        raise UserError(f"image id {str(unique[counts.argmax()])!r} occurs {counts.max()} times: ids must be unique")
-    if (group_names == "").any():
-        raise UserError(
-            f"image {str(ids[group_names == ''][0])!r} has an empty group: name its lesion, or use its own id"
-        )
     never, train = np.full(len(ids), -1), np.full(len(ids), "train", dtype="<U10")
     return Split(ids, group_names, label_names, never, train, protocol={})
 

@@ -90,8 +90,7 @@ KERATIN = (0.95, 0.90, 0.87)
 ABSORBED = {"melanin": (0.43, 0.70, 0.95), "blood": (0.07, 0.50, 0.36), "blue": (0.80, 0.52, 0.28)}
 """Red, green and blue: reflectance of bare skin and of the white layer; absorbance of one unit of each pigment."""
 
-GRAIN = 4.0
-"""The camera's noise, at most, in grey levels."""
+GRAIN = 4.0  # the camera's noise, at most, in grey levels
 
 
 def develop(layers: Layers, rng: np.random.Generator) -> np.ndarray:

@@ -24,6 +24,7 @@ class Patients:
 
 
 HISTO = {"histo": 1.0}
+FOLLOWED: dict[str, float] = {"follow_up": 55, "histo": 37, "consensus": 8}
 PATIENTS = {
     "akiec": Patients(HISTO, (66, 25, 8, 1), (67, 11), 0.68, (9, 20, 2, 19, 1, 35, 4, 2, 4, 4)),
     "bcc": Patients(HISTO, (56, 32, 11, 1), (67, 14), 0.62, (36, 11, 2, 10, 4, 20, 9, 1, 3, 4)),
@@ -32,13 +33,7 @@ PATIENTS = {
     ),
     "df": Patients({"histo": 48, "consensus": 52}, (56, 32, 11, 1), (53, 13), 0.55, (2, 71, 1, 21, 3, 0, 0, 2, 0, 0)),
     "mel": Patients(HISTO, (40, 42, 15, 3), (61, 15), 0.62, (29, 17, 4, 19, 6, 9, 6, 4, 3, 3)),
-    "nv": Patients(
-        {"follow_up": 55, "histo": 37, "consensus": 8},
-        (81, 14, 5, 0),
-        (46, 15),
-        0.51,
-        (21, 22, 19, 10, 13, 2, 4, 4, 2, 3),
-    ),
+    "nv": Patients(FOLLOWED, (81, 14, 5, 0), (46, 15), 0.51, (21, 22, 19, 10, 13, 2, 4, 4, 2, 3)),
     "vasc": Patients(
         {"histo": 47, "consensus": 53}, (65, 26, 8, 1), (51, 22), 0.49, (15, 19, 22, 8, 19, 6, 4, 3, 2, 2)
     ),

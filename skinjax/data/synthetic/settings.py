@@ -1,53 +1,43 @@
 """What is to be drawn: how many photographs, how large, of which classes, in which proportions."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from skinjax.core.errors import UserError
+from skinjax.core import settings
 
 GENERATOR_VERSION = 1
 """Part of every random seed; belongs in the name of whatever is stored. Another version draws other photographs."""
 
 HAM10000_COUNTS = {"akiec": 327, "bcc": 514, "bkl": 1099, "df": 115, "mel": 1113, "nv": 6705, "vasc": 142}
 HAM10000_RATIO = HAM10000_COUNTS["nv"] / HAM10000_COUNTS["df"]
-MOST_CLASSES = 256
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What to draw.
+class Settings(settings.Settings):
+    """What to draw."""
 
-    Args:
-      images: how many photographs.
-      height, width: pixels; the shorter side is the field of view, in units of which everything is drawn.
-      classes: 7 are HAM10000's; any other number are invented ones.
-      imbalance: the largest class over the smallest, the others in geometric steps between; or 'ham10000' for its
-        counts (with invented classes: its ratio).
-      seed: another seed draws other lesions of the same classes.
-    """
+    place = "dataset.arguments"
 
-    images: int = 1500
-    height: int = 168
-    width: int = 224
-    classes: int = 7
-    imbalance: str | float = "ham10000"
-    seed: int = 0
+    images: int = settings.number(1500, 1)
+    height: int = settings.number(
+        168, 32, 2**14
+    )  # pixels; the shorter side is the field of view, of which all is drawn
+    width: int = settings.number(224, 32, 2**14)
+    classes: int = settings.number(7, 2, 256)  # 7 are HAM10000's; any other number are invented ones
+    # The largest class over the smallest, the others in geometric steps between; or 'ham10000' for its counts (with
+    # invented classes: its ratio).
+    imbalance: Any = "ham10000"
+    seed: int = settings.number(0, 0)  # another one draws other lesions of the same classes
 
-    def __post_init__(self) -> None:
-        if not 2 <= self.classes <= MOST_CLASSES:
-            raise UserError(f"synthetic: classes is {self.classes}; give 2 to {MOST_CLASSES}")
+    def check(self) -> None:
         if self.images < self.classes:
-            raise UserError(f"synthetic: images is {self.images}; give at least one for each of {self.classes} classes")
-        if min(self.height, self.width) < 32:
-            raise UserError(f"synthetic: size is {self.height}x{self.width}; give a height and a width of at least 32")
-        if self.seed < 0:
-            raise UserError(f"synthetic: seed is {self.seed}; give 0 or a positive number")
-        if isinstance(self.imbalance, str):
-            if self.imbalance != "ham10000":
-                raise UserError(f"synthetic: imbalance is {self.imbalance!r}; give 'ham10000' or a number from 1 on")
-        elif not 1 <= self.imbalance < np.inf:
-            raise UserError(f"synthetic: imbalance is {self.imbalance}; give 'ham10000' or a number from 1 on")
+            reason = f" is {self.images}; give at least one for each of {self.classes} classes"
+            raise settings.FieldError("dataset.arguments.images", reason)
+        if self.imbalance != "ham10000" and not (type(self.imbalance) in (int, float) and 1 <= self.imbalance < np.inf):
+            reason = f" is {self.imbalance!r}; give 'ham10000' or a number from 1 on"
+            raise settings.FieldError("dataset.arguments.imbalance", reason)
 
 
 def class_names(classes: int) -> tuple[str, ...]:
@@ -61,17 +51,17 @@ def class_names(classes: int) -> tuple[str, ...]:
     return tuple(f"class_{i:03d}" for i in range(classes))
 
 
-def class_counts(settings: Settings) -> np.ndarray:
-    """Photographs per class, which sum to `settings.images`, three at least where there are enough: int [classes]."""
+def class_counts(wanted: Settings) -> np.ndarray:
+    """Photographs per class, which sum to `wanted.images`, three at least where there are enough: int [classes]."""
     ham = np.array(list(HAM10000_COUNTS.values()), float)
-    named = settings.classes == len(ham)
-    if named and settings.imbalance == "ham10000":
+    named = wanted.classes == len(ham)
+    if named and wanted.imbalance == "ham10000":
         shares = ham
     else:
-        ratio = HAM10000_RATIO if isinstance(settings.imbalance, str) else settings.imbalance
-        rank = np.argsort(np.argsort(-ham)) if named else np.arange(settings.classes)
-        shares = ratio ** (-rank / (settings.classes - 1))
-    return _apportion(shares / shares.sum(), settings.images, least=min(3, settings.images // settings.classes))
+        ratio = HAM10000_RATIO if isinstance(wanted.imbalance, str) else wanted.imbalance
+        rank = np.argsort(np.argsort(-ham)) if named else np.arange(wanted.classes)
+        shares = ratio ** (-rank / (wanted.classes - 1))
+    return _apportion(shares / shares.sum(), wanted.images, least=min(3, wanted.images // wanted.classes))
 
 
 def _apportion(shares: np.ndarray, total: int, least: int) -> np.ndarray:

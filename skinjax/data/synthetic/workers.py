@@ -18,8 +18,7 @@ from skinjax.core.errors import UserError
 from skinjax.data.synthetic.photographs import Painter, encode
 from skinjax.data.synthetic.settings import Settings
 
-LEAST_SHARE = 100
-"""Photographs: so many take as long to draw as a worker takes to start."""
+LEAST_SHARE = 100  # photographs: so many take as long to draw as a worker takes to start
 
 ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"

@@ -123,5 +123,5 @@ class ConvNeXt(Backbone):
 
 
 CONVNEXTS: dict[str, Callable[..., ConvNeXt]] = {
-    "convnext_tiny": functools.partial(ConvNeXt, (3, 3, 9, 3), (96, 192, 384, 768), 0.1),
+    "convnext_tiny": functools.partial(ConvNeXt, (3, 3, 9, 3), (96, 192, 384, 768), 0.1)
 }

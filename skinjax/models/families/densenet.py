@@ -13,13 +13,11 @@ import jax.numpy as jnp
 
 from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.families.resnet import Stem
-from skinjax.models.layers import Conv, relu
+from skinjax.models.layers import Conv, kaiming_normal_fan_in, relu
 from skinjax.models.normalisation import BatchNorm, batch_statistics
 from skinjax.models.pooling import average_pool
 
 Array = jax.Array
-
-kaiming_normal_fan_in = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 class Layer(nn.Module):

@@ -5,7 +5,6 @@ normalisation and half the width. A level of odd side is halved upwards and its 
 left out and none invented.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -14,13 +13,11 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.models.backbone import Backbone
-from skinjax.models.layers import Conv, ConvTranspose, relu
+from skinjax.models.layers import Conv, ConvTranspose, kaiming_normal_fan_in, relu
 from skinjax.models.normalisation import BatchNorm
 from skinjax.models.pooling import max_pool
 
 Array = jax.Array
-
-initial = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
 class Level(nn.Module):
@@ -34,7 +31,7 @@ class Level(nn.Module):
     def __call__(self, x: Array, train: bool) -> Array:
         x = max_pool(x, 2, 2, ceil_mode=True) if self.halve else x
         for number in range(2):
-            x = Conv(self.width, 3, kernel_init=initial, dtype=self.dtype, name=f"conv{number}")(x)
+            x = Conv(self.width, 3, kernel_init=kaiming_normal_fan_in, dtype=self.dtype, name=f"conv{number}")(x)
             x = relu(BatchNorm(dtype=self.dtype, name=f"norm{number}")(x, use_running_average=not train))
         return x
 
@@ -66,7 +63,7 @@ class Restorer(nn.Module):
             height, width, channels = seen.shape[1:]
             x = ConvTranspose(channels, 2, 2, dtype=self.dtype, name=f"{level}_up")(x)[:, :height, :width]
             x = Level(channels, dtype=self.dtype, name=level)(jnp.concatenate([seen, x], axis=-1), train)
-        return Conv(3, 1, use_bias=True, kernel_init=initial, dtype=self.dtype, name="image")(x)
+        return Conv(3, 1, use_bias=True, kernel_init=kaiming_normal_fan_in, dtype=self.dtype, name="image")(x)
 
 
-UNETS: dict[str, Callable[..., UNet]] = {"unet": functools.partial(UNet)}
+UNETS: dict[str, Callable[..., UNet]] = {"unet": UNet}

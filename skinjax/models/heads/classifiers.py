@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.models.layers import Dense, Dropout, relu, uniform_within
+from skinjax.models.layers import Dense, Dropout, kaiming_normal_fan_in, relu, uniform_within
 from skinjax.models.normalisation import BatchNorm
 
 Array = jax.Array
@@ -83,7 +83,9 @@ class ConcatPoolHead(nn.Module):
     def __call__(self, features: Array, *, train: bool = False) -> Array:
         x = jnp.concatenate([features.max(axis=(1, 2)), features.mean(axis=(1, 2))], axis=-1)
         dtype = _precision(x)
-        dense = functools.partial(Dense, kernel_init=_kaiming, bias_init=nn.initializers.zeros, dtype=dtype)
+        dense = functools.partial(
+            Dense, kernel_init=kaiming_normal_fan_in, bias_init=nn.initializers.zeros, dtype=dtype
+        )
         x = BatchNorm(dtype=dtype, name="norm1")(x, use_running_average=not train)
         x = Dropout(self.dropout / 2)(x, train)
         x = relu(dense(512, name="hidden")(x))
@@ -153,7 +155,6 @@ def _unit(x: Array, axis: int) -> Array:
     return x * jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(axis=axis, keepdims=True), 1e-12))
 
 
-_kaiming = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 _small = uniform_within(0.05)
 
 

@@ -7,6 +7,7 @@ timm's, with `padding` and `bn_eps` added for what timm ties to an architecture'
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -106,22 +107,14 @@ def _numbers(value: Any) -> tuple[float, ...]:
     return numbers
 
 
-def _number_in(low: float, high: float) -> Callable[[Any], float]:
-    def read(value: Any) -> float:
-        (number,) = _numbers(value)
-        if not low <= number <= high:
-            raise ValueError(f"it must be a number from {low:g} to {high:g}")
-        return number
+def _number_in(low: float, high: float, count: int = 1) -> Callable[[Any], Any]:
+    """What reads a number of this range, or a tuple of `count` of them."""
 
-    return read
-
-
-def _colour(low: float) -> Callable[[Any], Colour]:
-    def read(value: Any) -> Colour:
-        red, green, blue = _numbers(value)
-        if not all(low <= number <= 255 for number in (red, green, blue)):
-            raise ValueError("it must be of red, green and blue")
-        return red, green, blue
+    def read(value: Any) -> Any:
+        numbers = _numbers(value)
+        if len(numbers) != count or not all(low <= number <= high for number in numbers):
+            raise ValueError(f"it must be {count} of a number from {low:g} to {high:g}")
+        return numbers if count > 1 else numbers[0]
 
     return read
 
@@ -135,15 +128,9 @@ def _sides(value: Any) -> tuple[int, ...]:
     return tuple(map(int, sides))
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.isprintable() or len(value) > 200:
-        raise ValueError("it must be short text")
-    return value
-
-
-def _padding(value: Any) -> str:
-    if value not in ("same", "symmetric"):
-        raise ValueError("it must be same or symmetric")
+def _text(value: Any, pattern: str = ".{1,200}") -> str:
+    if not isinstance(value, str) or not value.isprintable() or not re.fullmatch(pattern, value):
+        raise ValueError(f"it must be text like {pattern}")
     return value
 
 
@@ -151,13 +138,13 @@ def _padding(value: Any) -> str:
 WORDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "architecture": ("architecture", _text),
     "num_classes": ("classes", lambda value: int(_number_in(0, 2**24)(value)) or None),
-    "mean": ("mean", _colour(0.0)),
-    "std": ("std", _colour(1e-6)),
+    "mean": ("mean", _number_in(0, 255, 3)),
+    "std": ("std", _number_in(1e-6, 255, 3)),
     "input_size": ("size", _sides),
     "interpolation": ("filter", _text),
     "crop_pct": ("crop", _number_in(0.01, 10)),
     "pool_size": ("pool", _sides),
-    "padding": ("padding", _padding),
+    "padding": ("padding", lambda value: _text(value, "same|symmetric")),
     "bn_eps": ("epsilon", _number_in(0, 1)),
     "license": ("licence", _text),
 }

@@ -9,7 +9,6 @@ import os
 import shlex
 import stat
 import zipfile
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,11 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from skinjax.core.errors import UserError
-from skinjax.core.files import human_bytes
+from skinjax.core.errors import UserError, told
 from skinjax.core.hashes import sha256_of
 
 WEIGHTS_FILE = "model.safetensors"  # on the hub, and of a run, which leaves the other beside it
 MODEL_FILE = "model.json"
-MOST_HEADER_BYTES = 2**23
 PYTORCH_ENDINGS = (".pth", ".pt", ".bin", ".ckpt", ".pkl", ".tar")
 READABLE = ("F16", "BF16", "F32", "F64", "I8", "I16", "I32", "I64", "U8", "U16", "U32", "U64", "BOOL")
 WEB_PAGE = "is a web page: download the file behind the page (on the hub, `resolve` in the place of `blob`)"
@@ -45,12 +42,12 @@ class WeightFile(Mapping[str, np.ndarray]):
     """The tensors of a file by name, each read when it is asked for."""
 
     def __init__(self, path: Path):
-        header = _read_header(path)
         self.path = path
-        self.metadata: dict[str, str] = header.pop("__metadata__", {})
-        self.shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
-        self.dtypes = {name: entry["dtype"] for name, entry in header.items()}
         self._file = _opened(path)
+        self.metadata: dict[str, str] = self._file.metadata() or {}
+        tensors = {name: self._file.get_slice(name) for name in self._file.offset_keys()}
+        self.shapes = {name: tuple(tensor.get_shape()) for name, tensor in tensors.items()}
+        self.dtypes = {name: tensor.get_dtype() for name, tensor in tensors.items()}
         for name, dtype in self.dtypes.items():
             if not name.isprintable() or len(name) > 200:
                 raise UserError(f"{path} holds a tensor of the name {name[:200]!r}: no network has such a one")
@@ -80,10 +77,8 @@ def open_weights(path: str | os.PathLike) -> WeightFile:
     """
     path = Path(path).expanduser()
     check_is_file(path)
-    try:
+    with told(f"{path} cannot be read"):
         return WeightFile(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def weights_at(path: Path) -> Path:
@@ -119,10 +114,8 @@ def check_is_file(path: Path) -> None:
 
 def check_sha256(path: Path, claims: Mapping[str, str], remedy: str = "delete it and get it again") -> str:
     """The sha256 of a file, which must be what everybody says it is; claims: {who says it: sha256, or ''}."""
-    try:
+    with told(f"{path} cannot be read"):
         found = sha256_of(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
     for says, expected in claims.items():
         if expected and found != expected:
             raise UserError(
@@ -132,41 +125,19 @@ def check_sha256(path: Path, claims: Mapping[str, str], remedy: str = "delete it
     return found
 
 
-def _read_header(path: Path) -> dict[str, Any]:
-    """{tensor: its entry} after the checks of the safetensors package and those that it does not make."""
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        start = file.read(64)
-        length = int.from_bytes(start[:8], "little")
-        if not start[8:9] == b"{":
-            raise UserError(_mistaken(path, start))
-        if length > MOST_HEADER_BYTES:
-            raise UserError(_damaged(path, f"it announces a header of {human_bytes(length)}"))
-        if length + 8 > size:
-            raise UserError(_damaged(path, f"it ends within its header, after {human_bytes(size)}"))
-        file.seek(8)
-        header = file.read(length)
-    _opened(path)
-    twice: Counter[str] = Counter()
-
-    def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        twice.update(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        return dict(pairs)
-
-    entries = json.loads(header, object_pairs_hook=named_once)
-    if twice:
-        raise UserError(_damaged(path, f"its header has {next(iter(twice))!r} twice"))
-    return entries
-
-
 def _opened(path: Path) -> Any:
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start[8:9] != b"{":
+        raise UserError(_mistaken(path, start))
     try:
         return safe_open(path, "numpy").__enter__()
     except SafetensorError as error:
         reason = str(error).rpartition("header: ")[2]
         if "not fully covered" in reason:
             reason = "it is cut short, or longer than its tensors"
-        raise UserError(_damaged(path, reason)) from error
+        message = f"{path} is no intact safetensors file ({reason}); download or copy it again"
+        raise UserError(message) from error
 
 
 def _mistaken(path: Path, start: bytes) -> str:
@@ -181,10 +152,6 @@ def _mistaken(path: Path, start: bytes) -> str:
     if start.startswith(PYTORCH_STARTS):
         return _convert(path)
     return f"{path} is no safetensors file (it does not begin with a header); download or copy it again"
-
-
-def _damaged(path: Path, reason: str) -> str:
-    return f"{path} is no intact safetensors file ({reason}); download or copy it again"
 
 
 def _holds_a_pickle(path: Path) -> bool:

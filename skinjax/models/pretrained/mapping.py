@@ -4,6 +4,8 @@ Tensors are found by the names that each family gives (`timm_names`); everything
 """
 
 import dataclasses
+import functools
+import operator
 import re
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
@@ -215,7 +217,4 @@ def _of(tree: Mapping[str, Any], *modules: str) -> dict[str, Any]:
 
 def leaf_at(variables: Variables, path: Path) -> Any:
     """The array at a path."""
-    leaf: Any = variables
-    for part in path:
-        leaf = leaf[part]
-    return leaf
+    return functools.reduce(operator.getitem, path, variables)

@@ -52,12 +52,7 @@ class Pretrained:
 
     def record(self) -> dict[str, Any]:
         """What a run keeps of the weights that it started from."""
-        return {
-            "source": self.source,
-            "sha256": self.sha256,
-            "revision": self.revision,
-            "facts": self.facts.known(),
-        }
+        return {"source": self.source, "sha256": self.sha256, "revision": self.revision, "facts": self.facts.known()}
 
 
 def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print) -> Pretrained:
@@ -81,8 +76,12 @@ def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print)
         commit, pinned = PINS.get(of_id, ("", ""))
         if hub_id.revision and hub_id.revision != commit:
             commit, pinned = hub_id.revision, ""
-        if of_id in KNOWN and KNOWN[of_id].url:
-            _check_is_there(of_id, hub_id.folder(folder) / WEIGHTS_FILE)
+        place = hub_id.folder(folder) / WEIGHTS_FILE
+        if of_id in KNOWN and KNOWN[of_id].url and not place.is_file():
+            raise UserError(
+                f"{OWNER}/{of_id} is published for PyTorch alone: get {KNOWN[of_id].url} and convert it, where torch "
+                f"is installed, with `python tools/convert_weights.py FILE {place}`"
+            )
         claims = {"the config or --sha256": sha256, "skinjax's table of known weights": pinned}
         fetched = fetch(hub_id, folder, commit, claims, say)
         path, found, revision = fetched.path, fetched.sha256, fetched.revision
@@ -163,7 +162,7 @@ def remarks(
     mean, std = normalisation
     if facts.mean is None or facts.std is None:
         yield "the weights do not say which normalisation they are used to: see that views.normalisation is theirs"
-    elif not _close(facts.mean + facts.std, mean + std):
+    elif not np.allclose(facts.mean + facts.std, mean + std, rtol=1e-3, atol=1e-3):
         yield (
             f"the weights are used to images of mean {_listed(facts.mean)} and deviation {_listed(facts.std)}, and "
             f"this config's have mean {_listed(mean)} and deviation {_listed(std)}: unless that is meant, set "
@@ -201,14 +200,6 @@ def _timms(hub_id: HubId) -> str:
     return name if owner == OWNER else ""
 
 
-def _check_is_there(name: str, path: Path) -> None:
-    if not path.is_file():
-        raise UserError(
-            f"{OWNER}/{name} is published for PyTorch alone: get {KNOWN[name].url} and convert it, where torch is "
-            f"installed, with `python tools/convert_weights.py FILE {path}`"
-        )
-
-
 def _needed(facts: Facts) -> Built:
     """How the network must be built: as is said, else as the architecture of that name is."""
     of_name = plan(facts.architecture).built if facts.architecture in BACKBONES else Built("", None)
@@ -219,12 +210,6 @@ def _agree(needed: Built, built: Built) -> bool:
     """Whether a network is built as is needed, as far as either is known."""
     epsilons = needed.epsilon is None or built.epsilon is None or math.isclose(needed.epsilon, built.epsilon)
     return epsilons and needed.padding in ("", built.padding)
-
-
-def _close(ours: tuple[float, ...], theirs: tuple[float, ...]) -> bool:
-    return len(ours) == len(theirs) and all(
-        math.isclose(a, b, rel_tol=1e-3, abs_tol=1e-3) for a, b in zip(ours, theirs, strict=True)
-    )
 
 
 def _listed(numbers: tuple[float, ...]) -> str:

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from skinjax.core.errors import UserError
 from skinjax.data.acquire import decoding
-from skinjax.data.acquire.decoding import FILTERS, DecodingError, decode, has_several_frames
+from skinjax.data.acquire.decoding import FILTERS, DecodingError, decode, has_several_frames, thumbnail
 
 HEIGHT, WIDTH = 45, 60
 
@@ -465,3 +465,9 @@ def test_threads_do_not_disturb_each_other():
         thread.join()
     for number in range(64):
         np.testing.assert_array_equal(results[number], expected[number % 16])
+
+
+def test_a_thumbnail_shows_the_whole_picture():
+    small = thumbnail(encoded(Image.new("RGB", (600, 1200), (1, 2, 3)), "PNG"), 240, "a")
+    assert small.shape == (240, 120, 3)
+    assert small[0, 0].tolist() == [1, 2, 3]

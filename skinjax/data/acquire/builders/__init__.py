@@ -1,1 +1,1 @@
-"""One TFDS builder per data set, each in a folder of its own, written as ArrayRecord without TensorFlow."""
+"""How the source of each data set is read, and the TFDS builder that writes ArrayRecord without TensorFlow."""

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.sources import File, Source, images, is_closed_archive
+from skinjax.data.acquire.sources import ARCHIVE, File, Source, images
 
 EncodedImages = Callable[[], Iterator[tuple[int, bytes]]]
 
@@ -54,7 +54,7 @@ class Listing:
     notes: tuple[str, ...] = ()
 
 
-class PhotographBuilder(tfds.core.ShardBasedBuilder):
+class PhotographBuilder(tfds.core.ShardBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """A TFDS builder of one split, `images`. `encoded_images()` gives (row, bytes) in the order of `columns`.
 
     Rows that it leaves out are in no record; `rows` are those that were written, and `digest` is the hash of all bytes.
@@ -62,6 +62,7 @@ class PhotographBuilder(tfds.core.ShardBasedBuilder):
     beyond a gigabyte with the help of TensorFlow.
     """
 
+    name = "photographs"
     VERSION = tfds.core.Version("1.0.0")
 
     def __init__(
@@ -73,15 +74,6 @@ class PhotographBuilder(tfds.core.ShardBasedBuilder):
         self.rows: list[int] = []
         self.digest = hashlib.sha256()
         super().__init__(data_dir=data_dir, file_format="array_record")
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        # Names such as cifar10 and folder are for our own table; TFDS has data sets of the same names.
-        super().__init_subclass__(skip_registration=True, **kwargs)
-
-    @staticmethod
-    def read(source: Source) -> Listing:
-        """The photographs of a source in the layout that this data set is published in."""
-        raise NotImplementedError
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = tfds.features.FeaturesDict(
@@ -113,40 +105,44 @@ def listing_of_rows(
 ) -> Listing:
     """The listing of {image id: {column: value}}, sorted by id; each id is the stem of its photograph.
 
-    See `columns_of_rows`. Notes tell of photographs that no row names.
+    See `listed`. Notes tell of photographs that no row names.
     """
     notes: list[str] = []
-    ids = sorted(rows)
     files = [file for file in images(source) if not file.stem.lower().endswith(MASKS)]
     found = photographs_by_name(files, lambda file: file.stem, notes)
-    photographs = [found.get(image) or Missing(f"{image}.jpg") for image in ids]
-    strangers = sorted(set(found) - set(ids))
+    rows = dict(sorted(rows.items()))
+    photographs = [found.get(image) or Missing(f"{image}.jpg") for image in rows]
+    strangers = sorted(set(found) - set(rows))
     if strangers:
         notes.append(f"{counted(len(strangers))} in no table and left aside, such as {strangers[0]}")
-    return Listing(tuple(classes), columns_of_rows(classes, ids, rows), photographs, tables, tuple(notes))
+    return listed(classes, rows, photographs, tables, notes)
 
 
-def columns_of_rows(
-    classes: Sequence[str], ids: Sequence[str], rows: Mapping[str, Mapping[str, Any]]
-) -> dict[str, np.ndarray]:
-    """The columns of {image id: {column: value}} in the order of `ids`.
+def listed(
+    classes: Sequence[str],
+    rows: Mapping[str, Mapping[str, Any]],
+    photographs: Sequence[Photograph],
+    tables: Sequence[File] = (),
+    notes: Sequence[str] = (),
+) -> Listing:
+    """The listing of {image id: {column: value}} in that order.
 
     `class` is a row's class name ('' = unlabelled). A row without a group is its own. Numbers become float32 (NaN where
     a row has none), everything else is text.
     """
     number = {name: label for label, name in enumerate(classes)} | {"": -1}
     columns = {
-        "image_id": np.array(ids),
-        "group": np.array([rows[image].get("group") or image for image in ids]),
-        "label": np.array([number[rows[image]["class"]] for image in ids], np.int32),
+        "image_id": np.array(list(rows)),
+        "group": np.array([row.get("group") or image for image, row in rows.items()]),
+        "label": np.array([number[row["class"]] for row in rows.values()], np.int32),
     }
     others = dict.fromkeys(name for row in rows.values() for name in row if name not in ("class", "group"))
     for name in others:
-        values = [rows[image].get(name) for image in ids]
+        values = [row.get(name) for row in rows.values()]
         numeric = any(isinstance(value, float) for value in values)
         blank, dtype = (np.nan, np.float32) if numeric else ("", None)
         columns[name] = np.array([blank if value is None else value for value in values], dtype)
-    return columns
+    return Listing(tuple(classes), columns, photographs, tables, tuple(notes))
 
 
 def photographs_by_name(files: Iterable[File], key: Callable[[File], str], notes: list[str]) -> dict[str, File]:
@@ -199,5 +195,5 @@ def one_table(source: Source, pattern: str, what: str, download: str) -> File:
 
 def remedy(source: Source, otherwise: str) -> str:
     """What to do about something that a source lacks: unpack an archive in an archive, else `otherwise`."""
-    closed = next((file.path for file in source.files.values() if is_closed_archive(file)), "")
+    closed = next((file.path for file in source.files.values() if ARCHIVE.fullmatch(file.name)), "")
     return f"{closed} is an archive in an archive, so unpack the outer one" if closed else otherwise

@@ -48,7 +48,10 @@ def one_of(row: Row, column: str, names: tuple[str, ...]) -> str:
 
 def one_hot(row: Row, class_of_column: Mapping[str, str]) -> str:
     """The class of the one column that holds a 1 where the others hold 0."""
-    marked = [name for column, name in class_of_column.items() if _truth(row, column)]
+    for column in class_of_column:
+        if row.cells[column] not in ("0", "0.0", "1", "1.0"):
+            row.refuse(f"{column} is {row.cells[column]!r}, neither 0 nor 1")
+    marked = [name for column, name in class_of_column.items() if row.cells[column].startswith("1")]
     if len(marked) != 1:
         row.refuse(f"{len(marked)} of the columns {', '.join(class_of_column)} hold 1: just one must")
     return marked[0]
@@ -57,20 +60,10 @@ def one_hot(row: Row, class_of_column: Mapping[str, str]) -> str:
 def read_age(row: Row, column: str) -> float:
     """Years, from `80` or `80.0`; NaN where the cell is empty or says that nobody knows."""
     text = known(row.cells[column])
-    try:
-        age = float(text) if text else np.nan
-    except ValueError:
-        row.refuse(f"{column} {text!r} is no number of years")
-    if not (np.isnan(age) or 0 <= age <= 150):
+    age = number_in(text)
+    if text and not 0 <= age <= 150:
         row.refuse(f"{column} {text!r} is no number of years")
     return age
-
-
-def _truth(row: Row, column: str) -> bool:
-    text = row.cells[column]
-    if text not in ("0", "0.0", "1", "1.0"):
-        row.refuse(f"{column} is {text!r}, neither 0 nor 1")
-    return text.startswith("1")
 
 
 def known(text: str) -> str:
@@ -79,10 +72,9 @@ def known(text: str) -> str:
     return "" if text in ("unknown", "nan", "na", "n/a", "none", "null") else text
 
 
-def is_number(text: str) -> bool:
-    """Whether a cell holds a number, or nothing where a number is unknown."""
+def number_in(text: str) -> float:
+    """The number that a cell holds, NaN where it holds none."""
     try:
-        float(text)
+        return float(text)
     except ValueError:
-        return known(text) == ""
-    return True
+        return np.nan

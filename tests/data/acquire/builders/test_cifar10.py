@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.builders.cifar10.cifar10 import CLASSES, Cifar10
+from skinjax.data.acquire.builders.cifar10 import CLASSES, read_cifar10
 
 from .fabricated import cifar10, jpeg, unpacked
 
@@ -16,7 +16,7 @@ FOLDER = "cifar-10-binary.tar.gz/cifar-10-batches-bin"
 
 @pytest.mark.parametrize("form", [cifar10, lambda: unpacked(cifar10())], ids=["archive", "folder"])
 def test_the_binary_files(form, read):
-    listing = read(Cifar10, form())
+    listing = read(read_cifar10, form())
     assert listing.classes == CLASSES
     assert listing.columns["image_id"].tolist() == [*(f"train_{number:05d}" for number in range(10)), "test_00000"]
     assert listing.columns["label"].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9]
@@ -31,14 +31,14 @@ def test_the_place_of_a_pixel(read):
     files = cifar10()
     planes = np.arange(3 * 32 * 32).astype(np.uint8)  # red 0 ... 255, four times, then green, then blue
     files[f"{FOLDER}/test_batch.bin"] = bytes([3]) + planes.tobytes()
-    pixels = np.asarray(Image.open(io.BytesIO(read(Cifar10, files).photographs[-1].read())))
+    pixels = np.asarray(Image.open(io.BytesIO(read(read_cifar10, files).photographs[-1].read())))
     np.testing.assert_array_equal(pixels, planes.reshape(3, 32, 32).transpose(1, 2, 0))
     assert pixels[1, 2].tolist() == [34, 34, 34]
 
 
 def test_a_folder_of_pictures(read):
     files = {f"cifar.tar.gz/{part}/{name}/0000.jpg": jpeg(1) for part in ("train", "test") for name in CLASSES}
-    listing = read(Cifar10, files)
+    listing = read(read_cifar10, files)
     assert listing.classes == CLASSES
     assert listing.columns["image_id"].tolist()[:2] == ["test/airplane/0000", "test/automobile/0000"]
     assert listing.columns["label"].tolist() == [*range(10), *range(10)]
@@ -49,7 +49,7 @@ PICKLED = {"cifar-10-python.tar.gz/cifar-10-batches-py/data_batch_1": b"\x80\x02
 
 
 def test_the_pickled_version_beside_the_binary_one_is_left_alone(read):
-    assert len(read(Cifar10, cifar10() | PICKLED).photographs) == 11
+    assert len(read(read_cifar10, cifar10() | PICKLED).photographs) == 11
 
 
 MISTAKES = {
@@ -88,5 +88,5 @@ MISTAKES = {
 def test_a_mistake_is_told(mistake, read):
     files, sentence = MISTAKES[mistake]
     with pytest.raises(UserError) as raised:
-        read(Cifar10, files)
+        read(read_cifar10, files)
     assert sentence in str(raised.value)

@@ -7,7 +7,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.data.acquire.builders.base import Missing
-from skinjax.data.acquire.builders.csv.csv import Csv
+from skinjax.data.acquire.builders.csv import read_csv
 from skinjax.data.acquire.sources import open_source
 
 from .fabricated import folder, jpeg, write
@@ -23,7 +23,7 @@ def paths(listing) -> list[str]:
 
 
 def test_images_and_labels(read):
-    listing = read(Csv, table("image,label\nnv/b.jpg,nv\nmel/c.jpg,mel\nnv/a.jpg,nv\n"))
+    listing = read(read_csv, table("image,label\nnv/b.jpg,nv\nmel/c.jpg,mel\nnv/a.jpg,nv\n"))
     assert listing.classes == ("mel", "nv")
     assert listing.columns["image_id"].tolist() == ["nv/b.jpg", "mel/c.jpg", "nv/a.jpg"]
     assert listing.columns["label"].tolist() == [1, 0, 1]
@@ -40,7 +40,7 @@ nv,nv/a.jpg,anna,train,2,80.0,back
 nv,nv/b.jpg,anna,Training,,unknown,
 mel,mel/c.jpg,,test,0.5,7,arm
 """
-    listing = read(Csv, table(text))
+    listing = read(read_csv, table(text))
     columns = listing.columns
     assert columns["group"].tolist() == ["anna", "anna", "mel/c.jpg"]
     assert columns["split"].tolist() == ["train", "train", "test"]
@@ -53,7 +53,7 @@ mel,mel/c.jpg,,test,0.5,7,arm
 def test_a_photograph_that_is_read_goes_before_one_of_its_name_that_is_not(read):
     text = "image,label\nnv/a,nv\nmel/c,mel\nraw,mel\n"
     files = {"nv/a.heic": b"1", "mel/c.dng": b"2", "mel/raw.dng": b"3"}
-    listing = read(Csv, table(text, **files))
+    listing = read(read_csv, table(text, **files))
     assert paths(listing) == ["nv/a.jpg", "mel/c.jpg", "mel/raw.dng"]
     assert listing.notes == ("3 photographs are in no row and left aside, such as mel/c.dng",)
 
@@ -74,45 +74,45 @@ def test_a_photograph_that_is_read_goes_before_one_of_its_name_that_is_not(read)
 )
 def test_what_a_table_may_call_a_photograph(name, path, read):
     files = {"deep/er/mel/c.v2.png": jpeg(7), "2024-01-02T10:30.jpg": jpeg(8)}
-    listing = read(Csv, table(f"image,label\n{name},x\n", **files))
+    listing = read(read_csv, table(f"image,label\n{name},x\n", **files))
     assert paths(listing) == [path]
     assert listing.columns["image_id"].tolist() == [name]
 
 
 def test_paths_begin_at_the_folder_of_the_table(read):
     files = {"nv/nv/a.jpg": jpeg(9), "nv/labels.csv": b"image,label\nb.jpg,x\nnv/a.jpg,y\nmel/c.jpg,y\n"}
-    assert paths(read(Csv, {**folder(), **files})) == ["nv/b.jpg", "nv/nv/a.jpg", "mel/c.jpg"]
+    assert paths(read(read_csv, {**folder(), **files})) == ["nv/b.jpg", "nv/nv/a.jpg", "mel/c.jpg"]
 
 
 def test_a_table_inside_or_beside_an_archive(read):
     packed = {f"photos.zip/{path}": data for path, data in table("image,label\nnv/a.jpg,x\nc,y\n").items()}
-    assert paths(read(Csv, packed)) == ["photos.zip/nv/a.jpg", "photos.zip/mel/c.jpg"]
+    assert paths(read(read_csv, packed)) == ["photos.zip/nv/a.jpg", "photos.zip/mel/c.jpg"]
     beside = {"labels.csv": packed.pop("photos.zip/labels.csv"), **packed}
-    assert paths(read(Csv, beside)) == ["photos.zip/nv/a.jpg", "photos.zip/mel/c.jpg"]
+    assert paths(read(read_csv, beside)) == ["photos.zip/nv/a.jpg", "photos.zip/mel/c.jpg"]
 
 
 def test_empty_labels_are_unlabelled(read):
-    listing = read(Csv, table("image,label\nnv/a.jpg,nv\nnv/b.jpg,\nmel/c.jpg,mel\n"))
+    listing = read(read_csv, table("image,label\nnv/a.jpg,nv\nnv/b.jpg,\nmel/c.jpg,mel\n"))
     assert listing.classes == ("mel", "nv")
     assert listing.columns["label"].tolist() == [1, -1, 0]
 
 
 def test_classes_are_in_natural_order(read):
-    assert read(Csv, table("image,label\na,10\nb,9\nc,none\n")).classes == ("9", "10", "none")
+    assert read(read_csv, table("image,label\na,10\nb,9\nc,none\n")).classes == ("9", "10", "none")
 
 
 def test_a_photograph_that_is_not_there_keeps_its_row(read):
-    listing = read(Csv, table("image,label\nnv/gone.jpg,nv\nnv/a.jpg,nv\n"))
+    listing = read(read_csv, table("image,label\nnv/gone.jpg,nv\nnv/a.jpg,nv\n"))
     assert listing.photographs[0] == Missing("nv/gone.jpg")
     assert listing.notes == ("2 photographs are in no row and left aside, such as mel/c.jpg",)
 
 
 def test_ages_that_are_no_numbers_stay_text(read):
-    assert read(Csv, table("image,label,age\na,x,40-50\nb,y,60\n")).columns["age"].tolist() == ["40-50", "60"]
+    assert read(read_csv, table("image,label,age\na,x,40-50\nb,y,60\n")).columns["age"].tolist() == ["40-50", "60"]
 
 
 def test_columns_with_names_of_our_own_are_left_aside(read):
-    listing = read(Csv, table("image,label,Image_ID,fold\na,x,1,2\nb,y,2,3\nc,y,3,4\n"))
+    listing = read(read_csv, table("image,label,Image_ID,fold\na,x,1,2\nb,y,2,3\nc,y,3,4\n"))
     assert sorted(listing.columns) == ["group", "image_id", "label"]
     assert listing.columns["image_id"].tolist() == ["a", "b", "c"]
     assert listing.notes == (
@@ -122,19 +122,19 @@ def test_columns_with_names_of_our_own_are_left_aside(read):
 
 
 def test_other_tables_beside_it_are_no_labels(read):
-    assert len(read(Csv, table("image,label\na,x\n", **{"notes.csv": b"a,b\n1,2\n"})).photographs) == 1
+    assert len(read(read_csv, table("image,label\na,x\n", **{"notes.csv": b"a,b\n1,2\n"})).photographs) == 1
 
 
 def test_the_table_that_is_named(tmp_path):
     write(tmp_path, table("image,label\na,x\n", **{"second.csv": b"image,label\nb,y\n"}))
     with open_source(tmp_path) as source:
-        assert paths(Csv.read(replace(source, table="second.csv"))) == ["nv/b.jpg"]
+        assert paths(read_csv(replace(source, table="second.csv"))) == ["nv/b.jpg"]
     (tmp_path / "second.csv").write_bytes(b"image,dx\nb,y\n")
     sentence = r"second.csv line 1 lacks the column label; it has image, dx: name them so"
     with open_source(tmp_path) as source, pytest.raises(UserError, match=sentence):
-        Csv.read(replace(source, table="second.csv"))
+        read_csv(replace(source, table="second.csv"))
     with open_source(tmp_path) as source, pytest.raises(UserError, match=r"/\.csv is hidden, and hidden files are not"):
-        Csv.read(replace(source, table=".csv"))
+        read_csv(replace(source, table=".csv"))
 
 
 MISTAKES = {
@@ -185,5 +185,5 @@ MISTAKES = {
 def test_a_mistake_is_told(mistake, read):
     files, sentence = MISTAKES[mistake]
     with pytest.raises(UserError) as raised:
-        read(Csv, files)
+        read(read_csv, files)
     assert sentence in str(raised.value)

@@ -4,7 +4,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.data.acquire.builders.base import Missing
-from skinjax.data.acquire.builders.derm7pt.derm7pt import Derm7pt, Derm7ptDiagnoses, six_classes
+from skinjax.data.acquire.builders.derm7pt import read_derm7pt, read_derm7pt_diagnoses, six_classes
 
 from .fabricated import DERM7PT_META, derm7pt, jpeg, unpacked
 
@@ -13,7 +13,7 @@ META, TRAIN = ("release_v0.zip/release_v0/meta/" + name for name in ("meta.csv",
 
 @pytest.mark.parametrize("form", [derm7pt, lambda: unpacked(derm7pt())], ids=["archive", "folders"])
 def test_six_classes(form, read):
-    listing = read(Derm7pt, form())
+    listing = read(read_derm7pt, form())
     columns = listing.columns
     assert listing.classes == ("bcc", "mel", "nv")
     assert columns["image_id"].tolist() == ["NEL/Nel026", "NEL/Nel028", "NGL/Ngl004"]
@@ -29,7 +29,7 @@ def test_six_classes(form, read):
 
 
 def test_all_diagnoses(read):
-    listing = read(Derm7ptDiagnoses, derm7pt())
+    listing = read(read_derm7pt_diagnoses, derm7pt())
     assert listing.classes == ("basal cell carcinoma", "blue nevus", "melanoma (in situ)", "melanosis")
     assert listing.columns["label"].tolist() == [0, 1, 3, 2]
     assert listing.columns["split"].tolist() == ["train", "test", "train", "validation"]
@@ -61,7 +61,7 @@ def test_a_table_without_cases_and_split_files(read):
     rows = [line.split(",") for line in DERM7PT_META.splitlines()]
     meta = "\n".join(",".join([row[1], row[6]]) for row in rows[:4])
     images = {path: data for path, data in derm7pt().items() if "/images/" in path}
-    listing = read(Derm7pt, {**images, "meta.csv": meta.encode()})
+    listing = read(read_derm7pt, {**images, "meta.csv": meta.encode()})
     assert listing.columns["group"].tolist() == listing.columns["image_id"].tolist() == ["NEL/Nel026", "NEL/Nel028"]
     assert "split" not in listing.columns
     assert (
@@ -72,7 +72,7 @@ def test_a_table_without_cases_and_split_files(read):
 
 def test_a_photograph_that_is_not_there_keeps_its_row(read):
     files = {path: data for path, data in derm7pt().items() if "Nel026" not in path}
-    listing = read(Derm7pt, files)
+    listing = read(read_derm7pt, files)
     assert listing.photographs[0] == Missing("NEL/Nel026.jpg")
     assert len(listing.photographs) == 3
 
@@ -97,7 +97,7 @@ MISTAKES = {
 def test_a_mistake_is_told(mistake, read):
     files, sentence = MISTAKES[mistake]
     with pytest.raises(UserError) as raised:
-        read(Derm7pt, derm7pt() | files)
+        read(read_derm7pt, derm7pt() | files)
     assert sentence in str(raised.value)
 
 
@@ -105,4 +105,4 @@ def test_half_a_split_is_told(read):
     files = derm7pt()
     del files[TRAIN]
     with pytest.raises(UserError, match=r"holds no train_indexes.csv: download release_v0 of derm7pt"):
-        read(Derm7pt, files)
+        read(read_derm7pt, files)

@@ -5,7 +5,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.data.acquire.builders.base import Missing
-from skinjax.data.acquire.builders.ham10000.ham10000 import Ham10000
+from skinjax.data.acquire.builders.ham10000 import read_ham10000
 
 from .fabricated import HAM10000_METADATA, ham10000, isic2018, jpeg, unpacked
 
@@ -27,7 +27,7 @@ def check_rows(listing) -> None:
 
 
 def test_two_archives_and_the_metadata(read):
-    listing = read(Ham10000, ham10000())
+    listing = read(read_ham10000, ham10000())
     check_rows(listing)
     assert listing.columns["age"].dtype == np.float32
     np.testing.assert_array_equal(listing.columns["age"], [45, 45, 80, np.nan, 0])
@@ -40,11 +40,11 @@ def test_two_archives_and_the_metadata(read):
 
 
 def test_unpacked_archives(read):
-    check_rows(read(Ham10000, unpacked(ham10000())))
+    check_rows(read(read_ham10000, unpacked(ham10000())))
 
 
 def test_archives_beside_what_was_unpacked_from_them_are_read_once(read):
-    listing = read(Ham10000, ham10000() | unpacked(ham10000()))
+    listing = read(read_ham10000, ham10000() | unpacked(ham10000()))
     check_rows(listing)
     assert listing.notes == ("5 photographs are there twice and read once",)
 
@@ -54,12 +54,12 @@ def test_the_layout_of_kaggle_with_every_folder_twice(read):
     files["HAM10000_metadata.csv"] = files.pop("HAM10000_metadata")
     files |= {path.replace("HAM10000_images", "ham10000_images"): data for path, data in files.items()}
     files |= {"hmnist_28_28_L.csv": b"pixel0000,label\n169,2\n", "hmnist_8_8_RGB.csv": b"pixel0000,label\n172,2\n"}
-    check_rows(read(Ham10000, files))
+    check_rows(read(read_ham10000, files))
 
 
 def test_segmentation_masks_are_no_photographs(read):
     masks = {f"HAM10000_segmentations_lesion_tschandl.zip/{image}_segmentation.png": jpeg(0) for image in IDS}
-    listing = read(Ham10000, ham10000() | masks)
+    listing = read(read_ham10000, ham10000() | masks)
     check_rows(listing)
     assert listing.notes == ()
 
@@ -88,13 +88,13 @@ def test_forms_of_the_metadata(form, read):
     name, text = FORMS[form]
     files = ham10000()
     del files["HAM10000_metadata"]
-    listing = read(Ham10000, {**files, name: text.encode()})
+    listing = read(read_ham10000, {**files, name: text.encode()})
     check_rows(listing)
     np.testing.assert_array_equal(listing.columns["age"], [45, 45, 80, np.nan, 0])
 
 
 def test_the_training_files_of_isic_2018_give_the_same_rows(read):
-    listing = read(Ham10000, isic2018())
+    listing = read(read_ham10000, isic2018())
     check_rows(listing)
     assert "age" not in listing.columns
     assert listing.notes == ("3 photographs are in no table and left aside, such as ISIC_0000010",)
@@ -106,7 +106,7 @@ def test_the_training_files_of_isic_2018_give_the_same_rows(read):
 
 def test_photographs_that_are_not_there_keep_their_rows(read):
     files = {path: data for path, data in ham10000().items() if "part_2" not in path}
-    listing = read(Ham10000, files)
+    listing = read(read_ham10000, files)
     assert listing.columns["image_id"].tolist() == IDS
     assert listing.photographs[3:] == [Missing("ISIC_0000004.jpg"), Missing("ISIC_0000005.jpg")]
 
@@ -147,5 +147,5 @@ MISTAKES = {
 def test_a_mistake_is_told(mistake, read):
     files, sentence = MISTAKES[mistake]
     with pytest.raises(UserError) as raised:
-        read(Ham10000, files)
+        read(read_ham10000, files)
     assert sentence in str(raised.value)

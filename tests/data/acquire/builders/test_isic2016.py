@@ -3,7 +3,7 @@
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.builders.isic2016.isic2016 import Isic2016
+from skinjax.data.acquire.builders.isic import read_isic2016
 
 from .fabricated import isic2016, jpeg, unpacked
 
@@ -22,12 +22,14 @@ def check_rows(listing) -> None:
 
 @pytest.mark.parametrize("task", ["3", "3B"])
 def test_both_parts(task, read):
-    check_rows(read(Isic2016, isic2016(task)))
-    check_rows(read(Isic2016, unpacked(isic2016(task))))
+    check_rows(read(read_isic2016, isic2016(task)))
+    check_rows(read(read_isic2016, unpacked(isic2016(task))))
 
 
 def test_a_table_with_a_header(read):
-    check_rows(read(Isic2016, {**isic2016(), TRAINING: b"image,label\nISIC_0000002,malignant\nISIC_0000000,benign\n"}))
+    check_rows(
+        read(read_isic2016, {**isic2016(), TRAINING: b"image,label\nISIC_0000002,malignant\nISIC_0000000,benign\n"})
+    )
 
 
 MISTAKES = {
@@ -49,7 +51,7 @@ MISTAKES = {
 def test_a_mistake_is_told(mistake, read):
     files, sentence = MISTAKES[mistake]
     with pytest.raises(UserError) as raised:
-        read(Isic2016, isic2016() | files)
+        read(read_isic2016, isic2016() | files)
     assert sentence in str(raised.value)
 
 
@@ -57,4 +59,4 @@ def test_a_missing_table_is_told(read):
     files = isic2016()
     del files[TEST]
     with pytest.raises(UserError, match=f"holds no {TEST}: download training and test data and ground truth of task 3"):
-        read(Isic2016, files)
+        read(read_isic2016, files)

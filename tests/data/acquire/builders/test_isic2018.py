@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.builders.isic2018.isic2018 import Isic2018
+from skinjax.data.acquire.builders.ham10000 import read_isic2018
 
 from .fabricated import (
     GROUND_TRUTH,
@@ -35,7 +35,7 @@ def check_rows(listing, labels) -> None:
 
 @pytest.mark.parametrize("form", [isic2018, lambda: unpacked(isic2018())], ids=["archives", "folders"])
 def test_three_labelled_parts(form, read):
-    listing = read(Isic2018, form())
+    listing = read(read_isic2018, form())
     check_rows(listing, [5, 5, 4, 2, 3, 0, 6, 1])
     assert listing.columns["group"].tolist() == GROUPS
     assert listing.columns["dx_type"].tolist() == [
@@ -55,7 +55,7 @@ def test_three_labelled_parts(form, read):
 def test_parts_without_ground_truth_are_unlabelled(read):
     files = isic2018()
     del files[TRUTH.format("Validation")], files[TRUTH.format("Test")]
-    listing = read(Isic2018, files)
+    listing = read(read_isic2018, files)
     check_rows(listing, [5, 5, 4, 2, 3, -1, -1, -1])
     assert listing.columns["group"].tolist() == GROUPS
     assert listing.notes == ()
@@ -63,13 +63,13 @@ def test_parts_without_ground_truth_are_unlabelled(read):
 
 def test_the_training_part_alone(read):
     files = {path: data for path, data in isic2018().items() if "Training" in path}
-    assert read(Isic2018, files).columns["split"].tolist() == ["train"] * 5
+    assert read(read_isic2018, files).columns["split"].tolist() == ["train"] * 5
 
 
 def test_the_labels_of_the_test_part_in_the_form_of_dataverse(read):
     files = isic2018()
     del files[TRUTH.format("Test")]
-    listing = read(Isic2018, {**files, "ISIC2018_Task3_Test_GroundTruth.tab": TEST_METADATA.encode()})
+    listing = read(read_isic2018, {**files, "ISIC2018_Task3_Test_GroundTruth.tab": TEST_METADATA.encode()})
     check_rows(listing, [5, 5, 4, 2, 3, 0, 6, 1])
     assert listing.columns["group"].tolist() == [*GROUPS[:-1], "HAMTEST_0000001"]
     assert listing.columns["dx_type"][-1] == "histo"
@@ -79,11 +79,11 @@ def test_the_labels_of_the_test_part_in_the_form_of_dataverse(read):
 def test_all_that_dataverse_has(read):
     name = "ISIC2018_Task3_Test_Images"
     files = {**ham10000(), f"{name}.zip/{name}/ISIC_0000020.jpg": jpeg(20)}
-    labelled = read(Isic2018, {**files, "ISIC2018_Task3_Test_GroundTruth.csv": TEST_METADATA.encode()})
+    labelled = read(read_isic2018, {**files, "ISIC2018_Task3_Test_GroundTruth.csv": TEST_METADATA.encode()})
     assert labelled.columns["label"].tolist() == [5, 5, 4, 2, 3, 1]
     assert labelled.columns["split"].tolist() == ["train"] * 5 + ["test"]
     np.testing.assert_array_equal(labelled.columns["age"], [45, 45, 80, np.nan, 0, 70])
-    assert read(Isic2018, files).columns["label"].tolist() == [5, 5, 4, 2, 3, -1]
+    assert read(read_isic2018, files).columns["label"].tolist() == [5, 5, 4, 2, 3, -1]
 
 
 def replaced(path: str, text: str, *replacement: str) -> dict[str, bytes]:
@@ -132,5 +132,5 @@ MISTAKES = {
 def test_a_mistake_is_told(mistake, read):
     files, sentence = MISTAKES[mistake]
     with pytest.raises(UserError) as raised:
-        read(Isic2018, files)
+        read(read_isic2018, files)
     assert sentence in str(raised.value)

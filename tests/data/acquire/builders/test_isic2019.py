@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.builders.isic2019.isic2019 import Isic2019
+from skinjax.data.acquire.builders.isic import read_isic2019
 
 from .fabricated import isic2019, jpeg, unpacked
 
@@ -15,7 +15,7 @@ TRUTH, METADATA = "ISIC_2019_Training_GroundTruth.csv", "ISIC_2019_Training_Meta
 
 @pytest.mark.parametrize("form", [isic2019, lambda: unpacked(isic2019())], ids=["archives", "folders"])
 def test_both_parts(form, read):
-    listing = read(Isic2019, form())
+    listing = read(read_isic2019, form())
     columns = listing.columns
     assert listing.classes == CLASSES
     assert columns["image_id"].tolist() == IDS
@@ -32,7 +32,7 @@ def test_both_parts(form, read):
 
 def test_the_training_part_alone(read):
     files = {path: data for path, data in isic2019().items() if "Test" not in path}
-    listing = read(Isic2019, files)
+    listing = read(read_isic2019, files)
     assert listing.columns["label"].tolist() == [5, 4, 6]
     assert listing.notes == ()
 
@@ -72,5 +72,5 @@ MISTAKES = {
 def test_a_mistake_is_told(mistake, read):
     files, sentence = MISTAKES[mistake]
     with pytest.raises(UserError) as raised:
-        read(Isic2019, files)
+        read(read_isic2019, files)
     assert sentence in str(raised.value)

@@ -7,7 +7,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.data.acquire.catalogue import CATALOGUE
-from skinjax.data.acquire.prepare import BUILDERS, prepare
+from skinjax.data.acquire.prepare import READERS, prepare
 from skinjax.data.acquire.sources import open_source
 from skinjax.data.dataset import read_manifest
 
@@ -23,7 +23,7 @@ def test_what_is_read_is_what_was_listed(name, tmp_path):
     source = write(tmp_path / "source", SOURCES[name]())
     dataset = prepare(name, source, tmp_path / "data")
     with open_source(source) as opened:
-        listing = BUILDERS[name].read(opened)
+        listing = READERS[name](opened)
         assert dataset.classes == listing.classes
         assert [dataset.encoded(row) for row in range(len(dataset))] == [image.read() for image in listing.photographs]
     assert dataset.columns.keys() == listing.columns.keys()
@@ -71,8 +71,8 @@ def test_metadata_columns_may_have_any_name(tmp_path):
 
 
 def test_every_data_set_of_the_catalogue_has_a_reader_of_its_own():
-    assert BUILDERS.keys() == CATALOGUE.keys()
-    assert len(set(BUILDERS.values())) == len(BUILDERS)
+    assert READERS.keys() == CATALOGUE.keys()
+    assert len(set(READERS.values())) == len(READERS)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -3,14 +3,14 @@
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.builders.sd198.sd198 import Sd198
+from skinjax.data.acquire.builders.folder import read_sd198
 
 from .fabricated import jpeg, sd198, unpacked
 
 
 @pytest.mark.parametrize("form", [sd198, lambda: unpacked(sd198())], ids=["archive", "folders"])
 def test_a_folder_per_disease(form, read):
-    listing = read(Sd198, form())
+    listing = read(read_sd198, form())
     assert len(listing.classes) == 198
     assert listing.classes[:3] == ("Disease_1", "Disease_2", "Disease_3")
     assert listing.classes[-1] == "Disease_198"
@@ -24,4 +24,4 @@ def test_a_folder_per_disease(form, read):
 def test_an_incomplete_copy_is_refused(read):
     files = {path: data for path, data in sd198().items() if "Disease_7/" not in path}
     with pytest.raises(UserError, match=r"has 197 class folders and SD-198 has 198: complete it, or .* prepare folder"):
-        read(Sd198, files)
+        read(read_sd198, files)

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.builders.base import Listing, PhotographBuilder, columns_of_rows, one_table, remedy
-from skinjax.data.acquire.builders.folder.folder import Folder
+from skinjax.data.acquire.builders.base import Listing, listed, one_table, remedy
+from skinjax.data.acquire.builders.folder import read_folder
 from skinjax.data.acquire.catalogue import CATALOGUE
 from skinjax.data.acquire.sources import File, Source, images
 
@@ -33,29 +33,26 @@ class Picture:
         return png.getvalue()
 
 
-class Cifar10(PhotographBuilder):
+def read_cifar10(source: Source) -> Listing:
     """Ids count the pictures of each part in the order of the files."""
-
-    @staticmethod
-    def read(source: Source) -> Listing:
-        names = {file.name for file in source.files.values()}
-        if {*TRAINING, TEST} & names:
-            return read_binary(source)
-        if "data_batch_1" in names or "cifar-10-python" in " ".join(source.files):
-            raise UserError(
-                f"{source.root} holds the Python version of CIFAR-10, pickles, which can run code when they are read: "
-                f"{CATALOGUE['cifar10'].download}"
-            )
-        if not images(source):
-            raise UserError(f"{source.root} holds no CIFAR-10: {remedy(source, CATALOGUE['cifar10'].download)}")
-        listing = Folder.read(source)
-        if listing.classes != CLASSES:
-            shown = ", ".join(listing.classes[:3]) + ", ..." * (len(listing.classes) > 3)
-            raise UserError(
-                f"{source.root} has the class folders {shown} and CIFAR-10 has {', '.join(CLASSES)}: read it with "
-                "`skinjax prepare folder`"
-            )
-        return listing
+    names = {file.name for file in source.files.values()}
+    if {*TRAINING, TEST} & names:
+        return read_binary(source)
+    if "data_batch_1" in names or "cifar-10-python" in " ".join(source.files):
+        raise UserError(
+            f"{source.root} holds the Python version of CIFAR-10, pickles, which can run code when they are read: "
+            f"{CATALOGUE['cifar10'].download}"
+        )
+    if not images(source):
+        raise UserError(f"{source.root} holds no CIFAR-10: {remedy(source, CATALOGUE['cifar10'].download)}")
+    listing = read_folder(source)
+    if listing.classes != CLASSES:
+        shown = ", ".join(listing.classes[:3]) + ", ..." * (len(listing.classes) > 3)
+        raise UserError(
+            f"{source.root} has the class folders {shown} and CIFAR-10 has {', '.join(CLASSES)}: read it with "
+            "`skinjax prepare folder`"
+        )
+    return listing
 
 
 def read_binary(source: Source) -> Listing:
@@ -70,7 +67,7 @@ def read_binary(source: Source) -> Listing:
                 rows[f"{part}_{count:05d}"] = {"class": CLASSES[row[0]], "split": part}
                 pictures.append(Picture(f"{file.path}#{number}", row))
                 count += 1
-    return Listing(CLASSES, columns_of_rows(CLASSES, list(rows), rows), pictures, tables)
+    return listed(CLASSES, rows, pictures, tables)
 
 
 def read_rows(file: File) -> np.ndarray:

@@ -1,15 +1,17 @@
-"""HAM10000: archives of photographs and a metadata table, or the training files of ISIC 2018 task 3."""
+"""HAM10000, from its metadata table or the training files of ISIC 2018 task 3, and the whole of that challenge."""
 
+import re
 from typing import Any
 
 from skinjax.core.errors import UserError
 from skinjax.core.tables import Row, read_table
-from skinjax.data.acquire.builders.base import Listing, PhotographBuilder, listing_of_rows, one_table
+from skinjax.data.acquire.builders.base import Listing, listing_of_rows, one_table
 from skinjax.data.acquire.builders.cells import known, one_hot, one_of, read_age
 from skinjax.data.acquire.catalogue import CATALOGUE
-from skinjax.data.acquire.sources import File, Source
+from skinjax.data.acquire.sources import File, Source, images
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+PARTS_OF_2018 = {"Validation": "validation", "Test": "test"}
 DX_TYPES = ("consensus", "follow_up", "confocal", "histo")
 METADATA = r"HAM10000_metadata(\.csv|\.tab|\.tsv|\.txt)?"
 METADATA_COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
@@ -20,13 +22,30 @@ CLASS_OF_COLUMN = {name.upper(): name for name in CLASSES}
 CONFIRMATIONS = {"single": "consensus", "serial": "follow_up", "confocal": "confocal", "histopathology": "histo"}
 
 
-class Ham10000(PhotographBuilder):
+def read_ham10000(source: Source) -> Listing:
     """Rows are sorted by image id, which is what the published splits count by."""
+    rows, tables = training_rows(source, CATALOGUE["ham10000"].download)
+    return listing_of_rows(CLASSES, rows, source, tables)
 
-    @staticmethod
-    def read(source: Source) -> Listing:
-        rows, tables = training_rows(source, CATALOGUE["ham10000"].download)
-        return listing_of_rows(CLASSES, rows, source, tables)
+
+def read_isic2018(source: Source) -> Listing:
+    """Parts without published labels are unlabelled; their photographs are groups of their own."""
+    download = CATALOGUE["isic2018"].download
+    rows, tables = training_rows(source, download)
+    for row in rows.values():
+        row["split"] = "train"
+    for part, split in PARTS_OF_2018.items():
+        if source.named(GROUND_TRUTH.format(part=part)):
+            tables.append(ground_truth(source, part, download))
+            found = ground_truth_rows(tables[-1])
+        else:  # the photographs in the part's folder or archive
+            folder = re.compile(rf"ISIC2018_Task3_{part}_(Input|Images)\b", re.IGNORECASE)
+            found = {file.stem: {"class": ""} for file in images(source) if folder.search(file.path)}
+        for image, row in found.items():
+            if image in rows:
+                raise UserError(f"image {image!r} of the {split} part is in the {rows[image]['split']} part too")
+            rows[image] = {**row, "split": split}
+    return listing_of_rows(CLASSES, rows, source, tables)
 
 
 def training_rows(source: Source, download: str) -> tuple[dict[str, dict[str, Any]], list[File]]:

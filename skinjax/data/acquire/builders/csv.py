@@ -1,22 +1,16 @@
 """Anybody's photographs, listed in a table: image,label and, if wanted, split, group, weight and any metadata."""
 
-import math
 import re
 from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from skinjax.core.errors import UserError
 from skinjax.core.tables import TABLE_SUFFIXES, Row, Table, read_table
-from skinjax.data.acquire.builders.base import (
-    Listing,
-    Missing,
-    Photograph,
-    PhotographBuilder,
-    columns_of_rows,
-    counted,
-)
-from skinjax.data.acquire.builders.cells import MEANT, PART_OF_WORD, TAKEN, in_natural_order, is_number, read_age
+from skinjax.data.acquire.builders.base import Listing, Missing, Photograph, counted, listed
+from skinjax.data.acquire.builders.cells import MEANT, PART_OF_WORD, TAKEN, in_natural_order, known, number_in, read_age
 from skinjax.data.acquire.sources import File, Source, is_image, pictures
 
 REQUIRED = ("image", "label")
@@ -24,34 +18,31 @@ OPTIONAL = (*MEANT, *TAKEN, "age")
 MOST_WEIGHT = 10**6
 
 
-class Csv(PhotographBuilder):
+def read_csv(source: Source) -> Listing:
     """`image` becomes the image id: a path below the table's folder, or its end; extensions may be left out."""
-
-    @staticmethod
-    def read(source: Source) -> Listing:
-        file, table = labels_table(source)
-        found = Photographs(source, PurePosixPath(file.path).parent)
-        metadata = [column for column in table.columns if column and column not in (*REQUIRED, *MEANT, *TAKEN)]
-        has_ages = "age" in metadata and all(is_number(row.cells["age"]) for row in table.rows)
-        photographs: dict[str, Photograph] = {}
-        rows: dict[str, dict[str, Any]] = {}
-        lines: dict[str, Row] = {}
-        for image_id, row in table.unique("image").items():
-            photographs[image_id] = photograph = found.of(row)
-            other = lines.setdefault(photograph.path, row)
-            if other is not row:
-                row.refuse(f"image {image_id!r} is {photograph.path}, which {other.where} has already")
-            rows[image_id] = read_row(row) | {column: row.cells[column] for column in metadata}
-            if has_ages:
-                rows[image_id]["age"] = read_age(row, "age")
-        taken = [column for column in table.columns if column in TAKEN]
-        notes = [f"the column {column} is left aside: its name is taken" for column in taken]
-        strangers = [image.path for image in found.images if image.path not in lines]
-        if strangers:
-            notes.append(f"{counted(len(strangers))} in no row and left aside, such as {strangers[0]}")
-        classes = in_natural_order({row["class"] for row in rows.values()} - {""})
-        columns = columns_of_rows(classes, list(rows), rows)
-        return Listing(tuple(classes), columns, list(photographs.values()), [file], tuple(notes))
+    file, table = labels_table(source)
+    found = Photographs(source, PurePosixPath(file.path).parent)
+    metadata = [column for column in table.columns if column and column not in (*REQUIRED, *MEANT, *TAKEN)]
+    ages = [known(row.cells["age"]) for row in table.rows if "age" in metadata]
+    has_ages = bool(ages) and not np.isnan([number_in(age) for age in ages if age]).any()
+    photographs: dict[str, Photograph] = {}
+    rows: dict[str, dict[str, Any]] = {}
+    lines: dict[str, Row] = {}
+    for image_id, row in table.unique("image").items():
+        photographs[image_id] = photograph = found.of(row)
+        other = lines.setdefault(photograph.path, row)
+        if other is not row:
+            row.refuse(f"image {image_id!r} is {photograph.path}, which {other.where} has already")
+        rows[image_id] = read_row(row) | {column: row.cells[column] for column in metadata}
+        if has_ages:
+            rows[image_id]["age"] = read_age(row, "age")
+    taken = [column for column in table.columns if column in TAKEN]
+    notes = [f"the column {column} is left aside: its name is taken" for column in taken]
+    strangers = [image.path for image in found.images if image.path not in lines]
+    if strangers:
+        notes.append(f"{counted(len(strangers))} in no row and left aside, such as {strangers[0]}")
+    classes = in_natural_order({row["class"] for row in rows.values()} - {""})
+    return listed(classes, rows, list(photographs.values()), [file], notes)
 
 
 def labels_table(source: Source) -> tuple[File, Table]:
@@ -89,7 +80,7 @@ def read_row(row: Row) -> dict[str, Any]:
             row.refuse(f"split {cells['split']!r} is none of train, validation, test (or empty)")
         values["split"] = PART_OF_WORD.get(word, "")
     if "weight" in cells:
-        values["weight"] = _weight(cells["weight"])
+        values["weight"] = number_in(cells["weight"] or "1")
         if not 0 <= values["weight"] <= MOST_WEIGHT:
             row.refuse(f"weight {cells['weight']!r} is no number from 0 to {MOST_WEIGHT:,}")
     return values
@@ -121,11 +112,3 @@ class Photographs:
         if len(found) > 1:
             row.refuse(f"image {text!r} is {found[0].path} or {found[1].path}: give the whole path")
         return found[0] if found else Missing(here)
-
-
-def _weight(text: str) -> float:
-    """A number, 1 for an empty cell, NaN for anything else."""
-    try:
-        return float(text or 1)
-    except ValueError:
-        return math.nan

@@ -1,39 +1,46 @@
-"""Anybody's photographs: a folder per class, or train/validation/test and in each of them a folder per class."""
+"""Anybody's photographs: a folder per class, or train/validation/test and in each of them a folder per class.
+
+SD-198 (paper 000's Skin-198), clinical photographs in one folder for each of 198 diseases, is one of that kind.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.builders.base import (
-    Listing,
-    PhotographBuilder,
-    columns_of_rows,
-    counted,
-    no_photographs,
-    photographs_by_name,
-)
+from skinjax.data.acquire.builders.base import Listing, counted, listed, no_photographs, photographs_by_name
 from skinjax.data.acquire.builders.cells import PART_OF_WORD, in_natural_order
 from skinjax.data.acquire.sources import ARCHIVE, File, Source, pictures
 
 LAYOUTS = "a folder of photographs per class, or train, validation and test folders with a folder per class in each"
+SD198_CLASSES = 198
 
 
-class Folder(PhotographBuilder):
+def read_folder(source: Source) -> Listing:
     """Photographs deeper down belong to the class folder above them; an image's id is its path without extension."""
+    notes: list[str] = []
+    files = class_files(source, notes)
+    tops = {path.parts[0] for path in files}
+    parts = {top for top in tops if top.lower() in PART_OF_WORD}
+    if parts and tops != parts:
+        raise UserError(
+            f"{source.root} holds parts ({', '.join(sorted(parts))}) beside other folders "
+            f"({', '.join(sorted(tops - parts)[:3])}): make it {LAYOUTS}"
+        )
+    return listing_of_folders(files, bool(parts), notes)
 
-    @staticmethod
-    def read(source: Source) -> Listing:
-        notes: list[str] = []
-        files = class_files(source, notes)
-        tops = {path.parts[0] for path in files}
-        parts = {top for top in tops if top.lower() in PART_OF_WORD}
-        if parts and tops != parts:
-            raise UserError(
-                f"{source.root} holds parts ({', '.join(sorted(parts))}) beside other folders "
-                f"({', '.join(sorted(tops - parts)[:3])}): make it {LAYOUTS}"
-            )
-        return listing_of_folders(files, bool(parts), notes)
+
+def read_sd198(source: Source) -> Listing:
+    """The class folders, wherever they lie in the source; a photograph's id is its path without extension."""
+    notes: list[str] = []
+    files = class_files(source, notes)
+    found = len({path.parts[0] for path in files})
+    if found != SD198_CLASSES:
+        raise UserError(
+            f"{source.root} has {found} class folders and SD-198 has {SD198_CLASSES}: complete it, or read it as a set "
+            "of your own with `skinjax prepare folder`"
+        )
+    return listing_of_folders(files, parted=False, notes=notes)
 
 
 def listing_of_folders(files: Mapping[PurePosixPath, File], parted: bool, notes: list[str]) -> Listing:
@@ -48,7 +55,7 @@ def listing_of_folders(files: Mapping[PurePosixPath, File], parted: bool, notes:
     classes = in_natural_order({row["class"] for row in rows.values()})
     trained = {row["class"] for row in rows.values() if row.get("split", "train") == "train"}
     notes += [f"the class {name} has no training photographs" for name in classes if name not in trained]
-    return Listing(tuple(classes), columns_of_rows(classes, list(rows), rows), list(files.values()), notes=tuple(notes))
+    return listed(classes, rows, list(files.values()), notes=notes)
 
 
 def class_files(source: Source, notes: list[str]) -> dict[PurePosixPath, File]:

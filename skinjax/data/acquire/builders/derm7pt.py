@@ -4,16 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from skinjax.core.tables import Row, read_table
-from skinjax.data.acquire.builders.base import (
-    Listing,
-    Missing,
-    Photograph,
-    PhotographBuilder,
-    columns_of_rows,
-    counted,
-    one_table,
-    photographs_by_name,
-)
+from skinjax.data.acquire.builders.base import Listing, Missing, counted, listed, one_table, photographs_by_name
 from skinjax.data.acquire.builders.cells import MEANT, TAKEN, in_natural_order
 from skinjax.data.acquire.catalogue import CATALOGUE
 from skinjax.data.acquire.sources import File, Source, images
@@ -33,20 +24,14 @@ OTHER = ("", "derm", "case_num", "label", *MEANT, *TAKEN)
 PARTS = {"train": "train", "valid": "validation", "test": "test"}
 
 
-class Derm7pt(PhotographBuilder):
+def read_derm7pt(source: Source) -> Listing:
     """Six classes; cases of other diagnoses are left aside. A photograph's id is its path without extension."""
-
-    @staticmethod
-    def read(source: Source) -> Listing:
-        return read_cases(source, six_classes)
+    return read_cases(source, six_classes)
 
 
-class Derm7ptDiagnoses(PhotographBuilder):
+def read_derm7pt_diagnoses(source: Source) -> Listing:
     """All cases under their own diagnosis."""
-
-    @staticmethod
-    def read(source: Source) -> Listing:
-        return read_cases(source, str)
+    return read_cases(source, str)
 
 
 def six_classes(diagnosis: str) -> str:
@@ -57,12 +42,16 @@ def six_classes(diagnosis: str) -> str:
 def read_cases(source: Source, class_of: Callable[[str], str]) -> Listing:
     """The listing of the cases whose diagnosis has a class."""
     meta = one_table(source, r"meta\.csv", "meta.csv", CATALOGUE["derm7pt"].download)
-    cases = list(read_table(meta.read(), meta.path, ("diagnosis", "derm")).unique("derm", _without_extension).values())
+    cases = list(
+        read_table(meta.read(), meta.path, ("diagnosis", "derm"))
+        .unique("derm", lambda path: path.rpartition(".")[0].lower() or path.lower())
+        .values()
+    )
     notes: list[str] = []
     parts, tables = official_parts(source, len(cases), notes)
     found = photographs_by_name(images(source), lambda file: "/".join(file.path.lower().split("/")[-2:]), notes)
     rows: dict[str, dict[str, Any]] = {}
-    photographs: list[Photograph] = []
+    photographs: list[File | Missing] = []
     left_aside: list[str] = []
     for number, case in enumerate(cases):
         name = class_of(case.cells["diagnosis"].lower())
@@ -76,8 +65,7 @@ def read_cases(source: Source, class_of: Callable[[str], str]) -> Listing:
         diagnoses = ", ".join(sorted(set(left_aside)))
         notes.append(f"{counted(len(left_aside), 'case')} in none of the classes and left aside: {diagnoses}")
     classes = in_natural_order({row["class"] for row in rows.values()})
-    columns = columns_of_rows(classes, list(rows), rows)
-    return Listing(tuple(classes), columns, photographs, (meta, *tables), tuple(notes))
+    return listed(classes, rows, photographs, (meta, *tables), notes)
 
 
 def official_parts(source: Source, cases: int, notes: list[str]) -> tuple[list[str], list[File]]:
@@ -105,7 +93,3 @@ def _row(case: Row, name: str) -> dict[str, Any]:
     own = {column: text for column, text in case.cells.items() if column not in OTHER}
     group = case.cells.get("case_num", "")
     return own | {"class": name, "group": f"case_{group}" if group else ""}
-
-
-def _without_extension(path: str) -> str:
-    return path.rpartition(".")[0].lower() or path.lower()
