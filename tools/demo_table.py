@@ -25,7 +25,7 @@ from skinjax.evaluation.metrics import evaluate
 from skinjax.evaluation.predictions import Predictions, read_predictions
 
 METHODS = {
-    "CDC": ["--config=configs/cdc.py:demo", "--config.method.twin_batch_norm=batch_stats_no_update"],
+    "CDC": ["--config=configs/cdc.py:demo"],
     "CD": ["--config=configs/cdc.py:demo", "--config.method.beta=0.0"],
     "plain": ["--config=configs/baselines.py:demo"],
     "CDC, twin statistics kept": ["--config=configs/cdc.py:demo", "--config.method.twin_batch_norm=update"],
