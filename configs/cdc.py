@@ -2,7 +2,7 @@
 
 | --config=configs/cdc.py | what | cost |
 |---|---|---|
-| `:demo` | CDC, narrow ResNet, 96 px, synthetic set: macro recall >= 0.35 (chance 0.14) | 4 minutes on 2 cores |
+| `:demo` | CDC, narrow ResNet, 96 px, synthetic set: macro recall >= 0.68, accuracy >= 0.63 | 4 minutes on 2 cores |
 | `:skin7` | CDC, ResNet-50, 224 px, HAM10000, fold 0 of 5 | 200 epochs, 8,012 images |
 | `:skin7_vgg16`, `:skin7_densenet121` | the same with these networks: "similar", without numbers | the same |
 | `:skin198` | CDC, ResNet-50, 224 px, SD-198, fold 0 of 5 | 200 epochs, 5,267 images |
@@ -36,7 +36,7 @@ from skinjax.recipe import defaults
 def get_config(variant="demo"):
     recipe, changes = lookup("variant of configs/cdc.py", variant, VARIANTS)
     config = recipe("cdc", variant)
-    config.method = {"name": "decoder_classifier"}
+    config.method = config.method.to_dict() | {"name": "decoder_classifier"}
     config.update(changes)
     if recipe is demo:
         # as narrow as the network, whose statistics are of photographs alone
@@ -50,6 +50,9 @@ def demo(name, variant):
     config.dataset.arguments = {"images": 12000, "height": 96, "width": 128}
     config.split.update(test=0.35, validation=0.1)
     config.views.evaluation = "centre_crop"  # as large as the random windows of training, where "squash" is smaller
+    config.method.logit_adjustment = (
+        -0.1
+    )  # balanced batches teach that no class is rare: a part of the prior comes back
     config.phases.train = {"duration": 5.5, "schedule": "cosine", "warmup": 0.5}
     for section in (config.evaluations, config.checkpoints):
         section.every = 2.0
