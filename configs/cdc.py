@@ -50,9 +50,8 @@ def demo(name, variant):
     config.dataset.arguments = {"images": 12000, "height": 96, "width": 128}
     config.split.update(test=0.35, validation=0.1)
     config.views.evaluation = "centre_crop"  # as large as the random windows of training, where "squash" is smaller
-    config.method.logit_adjustment = (
-        -0.1
-    )  # balanced batches teach that no class is rare: a part of the prior comes back
+    # Balanced batches teach that no class is rarer than others: a tenth of the log prior comes back.
+    config.method.logit_adjustment = -0.1
     config.phases.train = {"duration": 5.5, "schedule": "cosine", "warmup": 0.5}
     for section in (config.evaluations, config.checkpoints):
         section.every = 2.0
