@@ -11,14 +11,15 @@ It aims at no printed number: a first look at what a data set holds. On an accel
 compute in bfloat16 there (`--config.model.dtype=float32` turns that off).
 """
 
-from cdc import demo
+from cdc import demo, small
 
 
 def get_config(variant="demo"):
-    config = demo("own", variant)
-    if variant != "demo":
+    if variant == "demo":
+        config = demo("own", variant)
+    else:
+        config = small("own", variant)
         config.dataset.name = variant
-        config.dataset.arguments = {}
     config.batch = 8  # a clinic's first folder may hold thirty photographs
     config.phases.train = {"duration": 20000.0, "unit": "examples", "schedule": "cosine", "warmup": 1000.0}
     for section in (config.evaluations, config.checkpoints):

@@ -113,8 +113,8 @@ def paper(
 
 
 def demo(name, variant, strategy="initial", crops=5):
-    """As the demo of configs/cdc.py, on pictures in which a crop shows what a smaller picture does not."""
-    config = cdc.demo(name, variant)
+    """The network of the demo of configs/cdc.py, on pictures in which a crop shows what a smaller picture does not."""
+    config = cdc.small(name, variant)
     show(config, strategy, crops)
     config.dataset.arguments = {"images": 1500, "height": 180, "width": 240}
     config.stored_size.update(height=180, width=240)

@@ -11,6 +11,8 @@ import argparse
 import csv
 import dataclasses
 import json
+import os
+import platform
 import subprocess
 import sys
 import time
@@ -25,7 +27,7 @@ from skinjax.evaluation.metrics import evaluate
 from skinjax.evaluation.predictions import Predictions, read_predictions
 
 METHODS = {
-    "CDC": ["--config=configs/cdc.py:demo", "--config.method.twin_batch_norm=batch_stats_no_update"],
+    "CDC": ["--config=configs/cdc.py:demo"],
     "CD": ["--config=configs/cdc.py:demo", "--config.method.beta=0.0"],
     "plain": ["--config=configs/baselines.py:demo"],
     "CDC, twin statistics kept": ["--config=configs/cdc.py:demo", "--config.method.twin_batch_norm=update"],
@@ -68,6 +70,8 @@ def document(folders: Mapping[str, Sequence[Path]]) -> str:
     return f"""# CDC, CD and the plain classifier on the demo set
 
 Written by `tools/demo_table.py`; synthetic photographs, a test bench and not medicine. {facts(folders)}
+
+{budget(folders)}
 
 Figures in %, mean (standard deviation, ddof 0) over the seeds, which change initialisation, order and augmentation, not
 the data or the split; every seed's macro recall with its 95 % bootstrap interval over lesions.
@@ -119,16 +123,28 @@ def training_counts(folder: Path, classes: Sequence[str]) -> np.ndarray:
 
 
 def facts(folders: Mapping[str, Sequence[Path]]) -> str:
-    """Sentences about the split and about how long the runs took."""
+    """A sentence about the split."""
     split = _split(next(iter(folders.values()))[0])
     train, validation, test = ([row for row in split if row["split"] == part] for part in ("train", *PARTS))
     lesions = Counter({row["group"]: row["label"] for row in test}.values())
     name, fewest = min(lesions.items(), key=lambda item: item[1])
-    times = "; ".join(f"{method} {', '.join(map(_seconds, of))}" for method, of in folders.items())
     return (
         f"{len(split):,} photographs: {len(train):,} to train on, {len(validation):,} for validation, {len(test):,} "
-        f"for test, of {sum(lesions.values()):,} lesions, {fewest} of them of the smallest class ({name}). Seconds of "
-        f"each run, the first of all with the drawing of the set (?: not in one go): {times}."
+        f"for test, of {sum(lesions.values()):,} lesions, {fewest} of them of the smallest class ({name})."
+    )
+
+
+def budget(folders: Mapping[str, Sequence[Path]]) -> str:
+    """Sentences about what every run was given, and how long it took."""
+    first = next(iter(folders.values()))
+    protocol = _read(first[0], "test").protocol
+    config = json.loads((first[0] / "config.json").read_text())["config"]
+    network, shown = config["model"]["backbone"], "x".join(map(str, protocol["size"]))
+    times = "; ".join(f"{method} {', '.join(map(_seconds, of))}" for method, of in folders.items())
+    return (
+        f"Every run: {network}, {protocol['steps']:,} steps of {config['batch']} photographs, {shown} pixels; seeds 0 "
+        f"to {len(first) - 1}. Seconds on {os.cpu_count()} cores ({platform.machine()}), the first with the drawing of "
+        f"the set (?: not in one go): {times}."
     )
 
 

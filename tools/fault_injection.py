@@ -4,7 +4,7 @@
 
 Kills (SIGKILL) fall into the drawing of the data, the first compilation, checkpoints, training, evaluation and the
 final predictions. At the end predictions, figures and every array of the last checkpoint must be bit-identical. Both
-runs have data folders of their own, compilation cache included. With the demo: about 15 minutes on 2 cores.
+runs have data folders of their own, compilation cache included. With the demo: about 20 minutes on 2 cores.
 """
 
 import argparse

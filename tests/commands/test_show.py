@@ -140,7 +140,7 @@ def test_corrections_have_a_row_and_are_in_the_views(tmp_path, data_dir):
     rows = view_rows(config, data, building.make_phases(config, data)[0].sampler, np.arange(2))
     stored, corrected = rows["as stored\n40x40"], rows["corrected\ngamma"]
     np.testing.assert_allclose(corrected, 255 * (stored / 255.0) ** (1 / 1.35), atol=0.5)
-    np.testing.assert_array_equal(rows["evaluation view\nsquash, 40x40"], corrected)
+    np.testing.assert_array_equal(rows["evaluation view\ncentre_crop, 40x40"], corrected)
 
 
 @pytest.mark.parametrize("name", NORMALISATIONS)

@@ -12,6 +12,7 @@ TINY = [
     "--config.dataset.arguments.images=120",
     "--config.dataset.arguments.height=40",
     "--config.dataset.arguments.width=48",
+    "--config.split.test=0.2",
     "--config.stored_size.height=40",
     "--config.stored_size.width=40",
     "--config.views.size=(32,32)",
