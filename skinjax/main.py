@@ -12,7 +12,10 @@ KNOWN_FLAGS = dict.fromkeys(("--config", "--config.FIELD", "--workdir", "--data_
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The flags; `changes` are those of config fields."""
-    parser = Parser(prog="python -m skinjax.main", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="python -m skinjax.main", description=__doc__, allow_abbrev=False, add_help=False)
+    parser.add_argument(
+        "--help", "-h", action="store_true", help="show this, and with --config all fields as it has them"
+    )
     parser.add_argument("--config", metavar="FILE[:VARIANT]", help="as in configs/cdc.py:demo")
     parser.add_config_changes()
     parser.add_argument("--workdir", help="the folder of the run (default: runs/CONFIG-VARIANT-HASH)")
@@ -20,7 +23,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parsed, unknown = parser.parse_known_args(arguments)
     for argument in unknown:
         lookup("argument", argument.partition("=")[0], KNOWN_FLAGS)
-    if parsed.config is None:
+    if parsed.help:
+        print(parser.format_help())
+    elif parsed.config is None:
         raise UserError("no config is given: start with --config=configs/cdc.py")
     return parsed
 
@@ -33,9 +38,16 @@ def main(arguments: list[str]) -> int:
 def start(arguments: list[str]) -> int:
     """The status of the run that `arguments` ask for."""
     flags = parse(arguments)
+    if not flags.config:
+        return 0  # help was asked for and given
     from skinjax.recipe.config_files import load_config
 
     config = load_config(flags.config, flags.changes)
+    if flags.help:
+        from skinjax.core.settings import lines
+
+        print("\n".join(lines(config, "--config")))
+        return 0
     # These import jax: what is wrong with the command is told before.
     from skinjax.runs.experiment import run
     from skinjax.training.signals import Interrupted

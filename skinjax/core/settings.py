@@ -9,7 +9,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 from skinjax.core.errors import UserError, lookup
@@ -134,9 +134,13 @@ def checked(field: dataclasses.Field, value: Any, path: str) -> Any:
 
 def described(field: dataclasses.Field) -> str:
     """What a field must be, for a person."""
+    if "choice" in field.metadata:
+        table = field.metadata["choice"][1]
+        names = ", ".join(sorted(filter(None, table() if callable(table) else table)))
+        return f"one of {names}" if field.type is str else f"a tuple of {names}"
     low, high = field.metadata.get("range", (-math.inf, math.inf))
     to = " to less than 1" if high == BELOW_ONE else f" to {high:.6g}" if high < math.inf else " on"
-    limits = f" from {low:.6g}{to}" if low > -math.inf else ""
+    limits = f" above 0{to}" if low == ABOVE_ZERO else f" from {low:.6g}{to}" if low > -math.inf else ""
     kind, parts = _optional(field.type), typing.get_args(_optional(field.type))
     if kind in (int, float):
         return f"a {'whole ' * (kind is int)}number{limits}"
@@ -148,6 +152,22 @@ def described(field: dataclasses.Field) -> str:
         return "rows of a name and a number, like (('stem', 0.1),)"
     what = "whole numbers" if parts[0] is int else "numbers"
     return f"a tuple of {what}{limits}, like ({', '.join(['8'] * max(2, len(parts)))})"
+
+
+def lines(settings: Settings, path: str) -> Iterator[str]:
+    """A line for each field: its path and value, and what it may be."""
+    for field in fields(type(settings)):
+        value, place = getattr(settings, field.name), f"{path}.{field.name}"
+        if "variant" in field.metadata:
+            yield f"{place}={value and value.name}  # one of {', '.join(sorted(field.metadata['variant'][1]))}"
+        if isinstance(value, Settings):
+            told = f"{place}.name=" if "variant" in field.metadata else "nothing"
+            yield from (line for line in lines(value, place) if not line.startswith(told))
+        elif isinstance(value, Mapping) and any(isinstance(inner, Settings) for inner in value.values()):
+            for name, inner in value.items():
+                yield from lines(inner, f"{place}.{name}")
+        elif "variant" not in field.metadata:
+            yield f"{place}={value!r}  # {described(field)}"
 
 
 def from_plain(settings: type[Settings], values: Any, path: str = "") -> Any:

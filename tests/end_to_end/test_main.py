@@ -421,3 +421,12 @@ def test_help_lists_the_flags(capsys):
         main(["--help"])
     assert stop.value.code == 0
     assert "--workdir" in capsys.readouterr().out
+
+
+def test_help_with_a_config_shows_its_fields(capsys):
+    assert main([TINY[0], "--config.method.beta=0.5", "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "--config.method.beta=0.5  # a number from 0 to 1e+09" in lines
+    assert any(line.startswith("--config.sampler=balanced_batches  # one of balanced_batches, ") for line in lines)
+    assert main(["--help"]) == 0
+    assert "--config.method" not in capsys.readouterr().out
