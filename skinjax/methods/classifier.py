@@ -46,7 +46,7 @@ class Classifier:
         return self.parts.network.stages()
 
     def trunks(self) -> dict[str, tuple[str, ...]]:
-        return {"backbone": ("head",)}
+        return self.parts.network.trunks()
 
     def answer(self, variables: Variables, images: Array, at: Taps | None = None) -> tuple[Array, Array | None]:
         """Logits [batch, classes] of stored uint8 images, and what they were computed from."""

@@ -144,7 +144,7 @@ class DecoderClassifier:
         return (*self.parts.network.stages(), *(["decoder"] if self.has_decoder else []))
 
     def trunks(self) -> dict[str, tuple[str, ...]]:
-        return {"backbone": ("head",)}
+        return self.parts.network.trunks()
 
     def features(self, variables: Variables, images: Array, at: Taps | None = None) -> Array:
         """The last maps of stored uint8 images."""

@@ -84,6 +84,10 @@ class Network:
         """The names of its stages and of its head."""
         return (*(f"{self.trunk}/{stage}" for stage in self.backbone.stages), self.top)
 
+    def trunks(self) -> dict[str, tuple[str, ...]]:
+        """Its trunk, with the head that weights of the same file may fill."""
+        return {self.trunk: (self.top,)}
+
     def init(self, rng: Array, images: Array) -> dict[str, Variables]:
         """{module: its variables} for images as they are shown."""
         modules = {self.trunk: self.backbone.init(module_key(rng, self.trunk), images, train=False)}

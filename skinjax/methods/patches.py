@@ -125,7 +125,7 @@ class Patches:
         return (*self.parts.network.stages(), *joins)
 
     def trunks(self) -> dict[str, tuple[str, ...]]:
-        return {"backbone": ("head",)}
+        return self.parts.network.trunks()
 
     def answer(
         self, variables: Variables, images: Array, at: Taps | None

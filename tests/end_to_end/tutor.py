@@ -76,7 +76,7 @@ class Tutored:
         return (*self.parts.network.stages(), *self.tutor.stages())
 
     def trunks(self):
-        return {"backbone": ("head",), "tutor": ("tutor_head",)}
+        return self.parts.network.trunks() | self.tutor.trunks()
 
     def answer(self, network, variables, images, at=None):
         maps = network.maps(variables, self.parts.pictures.evaluation_view(images), at)
