@@ -10,16 +10,18 @@ import types
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
 from skinjax.core.settings import Kind, from_plain
+from skinjax.data.sampling.samplers import Images
 from skinjax.main import main
 from skinjax.methods import METHODS
 from skinjax.models import BACKBONES
 from skinjax.models.pretrained.fitting import plan
 from skinjax.models.pretrained.known_weights import HALF, KNOWN, architecture_of
 from skinjax.models.pretrained.opening import usual_weights
-from skinjax.recipe import Recipe, defaults
+from skinjax.recipe import Recipe, defaults, load_config
 from tests.end_to_end.conftest import TINY
 from tests.models.test_backbones import OUR_OWN, PARAMETERS
 
@@ -123,7 +125,7 @@ def test_the_library_example_runs(tmp_path, monkeypatch):
 
 
 def test_the_method_of_the_page_is_trained_by_its_command(tmp_path, monkeypatch, capsys):
-    source, _ = blocks("add_a_method.md")
+    source, *_ = blocks("add_a_method.md")
     page: dict = {"__name__": "compact"}
     monkeypatch.setitem(sys.modules, "compact", types.ModuleType("compact"))
     exec(compile(source, "docs/add_a_method.md", "exec"), page)
@@ -135,13 +137,32 @@ def test_the_method_of_the_page_is_trained_by_its_command(tmp_path, monkeypatch,
 
 
 def test_the_phases_of_the_page_are_a_config():
-    _, lines = blocks("add_a_method.md")
+    _, lines, _ = blocks("add_a_method.md")
     config = defaults("own", "demo")
     config.method = {"name": "decoder_classifier"}
     exec(lines, {"config": config})
     recipe = from_plain(Recipe, config.to_dict(), "config")
     assert list(recipe.in_order()) == ["head", "all"]
     assert recipe.evaluations_in(recipe.phases["all"]).patience == 3
+
+
+def test_the_sampler_of_the_page_draws(monkeypatch):
+    *_, source = blocks("add_a_method.md")
+    page: dict = {"__name__": "every_other"}
+    monkeypatch.setitem(sys.modules, "every_other", types.ModuleType("every_other"))
+    exec(compile(source, "docs/add_a_method.md", "exec"), page)
+    images = Images(np.arange(100), np.repeat([0, 1], 50), batch=20, seed=3)
+    sampler = page["every_other"](images, page["EveryOtherSettings"](share=0.1))
+    assert len(np.unique(np.concatenate([sampler(step) for step in range(50)]))) == 10
+    assert sampler(7).tolist() == sampler(7).tolist()
+
+
+def test_the_config_of_the_page_is_one(tmp_path):
+    (source,) = blocks("experiments.md")
+    (tmp_path / "mine.py").write_text(source)
+    recipe = load_config(str(tmp_path / "mine.py"))
+    assert list(recipe.in_order()) == ["head", "all"]
+    assert recipe.phases["all"].schedule.milestones == (6.0, 8.0)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def change_field(plain: dict[str, Any], field: str, text: str) -> None:
         kept = {inner: value for inner, value in (values[last] or {}).items() if inner in has}
         values[last] = None if name is None else kept | {"name": name}
     elif not isinstance(found, dataclasses.Field):
-        inner = ", ".join(sorted(values[last])) or "give each a value"
+        inner = ", ".join(sorted(values[last])) or f"--config.{field}.NAME=VALUE"
         raise UserError(f"the config's {field} is a section; set one of its fields: {inner}")
     else:
         values[last] = text if found.type is str else _literal(text)

@@ -102,7 +102,7 @@ class Recipe(ModelSpec):
     def check(self) -> None:
         super().check()
         for name in self.phase_order:
-            lookup("phase", name, self.phases)
+            lookup("phase in phase_order:", name, self.phases)
         if len(set(self.phase_order)) < max(1, len(self.phase_order)):
             raise UserError(f"phase_order is {self.phase_order}; it must name at least one phase, and none twice")
         for name in self.phases.keys() - set(self.phase_order):

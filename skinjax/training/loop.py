@@ -114,6 +114,7 @@ class Trainer:
                         self.checkpoints.wait()
                         best = self.restore(phases, init, self.checkpoints.sealed(history.best_step))
                         variables = best.evaluated()
+                        self.say(f"phase {phase.name} begins from the state after {history.best_step} steps")
                     state = self._begin(phase, state.step, variables)
                     history = History(phase_start=int(state.step), seconds=history.seconds)
                 state, history = self._run(phase, state, history)
@@ -238,7 +239,7 @@ class Trainer:
             history = history.after(step, figures[metric], phase.evaluations.falls)
         else:
             history = dataclasses.replace(history, evaluated=step)
-        best = ", the best so far" if history.best_step == step else ""
+        best = ", the best of the phase so far" if history.best_step == step else ""
         self._progress.say(f"step {step}: {part} {metric} {figures[metric]:.4f}{best}")
         return history
 

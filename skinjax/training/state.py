@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from skinjax.core.errors import lookup
 from skinjax.methods.base import Array, Batch, Method, Objective, Terms, Variables
 from skinjax.methods.names import is_below
 from skinjax.parallel import put_whole, replicated
@@ -97,7 +98,11 @@ def make_train_step(
 
         def terms_of(trainable: FlatParameters, stats: Any, part: Batch) -> tuple[Terms, Any]:
             variables = {**state.variables, "params": merge(trainable, frozen), "batch_stats": stats}
-            return method.loss(variables, part, rng, step=state.step, phase=phase)
+            terms, after = method.loss(variables, part, rng, step=state.step, phase=phase)
+            for name, term in terms.items():
+                if term[COEFFICIENT] is not None:
+                    lookup("term of the loss, which `terms()` of its method must name:", name, method.terms())
+            return terms, after
 
         gradients, values, stats = batch_gradient(
             terms_of, trainable, state.variables["batch_stats"], batch, accumulate

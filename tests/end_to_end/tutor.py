@@ -56,8 +56,8 @@ class Tutored:
         }
         pull = phase.coefficient("agreement", own["agreement"])
         terms["agreement"] = (pull, *disagreement(*logits.values(), weights))
-        right = logits["tutor"].argmax(-1) == batch["label"]
-        terms["tutor_accuracy"] = (None, jnp.sum(right * weights), jnp.sum(weights))  # reported alone
+        right, labelled = logits["tutor"].argmax(-1) == batch["label"], weights * (batch["label"] >= 0)
+        terms["tutor_accuracy"] = (None, jnp.sum(right * labelled), jnp.sum(labelled))  # reported alone
         return terms, variables["batch_stats"]
 
     def predict(self, variables, images, at=None):
