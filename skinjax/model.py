@@ -107,9 +107,7 @@ class Model:
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.shape[1:] != shape:
             found, wanted = (", ".join(map(str, sides)) for sides in (images.shape, ("n", *shape)))
-            raise UserError(
-                f"images are {images.dtype} [{found}]; this model takes uint8 [{wanted}], as its `read` gives them"
-            )
+            raise UserError(f"images are {images.dtype} [{found}]; this model takes uint8 [{wanted}], as of its `read`")
         parts = []
         for start in range(0, max(1, len(images)), batch):
             part = images[start : start + batch]
@@ -165,19 +163,12 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / MODEL_FILE
     if not path.is_file():
         what = "its run has not finished" if folder.is_dir() else "it is no folder"
-        raise UserError(
-            f"{folder} has no {MODEL_FILE}, so {what}: start the run's command again, or name another folder"
-        )
+        raise UserError(f"{folder} has no {MODEL_FILE}, so {what}: start the run's command again, or name another")
     try:
         record = json.loads(read_file(path))
         schema, classes = record["schema"], record["classes"]
         if schema == SCHEMA:
-            whole = (
-                record["sha256"]
-                and isinstance(record["sha256"], str)
-                and isinstance(record["facts"], dict)
-                and "spec" in record
-            )
+            whole = isinstance(record["sha256"], str) and isinstance(record["facts"], dict) and "spec" in record
             named = isinstance(classes, list) and all(isinstance(name, str) and name for name in classes)
             if not (whole and named and record["sha256"] and len(set(classes)) == len(classes) >= 2):
                 raise ValueError("it names no classes, or lacks something")

@@ -254,11 +254,9 @@ def _typed(value: Any, kind: Any) -> Any:
 
 
 def _numbers(value: Any) -> Iterable[float]:
-    return (
-        [part for inner in value for part in _numbers(inner)]
-        if isinstance(value, tuple)
-        else ([] if isinstance(value, str) else [value])
-    )
+    if isinstance(value, tuple):
+        return [part for inner in value for part in _numbers(inner)]
+    return [] if isinstance(value, str) else [value]
 
 
 def _optional(kind: Any) -> Any:

@@ -212,7 +212,7 @@ class _Writing:
             free = shutil.disk_usage(self._folder).free
             full = free < 2**20 or "No space left" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC
             reason = ("the disk is full: " if full else "") + (
-                getattr(error, "strerror", "") or str(error).split("\n")[0]
+                getattr(error, "strerror", "") or str(error).partition("\n")[0]
             )
             raise UserError(
                 f"cannot write a checkpoint to {self._folder}: {reason}; the earlier ones are intact, make room and "

@@ -65,11 +65,7 @@ def _adam(momentum: float, nesterov: bool) -> optax.GradientTransformation:
     return optax.scale_by_adam()
 
 
-OPTIMIZERS: Mapping[str, Callable[..., optax.GradientTransformation]] = {
-    "sgd": _sgd,
-    "adam": _adam,
-    "adamw": _adam,
-}
+OPTIMIZERS: Mapping[str, Callable[..., optax.GradientTransformation]] = {"sgd": _sgd, "adam": _adam, "adamw": _adam}
 
 
 def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequence[str]) -> dict[str, float]:
@@ -93,9 +89,7 @@ def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequ
                 break
     missing = [path for path in paths if path not in factors]
     if missing:
-        raise UserError(
-            f"{table} has no row for {len(missing)} parameters, {missing[0]} first; end it with ('.*', 1.0)"
-        )
+        raise UserError(f"{table} has no row for {len(missing)} parameters, {missing[0]} first; end it by ('.*', 1.0)")
     idle = [rows[place][0] for place in range(len(rows)) if place not in used]
     if idle:
         known = f"stages: {', '.join(words(stages))}; a parameter is named like {paths[0]}"

@@ -99,9 +99,8 @@ def make_train_step(
             variables = {**state.variables, "params": merge(trainable, frozen), "batch_stats": stats}
             return method.loss(variables, part, rng, step=state.step, phase=phase)
 
-        gradients, values, stats = batch_gradient(
-            terms_of, trainable, state.variables["batch_stats"], batch, accumulate
-        )
+        before = state.variables["batch_stats"]
+        gradients, values, stats = batch_gradient(terms_of, trainable, before, batch, accumulate)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, trainable)
         updates = jax.tree.map(lambda update: -rate * update, updates)
         params = merge(optax.apply_updates(trainable, updates), frozen)
@@ -110,12 +109,8 @@ def make_train_step(
         if ema is not None:
             current = {name: variables[name] for name in ema}
             ema = jax.tree.map(lambda old, new: ema_decay * old + (1 - ema_decay) * new, ema, current)
-        report = {
-            **values,
-            "gradient_norm": optax.tree.norm(gradients),
-            "state_norm": optax.tree.norm((params, stats, ema)),
-        }
-        return TrainState(state.step + 1, state.seed, variables, optimizer_state, ema), report
+        norms = {"gradient_norm": optax.tree.norm(gradients), "state_norm": optax.tree.norm((params, stats, ema))}
+        return TrainState(state.step + 1, state.seed, variables, optimizer_state, ema), values | norms
 
     return train_step
 

@@ -60,9 +60,8 @@ def near_duplicates(signatures: np.ndarray, least_similarity: float = LEAST_SIMI
     found: dict[tuple[int, int], float] = {}
     for start in range(0, len(proposals), VERIFIED_AT_ONCE):
         some = slice(start, start + VERIFIED_AT_ONCE)
-        for (first, second), similarity in zip(
-            ends[some].tolist(), _similarities(thumbnails, proposals[some]).tolist(), strict=True
-        ):
+        similarities = _similarities(thumbnails, proposals[some]).tolist()
+        for (first, second), similarity in zip(ends[some].tolist(), similarities, strict=True):
             if similarity >= max(least_similarity, found.get((first, second), 0.0)):
                 found[first, second] = similarity
     return [Pair(*pair, similarity) for pair, similarity in sorted(found.items())]
@@ -306,9 +305,7 @@ def _lowest_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     The lowest, as photographs of one dermoscope agree in its round edge, but copies agree everywhere. Blocks in which
     neither has detail do not count; where fewer than a third count, the result is 0.
     """
-    blocks = [
-        sliding_window_view(side, (BLOCK, BLOCK), axis=(1, 2))[:, :: BLOCK // 2, :: BLOCK // 2] for side in (a, b)
-    ]
+    blocks = [sliding_window_view(of, (BLOCK, BLOCK), axis=(1, 2))[:, :: BLOCK // 2, :: BLOCK // 2] for of in (a, b)]
     a, b = (block.reshape(len(block), -1, BLOCK**2) for block in blocks)
     a, b = (block - block.mean(2, keepdims=True) for block in (a, b))
     sizes = np.sqrt(((a**2).mean(2) + LITTLE_DETAIL) * ((b**2).mean(2) + LITTLE_DETAIL))

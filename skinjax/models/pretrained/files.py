@@ -136,8 +136,7 @@ def _opened(path: Path) -> Any:
         reason = str(error).rpartition("header: ")[2]
         if "not fully covered" in reason:
             reason = "it is cut short, or longer than its tensors"
-        message = f"{path} is no intact safetensors file ({reason}); download or copy it again"
-        raise UserError(message) from error
+        raise UserError(f"{path} is no intact safetensors file ({reason}); download it again") from error
 
 
 def _mistaken(path: Path, start: bytes) -> str:

@@ -31,9 +31,7 @@ def in_natural_order(names: Iterable[str]) -> list[str]:
 
     def key(name: str) -> list[tuple[int, int, str]]:
         pieces = re.split(r"([0-9]+)", name)
-        return [
-            (0, int(piece), "") if piece.isascii() and piece.isdigit() else (1, 0, piece) for piece in pieces if piece
-        ]
+        return [(0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part) for part in pieces if part]
 
     return sorted(names, key=lambda name: (key(name), name))
 

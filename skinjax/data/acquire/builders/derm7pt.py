@@ -71,9 +71,7 @@ def read_cases(source: Source, class_of: Callable[[str], str]) -> Listing:
 def official_parts(source: Source, cases: int, notes: list[str]) -> tuple[list[str], list[File]]:
     """The part of each case by its number, as the three index tables say; none where they are not there."""
     if not source.named(r"(train|valid|test)_indexes\.csv"):
-        notes.append(
-            "there is no official split: train_indexes.csv, valid_indexes.csv and test_indexes.csv are not there"
-        )
+        notes.append("no official split: train_indexes.csv, valid_indexes.csv and test_indexes.csv are not there")
         return [], []
     parts, tables = [""] * cases, []
     for word, part in PARTS.items():
