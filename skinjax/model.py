@@ -176,8 +176,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read ({error}): bring it back from a copy") from error
     if schema != SCHEMA:
         raise UserError(
-            f"{path} is of schema {str(schema)[:80]!r} and this version reads {SCHEMA}: open it with the version "
-            "that made it"
+            f"{path} is of schema {str(schema)[:80]!r} and this version reads {SCHEMA}: open it with the other one"
         )
     return record
 
@@ -189,13 +188,9 @@ def make_method(spec: ModelSpec, classes: Sequence[str], facts: Facts = NO_FACTS
     backbone = make_backbone(model.backbone, dtype, model.drop_path, model.remat, model.final_relu)
     head = make_head(model.head, backbone, len(classes), model.dropout, spec.loss.scale)
     mix = make_mixing(spec.method.mixup_share, spec.method.mixup_beta)
-    parts = Parts(
-        Network(backbone, head),
-        Pictures(shown_in_training, shown_in_evaluation, mix),
-        Classification(tuple(classes), spec.loss.of_classes(), spec.method.logit_adjustment),
-        spec.views,
-        dtype,
-    )
+    pictures = Pictures(shown_in_training, shown_in_evaluation, mix)
+    task = Classification(tuple(classes), spec.loss.of_classes(), spec.method.logit_adjustment)
+    parts = Parts(Network(backbone, head), pictures, task, spec.views, dtype)
     return METHODS[spec.method.name].make(parts, spec.method)
 
 

@@ -206,7 +206,7 @@ def test_arrays_that_do_not_fit_are_told_at_once(written):
 def test_arrays_that_were_cut_or_changed_are_refused(written):
     path = written / WEIGHTS_FILE
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(UserError, match="it is another file, or a damaged one; bring both back from a copy"):
+    with pytest.raises(UserError, match="it is another or a damaged file; bring both back from a copy"):
         load(written)
     path.unlink()
     with pytest.raises(UserError, match=r"model\.safetensors cannot be read: No such file"):

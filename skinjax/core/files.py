@@ -42,8 +42,7 @@ def check_room(folder: pathlib.Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(place).free
     if needed > free:
         raise UserError(
-            f"{what} need {human_bytes(needed)} in {folder} and {human_bytes(free)} are free: make room, or use "
-            "another --data_dir"
+            f"{what} need {human_bytes(needed)} in {folder} and {human_bytes(free)} are free: use another --data_dir"
         )
 
 

@@ -74,8 +74,7 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(type(self)):
             path = f"{self.place}.{field.name}".lstrip(".")
-            value = checked(field, getattr(self, field.name), path)
-            object.__setattr__(self, field.name, value)
+            object.__setattr__(self, field.name, checked(field, getattr(self, field.name), path))
         self.check()
 
     def check(self) -> None:

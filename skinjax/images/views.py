@@ -23,11 +23,10 @@ from skinjax.images import geometry
 from skinjax.images.colour import NORMALISATIONS, Normalisation, colour_jitter, normalise
 from skinjax.images.correction import CORRECTIONS, corrected
 from skinjax.images.crops import Grid, cut, grid_of, ordered_corners
-from skinjax.images.geometry import Size
+from skinjax.images.geometry import Pair, Size
 from skinjax.images.resampling import low_pass, resize, stretch, warp
 
 WEIGHTS = "weights"
-Pair = tuple[float, float]
 TrainView = Callable[[Array, Array], Array]
 EvaluationView = Callable[[Array], Array]
 

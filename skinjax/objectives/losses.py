@@ -18,7 +18,6 @@ from skinjax.objectives.class_weights import CLASS_WEIGHTS
 
 Array = jax.Array
 
-
 REDUCTIONS = {
     "torch_weighted_mean": "sum of weighted losses / sum of the weights in the batch",
     "batch_mean": "sum of weighted losses / number of labelled images",

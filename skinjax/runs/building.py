@@ -141,15 +141,10 @@ def phase_batches(
     recipe: Recipe, data: Data, pixels: LoadPixels | None, phase: Phase, start: int
 ) -> Iterator[HostBatch]:
     """The host batches of a phase from its step `start` on."""
+    rows, threads = own_rows(recipe.batch), recipe.logging.threads
+    weights = example_weights(recipe, data, phase.name)
     return training_batches(
-        data.dataset,
-        phase.sampler,
-        pixels,
-        start=start,
-        stop=phase.steps,
-        rows=own_rows(recipe.batch),
-        threads=recipe.logging.threads,
-        weights=example_weights(recipe, data, phase.name),
+        data.dataset, phase.sampler, pixels, start=start, stop=phase.steps, rows=rows, threads=threads, weights=weights
     )
 
 

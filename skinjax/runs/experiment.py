@@ -89,14 +89,10 @@ def train_and_evaluate(
         records = data.records[part]
         batches = evaluation_batches(len(records), padded_batch(recipe.batch, mesh))
         rows, threads = building.own_rows(batches.batch), recipe.logging.threads
+        program = evaluation_program(method, phase.objective, mesh)
+        loaded = held_out_batches(data.dataset, records, batches, pixels.host, rows=rows, threads=threads)
         columns, terms = collect(
-            evaluation_program(method, phase.objective, mesh),
-            variables,
-            held_out_batches(data.dataset, records, batches, pixels.host, rows=rows, threads=threads),
-            len(records),
-            mesh=mesh,
-            pixels=pixels.device,
-            check=trainer.check_interrupted,
+            program, variables, loaded, len(records), mesh=mesh, pixels=pixels.device, check=trainer.check_interrupted
         )
         return table(columns, data.dataset, records, split=part, protocol=protocol), terms
 

@@ -31,10 +31,7 @@ class OptimizerSettings(Settings):
 
 
 def make_optimizer(
-    settings: OptimizerSettings,
-    paths: Iterable[str],
-    stages: Sequence[str],
-    learning_rate_multipliers: Rows = EVERYTHING,
+    settings: OptimizerSettings, paths: Iterable[str], stages: Sequence[str], multipliers: Rows = EVERYTHING
 ) -> optax.GradientTransformation:
     """`sgd`, `adam` (weight decay joins the gradient) or `adamw` (decay apart from it), in PyTorch's order.
 
@@ -44,7 +41,7 @@ def make_optimizer(
     core = OPTIMIZERS[settings.name](settings.momentum, settings.nesterov)
     decoupled, weight_decay, clip_norm = settings.name == "adamw", settings.weight_decay, settings.clip_norm
     paths = list(paths)
-    rates = parameter_factors("learning_rate_multipliers", learning_rate_multipliers, paths, stages)
+    rates = parameter_factors("learning_rate_multipliers", multipliers, paths, stages)
     decays = parameter_factors("weight_decay_multipliers", settings.weight_decay_multipliers, paths, stages)
     decay = _add_scaled_parameters({path: weight_decay * factor for path, factor in decays.items()})
     return optax.chain(

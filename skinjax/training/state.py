@@ -10,12 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from optax import GradientTransformation as Optimizer
 
 from skinjax.methods.base import Array, Batch, Method, Objective, Terms, Variables
 from skinjax.methods.names import is_below
 from skinjax.parallel import put_whole, replicated
 
 FlatParameters = dict[str, Array]
+Given = Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]]  # of the shapes: arrays that are there, by path
 COEFFICIENT, COUNT = 0, 2  # of a term
 
 
@@ -38,10 +40,7 @@ class TrainState:
 
 
 def draw(
-    init: Callable[[Array], Variables],
-    seed: Array,
-    mesh: jax.sharding.Mesh,
-    given: Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]] | None = None,
+    init: Callable[[Array], Variables], seed: Array, mesh: jax.sharding.Mesh, given: Given | None = None
 ) -> Variables:
     """`init(seed)` on every device, but for what `given(shapes)` has, by path, which is not even computed."""
     shapes = jax.eval_shape(init, seed)
@@ -62,13 +61,7 @@ def _drawing(init: Callable[[Array], Variables], without: frozenset, mesh: jax.s
 
 
 def begin_phase(
-    step: Array,
-    seed: Array,
-    variables: Variables,
-    *,
-    optimizer: optax.GradientTransformation,
-    frozen: tuple[str, ...],
-    ema: bool,
+    step: Array, seed: Array, variables: Variables, *, optimizer: Optimizer, frozen: tuple[str, ...], ema: bool
 ) -> TrainState:
     """The state at the start of a phase: a fresh optimiser for the unfrozen parameters, a fresh average."""
     trainable, _ = partition(variables["params"], frozen)
@@ -78,12 +71,7 @@ def begin_phase(
 
 
 def make_train_step(
-    method: Method,
-    phase: Objective,
-    optimizer: optax.GradientTransformation,
-    *,
-    accumulate: int = 1,
-    ema_decay: float = 0.0,
+    method: Method, phase: Objective, optimizer: Optimizer, *, accumulate: int = 1, ema_decay: float = 0.0
 ) -> Callable[[TrainState, Batch, Array], tuple[TrainState, dict[str, Array]]]:
     """A function (state, batch, learning rate) -> (state, report), to be jitted.
 

@@ -69,9 +69,7 @@ def near_duplicates(signatures: np.ndarray, least_similarity: float = LEAST_SIMI
 
 COMPARED_AT_ONCE, PROPOSED_AT_ONCE, VERIFIED_AT_ONCE = 2**22, 2**16, 2**9
 """Numbers of pairs, which bound the memory."""
-
 # The round field of a dermoscope: the dark around it, the same in all its photographs, would make them all alike.
-
 DARK = 0.25  # of the bright parts
 SMALL = 0.25  # of the picture
 
@@ -135,7 +133,6 @@ def _sums_of_neighbours(pictures: np.ndarray) -> np.ndarray:
 
 
 # Proposing: the hash of a window of each picture against that of each whole picture.
-
 FREQUENCIES = 12
 LEAST_HASH_SIMILARITY = 0.9
 WEAKEST_HASH = 300.0  # about four times what rounding to whole grey levels makes of a picture of one colour
@@ -216,7 +213,6 @@ def _turn_back(pictures: np.ndarray, turns: np.ndarray) -> np.ndarray:
 
 
 # Verifying: windows [m, 2, 2] of pictures are moved until they fit, then compared.
-
 ALIGNING_STEPS = 2
 FARTHEST = 0.12
 BLOCK = 8

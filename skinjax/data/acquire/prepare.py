@@ -236,9 +236,8 @@ def check(photograph: Photograph, max_side: int) -> tuple[bytes, str, str]:
 def _build(one_pass: Pass, made_with: Mapping[str, Any], source: Path, target: Path) -> None:
     """Fill the folder of a prepared set."""
     listing, about = one_pass.listing, CATALOGUE[made_with["kind"]]
-    writer = PhotographBuilder(
-        listing.classes, one_pass.columns, one_pass.encoded_images, str(target / datasets.RECORDS_FOLDER)
-    )
+    records = str(target / datasets.RECORDS_FOLDER)
+    writer = PhotographBuilder(listing.classes, one_pass.columns, one_pass.encoded_images, records)
     left_out = one_pass.problems
     notes = list(listing.notes)
     facts = {

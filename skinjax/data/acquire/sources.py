@@ -236,8 +236,7 @@ def _tar_files(path: Path, shown: str, opened: contextlib.ExitStack) -> Iterator
             inside = _kept_path(member.name, shown)
             if not member.isdir() and (not member.isreg() or member.sparse is not None or member.size < 0):
                 raise UserError(
-                    f"{shown} holds {member.name!r}, a link, device or sparse file: refused; make the archive anew "
-                    "without it"
+                    f"{shown} holds {member.name!r}, a link, device or sparse file: make the archive anew without it"
                 )
             if inside and member.isreg():
                 read = functools.partial(os.pread, plain.fileno(), member.size, member.offset_data)

@@ -68,9 +68,7 @@ class Images:
         members = [self.records[self.labels == label] for label in range(len(self.classes))]
         empty = [repr(name) for name, member in zip(self.classes, members, strict=True) if not len(member)]
         if empty:
-            raise UserError(
-                f"no training images of {', '.join(empty)} to balance: sample 'natural' or change the split"
-            )
+            raise UserError(f"no training images of {', '.join(empty)} to balance: sample 'natural' or split anew")
         return members
 
 

@@ -80,7 +80,7 @@ def lesion_grouped(
     table = _checked_table(image_ids, groups, labels)
     drawn = {"seed": seed, "test": test, "validation": validation, "folds": folds, "fold": fold}
     protocol, units = {"name": "lesion_grouped", **drawn}, table.groups
-    unit = "groups" if len(np.unique(units)) < len(units) else "images"
+    unit = "images" if np.array_equal(units, table.image_ids) else "groups"
     generator = np.random.default_rng([seed, 0])
     if folds == 1:
         shares = {"train": 1 - test - validation, "validation": validation, "test": test}
@@ -162,10 +162,7 @@ def check(split: Split) -> None:
     seen: dict[str, int] = {}
     for group, fold in zip(split.groups.tolist(), split.folds.tolist(), strict=True):
         if seen.setdefault(group, fold) != fold:
-            raise UserError(
-                f"this {name} split leaks between folds: group {group!r} is in folds {seen[group]} and {fold}; "
-                f"{way_out}"
-            )
+            raise UserError(f"this {name} split leaks: group {group!r} is in folds {seen[group]} and {fold}; {way_out}")
 
 
 def remarks(split: Split) -> list[str]:
@@ -273,19 +270,6 @@ def _deal(
     return share_of_unit[table.unit_of_image]
 
 
-def _check_enough(
-    table: "_UnitsByClass", label: int, shares: dict[str, float], wanted: Sequence[int], unit: str
-) -> None:
-    """Raise `UserError` for a class that is in fewer units than there are parts."""
-    count = int(table.units_of_class[label])
-    if count < len(wanted):
-        raise UserError(
-            f"class {table.names[label]!r} has {f'1 {unit[:-1]}' if count == 1 else f'{count} {unit}'}, fewer than the "
-            f"{len(wanted)} parts that need one ({', '.join(list(shares)[number] for number in wanted)}): ask for "
-            "fewer, or leave the class out"
-        )
-
-
 class _UnitsByClass:
     """Which classes the images of each unit have, and the class with which a unit is dealt: the rarest of them."""
 
@@ -311,6 +295,17 @@ class _UnitsByClass:
     def contents(self, unit: int) -> list[tuple[int, int]]:
         """(class, images) of a unit."""
         return self._contents[self._first[unit] : self._first[unit + 1]]
+
+
+def _check_enough(table: _UnitsByClass, label: int, shares: dict[str, float], wanted: Sequence[int], unit: str) -> None:
+    """Raise `UserError` for a class that is in fewer units than there are parts."""
+    count = int(table.units_of_class[label])
+    if count < len(wanted):
+        raise UserError(
+            f"class {table.names[label]!r} has {f'1 {unit[:-1]}' if count == 1 else f'{count} {unit}'}, fewer than the "
+            f"{len(wanted)} parts that need one ({', '.join(list(shares)[number] for number in wanted)}): ask for "
+            "fewer, or leave the class out"
+        )
 
 
 def _checked_table(image_ids: Sequence[str], groups: Sequence[str], labels: Sequence[str]) -> Split:

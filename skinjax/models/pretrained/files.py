@@ -119,8 +119,7 @@ def check_sha256(path: Path, claims: Mapping[str, str], remedy: str = "delete it
     for says, expected in claims.items():
         if expected and found != expected:
             raise UserError(
-                f"{path} has the sha256 {found} and {says} says {expected}: it is another file, or a damaged one; "
-                f"{remedy}"
+                f"{path} has the sha256 {found} and {says} says {expected}: it is another or a damaged file; {remedy}"
             )
     return found
 

@@ -3,12 +3,11 @@
 Tensors are found by the names that each family gives (`timm_names`); everything that does not fit is told at once.
 """
 
-import dataclasses
 import functools
 import operator
 import re
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -25,8 +24,7 @@ LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "runnin
 SHOWN = 6  # tensors of each kind of mismatch
 
 
-@dataclasses.dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """What a file gives a network: arrays by their paths in its variables, and in a line what became of the head."""
 
     arrays: dict[Path, np.ndarray]

@@ -265,7 +265,7 @@ def test_a_class_with_fewer_groups_or_images_than_parts_is_named(protocol, unit)
     with pytest.raises(
         UserError, match=rf"class 'df' has 2 {unit}, fewer than the 3 parts .*\(train, validation, test\)"
     ):
-        protocol(ids, ids, labels, seed=0, test=0.2, validation=0.2)
+        protocol(ids, [f"lesion{n}" for n in range(12)], labels, seed=0, test=0.2, validation=0.2)
     with pytest.raises(
         UserError, match=rf"class 'df' has 2 {unit}, fewer than the 4 parts .*\(test, fold 0, fold 1, fold 2\)"
     ):

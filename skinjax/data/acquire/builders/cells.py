@@ -8,14 +8,9 @@ import numpy as np
 from skinjax.core.tables import Row
 
 PART_OF_WORD = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 # Columns of a table that mean something to skinjax, and names that its own columns have.
 MEANT = ("split", "group", "weight")
