@@ -176,7 +176,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read ({error}): bring it back from a copy") from error
     if schema != SCHEMA:
         raise UserError(
-            f"{path} is of schema {str(schema)[:80]!r} and this version reads {SCHEMA}: open it with the other one"
+            f"{path} is of schema {str(schema)[:80]!r}, this version reads {SCHEMA}: open it with the one that made it"
         )
     return record
 

@@ -173,9 +173,7 @@ def to_plain(value: Any) -> Any:
     """Settings as dictionaries, tuples, text and numbers."""
     if isinstance(value, Settings):
         return {field.name: to_plain(getattr(value, field.name)) for field in fields(type(value))}
-    if isinstance(value, Mapping):
-        return {name: to_plain(inner) for name, inner in value.items()}
-    return value
+    return {name: to_plain(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
 
 
 def differences(value: Any, default: Any) -> dict[str, Any]:

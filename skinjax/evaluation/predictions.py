@@ -135,8 +135,7 @@ def align(predictions: Predictions, like: Predictions) -> Predictions:
     rows = np.empty(len(like), dtype=int)
     rows[np.argsort(like.image_ids)] = np.argsort(predictions.image_ids)
     order = [predictions.classes.index(name) for name in like.classes]
-    number = np.array([*np.argsort(order), UNLABELLED])
-    labels = number[predictions.labels[rows]]
+    labels = np.array([*np.argsort(order), UNLABELLED])[predictions.labels[rows]]
     _refuse_differences("label", labels, like.labels, like)
     groups = predictions.groups[rows]
     if np.array_equal(groups, like.image_ids):

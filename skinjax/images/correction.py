@@ -31,8 +31,7 @@ def even_illumination(images: Array, sigma: float = 0.4, most: float = 3.0) -> A
     # Whole numbers, whose sum does not depend on its order; rows first, as 32 bits do not hold a large picture's.
     rows = jnp.round(4 * light).astype(jnp.int32).sum(2, keepdims=True, dtype=jnp.int32).astype(jnp.float32)
     total = jnp.round(rows * (64 / light.shape[2])).astype(jnp.int32).sum(1, keepdims=True, dtype=jnp.int32)
-    mean = total.astype(jnp.float32) / (4 * 64 * light.shape[1])
-    gain = jnp.minimum(mean / jnp.maximum(light, 1), most)
+    gain = jnp.minimum(total.astype(jnp.float32) / (4 * 64 * light.shape[1]) / jnp.maximum(light, 1), most)
     # No channel may be clipped alone: that would turn the hue.
     gain = jnp.minimum(gain, 255 / jnp.maximum(_value(images), 1).astype(jnp.float32))
     return _bytes(images.astype(jnp.float32) * gain[..., None])
@@ -339,8 +338,8 @@ def _interpolate(total: Array, weight: Array) -> Array:
     coarse_total, coarse_weight = _pairs(total), _pairs(weight)
     known = jnp.maximum(coarse_weight, 1)
     coarse = _interpolate(coarse_total / known, coarse_weight / known)
-    wide = 2 * coarse.shape[1], 2 * coarse.shape[2]
-    return total + (1 - weight) * resize(coarse, wide)[:, : size[0], : size[1]]
+    wide = resize(coarse, (2 * coarse.shape[1], 2 * coarse.shape[2]))
+    return total + (1 - weight) * wide[:, : size[0], : size[1]]
 
 
 def _pairs(values: Array) -> Array:

@@ -25,7 +25,7 @@ from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.parallel import check_batch, make_mesh, padded_batch
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs import building
-from skinjax.runs.building import Say, make_data
+from skinjax.runs.building import Say
 from skinjax.runs.results import finished_figures, format_figures, mark_finished, validation_figures, write_figures
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
 from skinjax.runs.workdir import claim, default_workdir, environment, read_recipe, run_identity
@@ -71,7 +71,7 @@ def train_and_evaluate(
     check_batch(recipe.batch, mesh, recipe.accumulate)
     writer = jax.process_index() == 0
     weights = building.open_weights(recipe, folder, root, say)
-    data = make_data(recipe, folder, root, say)
+    data = building.make_data(recipe, folder, root, say)
     if weights:
         weights.check_leak(data)
     method = make_method(recipe, data.dataset.classes, weights.facts if weights else NO_FACTS)
@@ -160,7 +160,7 @@ class Opened(NamedTuple):
 def open_run(folder: Path, root: Path, say: Say = print) -> Opened:
     """The finished run in `folder`; its data set lies under `root`."""
     recipe, model = read_recipe(folder), load(folder)
-    return Opened(recipe, make_data(recipe, folder, root, say), model)
+    return Opened(recipe, building.make_data(recipe, folder, root, say), model)
 
 
 def describe(

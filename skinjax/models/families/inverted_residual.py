@@ -123,15 +123,8 @@ class Stage(nn.Module):
         run = self.run
         for number, rate in enumerate(self.drop_paths):
             stride = run.stride if number == 0 else 1
-            block = self.block(
-                width=run.width,
-                kernel=run.kernel,
-                stride=stride,
-                expansion=run.expansion,
-                drop_path=rate,
-                name=f"block{number}",
-            )
-            x = block(x, train)
+            size = {"width": run.width, "kernel": run.kernel, "stride": stride, "expansion": run.expansion}
+            x = self.block(**size, drop_path=rate, name=f"block{number}")(x, train)
         return x
 
 
