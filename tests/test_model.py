@@ -158,7 +158,7 @@ DAMAGES = {
     "classes of numbers": ({"classes": [1, 2, 3]}, "cannot be read (it names no classes"),
     "another sha256": ({"sha256": "0" * 64}, "model.json says 000"),
     "no facts": ({"facts": None}, "or lacks something"),
-    "hostile facts": ({"facts": {"mean": "__import__"}}, "mean cannot be '__import__'"),
+    "hostile facts": ({"facts": {"mean": "__import__"}}, "says mean is '__import__' ("),
     "no spec": ({"spec": []}, "must be a section with fields"),
     "an unknown field": ({"spec": {"modl": {}}}, "(did you mean 'model'?)"),
     "a wrong value": ({"spec": {"batch": 0}}, "batch is 0; it must be a whole number from 1"),
