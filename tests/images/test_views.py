@@ -128,6 +128,7 @@ def test_mistakes_name_what_is_known():
 
 
 ON_FOUR_DEVICES = """
+from skinjax.images.colour import NORMALISATIONS
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from skinjax.images import views
