@@ -107,9 +107,7 @@ class Model:
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.shape[1:] != shape:
             found, wanted = (", ".join(map(str, sides)) for sides in (images.shape, ("n", *shape)))
-            raise UserError(
-                f"images are {images.dtype} [{found}]; this model takes uint8 [{wanted}], as its `read` gives them"
-            )
+            raise UserError(f"images are {images.dtype} [{found}]; this model takes uint8 [{wanted}], as of its `read`")
         parts = []
         for start in range(0, max(1, len(images)), batch):
             part = images[start : start + batch]
@@ -165,19 +163,12 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / MODEL_FILE
     if not path.is_file():
         what = "its run has not finished" if folder.is_dir() else "it is no folder"
-        raise UserError(
-            f"{folder} has no {MODEL_FILE}, so {what}: start the run's command again, or name another folder"
-        )
+        raise UserError(f"{folder} has no {MODEL_FILE}, so {what}: start the run's command again, or name another")
     try:
         record = json.loads(read_file(path))
         schema, classes = record["schema"], record["classes"]
         if schema == SCHEMA:
-            whole = (
-                record["sha256"]
-                and isinstance(record["sha256"], str)
-                and isinstance(record["facts"], dict)
-                and "spec" in record
-            )
+            whole = isinstance(record["sha256"], str) and isinstance(record["facts"], dict) and "spec" in record
             named = isinstance(classes, list) and all(isinstance(name, str) and name for name in classes)
             if not (whole and named and record["sha256"] and len(set(classes)) == len(classes) >= 2):
                 raise ValueError("it names no classes, or lacks something")
@@ -185,8 +176,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read ({error}): bring it back from a copy") from error
     if schema != SCHEMA:
         raise UserError(
-            f"{path} is of schema {str(schema)[:80]!r} and this version reads {SCHEMA}: open it with the version "
-            "that made it"
+            f"{path} is of schema {str(schema)[:80]!r}, this version reads {SCHEMA}: open it with the one that made it"
         )
     return record
 
@@ -198,13 +188,9 @@ def make_method(spec: ModelSpec, classes: Sequence[str], facts: Facts = NO_FACTS
     backbone = make_backbone(model.backbone, dtype, model.drop_path, model.remat, model.final_relu)
     head = make_head(model.head, backbone, len(classes), model.dropout, spec.loss.scale)
     mix = make_mixing(spec.method.mixup_share, spec.method.mixup_beta)
-    parts = Parts(
-        Network(backbone, head),
-        Pictures(shown_in_training, shown_in_evaluation, mix),
-        Classification(tuple(classes), spec.loss.of_classes(), spec.method.logit_adjustment),
-        spec.views,
-        dtype,
-    )
+    pictures = Pictures(shown_in_training, shown_in_evaluation, mix)
+    task = Classification(tuple(classes), spec.loss.of_classes(), spec.method.logit_adjustment)
+    parts = Parts(Network(backbone, head), pictures, task, spec.views, dtype)
     return METHODS[spec.method.name].make(parts, spec.method)
 
 

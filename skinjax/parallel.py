@@ -52,8 +52,7 @@ def put(batch: Mapping[str, np.ndarray], mesh: Mesh, pixels: jax.Array | None = 
 
     With `pixels`, those of the whole data set on every device, the batch gets the images that its `index` names.
     """
-    sharding = over_data(mesh)
-    placed = {name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()}
+    placed = {name: jax.make_array_from_process_local_data(over_data(mesh), rows) for name, rows in batch.items()}
     return placed if pixels is None else placed | {"image": _gather(mesh)(pixels, placed["index"])}
 
 

@@ -69,8 +69,7 @@ def run(options: argparse.Namespace) -> int:
     likeliest = np.array(data.dataset.classes)[outputs["probabilities"].argmax(-1)]
     captions = [f"{name} ({answer})" for name, answer in zip(names, likeliest, strict=True)]
     title = f"{recipe.name}:{recipe.variant}: attention, and true class (answer)"
-    figure = view_panel(rows, captions, title=title, synthetic=data.dataset.synthetic)
-    write(figure, out / PICTURE)
+    write(view_panel(rows, captions, title=title, synthetic=data.dataset.synthetic), out / PICTURE)
     return 0
 
 

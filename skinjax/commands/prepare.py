@@ -36,14 +36,8 @@ def run(options: argparse.Namespace) -> int:
     start = time.perf_counter()
     root = data_root(options.data_dir)
     before = prepared(root)
-    dataset = prepare(
-        options.kind,
-        Path(options.source).expanduser(),
-        root,
-        name=options.name,
-        max_side=options.max_side,
-        skip_bad=options.skip_bad,
-    )
+    asked = {name: getattr(options, name) for name in ("name", "max_side", "skip_bad")}
+    dataset = prepare(options.kind, Path(options.source).expanduser(), root, **asked)
     folder = root / dataset.name
     for line in describe(folder, read_manifest(folder)):
         print(line)

@@ -111,8 +111,8 @@ def draw_classes(
     from skinjax.data.dataset import class_counts
     from skinjax.report import figures
 
-    labels, classes = dataset.columns["label"], dataset.classes
-    lines = [figures.SYNTHETIC] if dataset.synthetic else []
+    labels, classes, synthetic = dataset.columns["label"], dataset.classes, dataset.synthetic
+    lines = [figures.SYNTHETIC] if synthetic else []
     print("\n".join([*lines, *count_lines(dataset, parts)]))
     each = options.images or max(3, min(8, 120 // len(classes)))
     chosen = choose_examples(labels, dataset.columns["group"], len(classes), each, options.seed)
@@ -122,12 +122,10 @@ def draw_classes(
     examples = [list(islice(small, len(records))) for records in chosen]
     counts = class_counts(labels, classes).tolist()
     title = f"{dataset.name}: {len(dataset):,} images of {len(classes)} classes"
-    panel = figures.class_panel(examples, counts, classes, title=title, synthetic=dataset.synthetic)
+    panel = figures.class_panel(examples, counts, classes, title=title, synthetic=synthetic)
     write(panel, folder / "class_panel.png")
     shown = {part: class_counts(labels[records], classes).tolist() for part, records in parts.items() if len(records)}
-    bars = figures.class_frequencies(
-        shown or {"all": counts}, classes, title=title + split, synthetic=dataset.synthetic
-    )
+    bars = figures.class_frequencies(shown or {"all": counts}, classes, title=title + split, synthetic=synthetic)
     write(bars, folder / "class_frequencies.png")
 
 
@@ -231,14 +229,12 @@ def view_rows(
     return {name: tiled(row, grid) if row.ndim == 5 else row for name, row in pictures.items()}
 
 
-def to_bytes(images: np.ndarray, normalisation: "str | Normalisation") -> np.ndarray:
+def to_bytes(images: np.ndarray, normalisation: "Normalisation") -> np.ndarray:
     """Normalised pictures as uint8 again; uint8 as it is."""
-    from skinjax.images.colour import as_normalisation
-
     if images.dtype == np.uint8:
         return images
-    mean, std = as_normalisation(normalisation)
-    return np.clip(np.round(255 * (images * np.array(std) + np.array(mean))), 0, 255).astype(np.uint8)
+    restored = images * np.array(normalisation.std) + np.array(normalisation.mean)
+    return np.clip(np.round(255 * restored), 0, 255).astype(np.uint8)
 
 
 def draw_schedule(recipe: "Recipe", data: "Data", phases: "Sequence[Phase]", folder: Path) -> None:

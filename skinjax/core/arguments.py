@@ -65,9 +65,8 @@ def exit_status(command: Callable[[], int]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        where = f" {error.filename}" if error.filename else ""
-        told = f"error: cannot write{where}: {error.strerror}; make room and start the same command again"
-        print(told, file=sys.stderr)
+        where = f"cannot write {error.filename}" if error.filename else "cannot write"
+        print(f"error: {where}: {error.strerror}; make room and start the same command again", file=sys.stderr)
         _drop_output()
         return 1
     except KeyboardInterrupt:

@@ -38,12 +38,10 @@ def write_atomically(path: str | os.PathLike, data: bytes | str) -> None:
 
 def check_room(folder: pathlib.Path, needed: int, what: str) -> None:
     """Raise a `UserError` when the disk of `folder`, which need not exist, has less room than `needed` bytes."""
-    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(next(parent for parent in (folder, *folder.parents) if parent.exists())).free
     if needed > free:
         raise UserError(
-            f"{what} need {human_bytes(needed)} in {folder} and {human_bytes(free)} are free: make room, or use "
-            "another --data_dir"
+            f"{what} need {human_bytes(needed)} in {folder} and {human_bytes(free)} are free: use another --data_dir"
         )
 
 

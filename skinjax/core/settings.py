@@ -74,8 +74,7 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(type(self)):
             path = f"{self.place}.{field.name}".lstrip(".")
-            value = checked(field, getattr(self, field.name), path)
-            object.__setattr__(self, field.name, value)
+            object.__setattr__(self, field.name, checked(field, getattr(self, field.name), path))
         self.check()
 
     def check(self) -> None:
@@ -194,9 +193,7 @@ def to_plain(value: Any) -> Any:
     """Settings as dictionaries, tuples, text and numbers."""
     if isinstance(value, Settings):
         return {field.name: to_plain(getattr(value, field.name)) for field in fields(type(value))}
-    if isinstance(value, Mapping):
-        return {name: to_plain(inner) for name, inner in value.items()}
-    return value
+    return {name: to_plain(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
 
 
 def differences(value: Any, default: Any) -> dict[str, Any]:
@@ -274,11 +271,9 @@ def _typed(value: Any, kind: Any) -> Any:
 
 
 def _numbers(value: Any) -> Iterable[float]:
-    return (
-        [part for inner in value for part in _numbers(inner)]
-        if isinstance(value, tuple)
-        else ([] if isinstance(value, str) else [value])
-    )
+    if isinstance(value, tuple):
+        return [part for inner in value for part in _numbers(inner)]
+    return [] if isinstance(value, str) else [value]
 
 
 def _optional(kind: Any) -> Any:

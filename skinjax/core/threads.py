@@ -18,9 +18,7 @@ def progress(items: Iterable[Item], total: int) -> Iterable[Item]:
     return tqdm(items, total=total, unit="images", disable=not sys.stderr.isatty(), leave=False)
 
 
-def map_in_order(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int | None = None
-) -> Iterator[Result]:
+def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int = 0) -> Iterator[Result]:
     """`function` of each item in order; at most a few results per thread wait to be taken, whatever their number.
 
     >>> list(map_in_order(abs, [-2, 1], threads=2))

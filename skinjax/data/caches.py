@@ -22,6 +22,7 @@ from skinjax.parallel import check_fits, put_whole
 CACHE_FOLDER, PIXELS_FILE = "pixels", "pixels.uint8"
 CHUNK_BYTES = 2**23  # decoded by a thread before it is written
 REPORT_EVERY = 5000
+Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,12 +37,7 @@ class Pixels:
 
 
 def open_pixels(
-    cache: str,
-    dataset: Dataset,
-    size: StoredSize,
-    root: Path,
-    mesh: jax.sharding.Mesh,
-    say: Callable[[str], None] = print,
+    cache: str, dataset: Dataset, size: StoredSize, root: Path, mesh: jax.sharding.Mesh, say: Say = print
 ) -> Pixels:
     """The pixels of a data set at its stored size, from the cache of that name; one that is kept is made once."""
     lookup("cache", cache, CACHES)
@@ -57,7 +53,7 @@ def open_pixels(
 CACHES = {"none": "nowhere", "host": "in a file", "device": "on every device"}
 
 
-def host_cache(dataset: Dataset, size: StoredSize, root: Path, say: Callable[[str], None]) -> np.ndarray:
+def host_cache(dataset: Dataset, size: StoredSize, root: Path, say: Say) -> np.ndarray:
     """All pixels of a data set, uint8 [n, height, width, 3], mapped from a file under `root` that is written once."""
     shape = (len(dataset), size.height, size.width, 3)
     identity = {"fingerprint": dataset.fingerprint, **dataclasses.asdict(size), "decoder": DECODER_VERSION}
@@ -94,7 +90,7 @@ def _map(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
         raise UserError(f"the pixel cache {folder} is damaged ({error}); delete that folder and run again") from error
 
 
-def _decode_all(dataset: Dataset, size: StoredSize, path: Path, say: Callable[[str], None]) -> None:
+def _decode_all(dataset: Dataset, size: StoredSize, path: Path, say: Say) -> None:
     """Decode every record into its place of a file that is synced to disk.
 
     Through file writes and never a mapping, in which a full disk would be the end of the process.

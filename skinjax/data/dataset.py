@@ -75,8 +75,7 @@ def data_root(data_dir: str | os.PathLike | None = None) -> Path:
     """Where data sets lie: the argument, else $SKINJAX_DATA, else the user's cache directory."""
     if data_dir or os.environ.get("SKINJAX_DATA"):
         return Path(data_dir or os.environ["SKINJAX_DATA"]).expanduser().absolute()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "skinjax"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skinjax"
 
 
 def open_dataset(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None] = print) -> Dataset:

@@ -83,8 +83,7 @@ def held_out_batches(
 
     def batch(step: int) -> HostBatch:
         positions, mask = batches(step)
-        batch = _batch(dataset, records[positions][rows], pixels, dataset.columns.get("weight"))
-        return batch | {"mask": mask[rows]}
+        return _batch(dataset, records[positions][rows], pixels, dataset.columns.get("weight")) | {"mask": mask[rows]}
 
     return _threaded(batch, 0, batches.steps, threads)
 

@@ -116,8 +116,7 @@ def one_vs_rest_auc(labels: Array, probabilities: Array, weights: Array | None =
     labels, probabilities = labels[known], probabilities[known]
     # Rows first: reordering them then moves whole runs of memory.
     by_row = np.ones(len(labels)) if weights is None else np.ascontiguousarray(np.moveaxis(weights, -1, 0)[known])
-    areas = [_auc(labels == k, probabilities[:, k], by_row) for k in range(probabilities.shape[1])]
-    return np.stack(areas, axis=-1)
+    return np.stack([_auc(labels == k, probabilities[:, k], by_row) for k in range(probabilities.shape[1])], axis=-1)
 
 
 def macro_auc(labels: Array, probabilities: Array, weights: Array | None = None) -> Array:

@@ -84,8 +84,7 @@ def write_predictions(path: str | os.PathLike, predictions: Predictions) -> None
     heading, *starts = csv_lines([header, *texts])
     # One template per row takes half the time of one call per number.
     template = ",".join([NUMBER] * (len(header) - len(TEXT_COLUMNS)))
-    numbers = zip(*blocks.values(), strict=True)
-    rows = (template % tuple(np.concatenate(row).tolist()) for row in numbers)
+    rows = (template % tuple(np.concatenate(row).tolist()) for row in zip(*blocks.values(), strict=True))
     lines = [heading, *(f"{start},{row}" for start, row in zip(starts, rows, strict=True))]
     protocol = json.dumps(predictions.protocol, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     # The table comes last: where it exists, its protocol does too.
@@ -126,9 +125,7 @@ def align(predictions: Predictions, like: Predictions) -> Predictions:
     """
     if set(predictions.classes) != set(like.classes):
         odd = sorted(set(predictions.classes) ^ set(like.classes))
-        raise UserError(
-            f"the two tables have different classes ({', '.join(odd)} in one only); they cannot be compared"
-        )
+        raise UserError(f"the tables have different classes ({', '.join(odd)} in one only); they cannot be compared")
     strangers = np.setxor1d(predictions.image_ids, like.image_ids)
     if len(strangers):
         raise UserError(
@@ -138,8 +135,7 @@ def align(predictions: Predictions, like: Predictions) -> Predictions:
     rows = np.empty(len(like), dtype=int)
     rows[np.argsort(like.image_ids)] = np.argsort(predictions.image_ids)
     order = [predictions.classes.index(name) for name in like.classes]
-    number = np.array([*np.argsort(order), UNLABELLED])
-    labels = number[predictions.labels[rows]]
+    labels = np.array([*np.argsort(order), UNLABELLED])[predictions.labels[rows]]
     _refuse_differences("label", labels, like.labels, like)
     groups = predictions.groups[rows]
     if np.array_equal(groups, like.image_ids):

@@ -12,7 +12,6 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from skinjax.core.errors import lookup
 from skinjax.images.geometry import between, per_example_uniform
 
 
@@ -31,13 +30,6 @@ NORMALISATIONS = {
 }
 
 
-def as_normalisation(normalisation: str | Normalisation) -> Normalisation:
-    """A normalisation by its name, or as it is."""
-    if isinstance(normalisation, Normalisation):
-        return normalisation
-    return lookup("normalisation", normalisation, NORMALISATIONS)
-
-
 def normalise(images: Array, mean: tuple[float, ...], std: tuple[float, ...], dtype: DTypeLike = jnp.float32) -> Array:
     """(images / 255 - mean) / std, channel by channel.
 
@@ -47,12 +39,7 @@ def normalise(images: Array, mean: tuple[float, ...], std: tuple[float, ...], dt
 
 
 def colour_jitter(
-    keys: Array,
-    images: Array,
-    brightness: float = 0.0,
-    contrast: float = 0.0,
-    saturation: float = 0.0,
-    hue: float = 0.0,
+    keys: Array, images: Array, brightness: float = 0, contrast: float = 0, saturation: float = 0, hue: float = 0
 ) -> Array:
     """Random brightness, contrast, saturation (factors uniform in [max(0, 1 - x), 1 + x]) and hue (shift in [-x, x]).
 

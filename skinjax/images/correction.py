@@ -31,8 +31,7 @@ def even_illumination(images: Array, sigma: float = 0.4, most: float = 3.0) -> A
     # Whole numbers, whose sum does not depend on its order; rows first, as 32 bits do not hold a large picture's.
     rows = jnp.round(4 * light).astype(jnp.int32).sum(2, keepdims=True, dtype=jnp.int32).astype(jnp.float32)
     total = jnp.round(rows * (64 / light.shape[2])).astype(jnp.int32).sum(1, keepdims=True, dtype=jnp.int32)
-    mean = total.astype(jnp.float32) / (4 * 64 * light.shape[1])
-    gain = jnp.minimum(mean / jnp.maximum(light, 1), most)
+    gain = jnp.minimum(total.astype(jnp.float32) / (4 * 64 * light.shape[1]) / jnp.maximum(light, 1), most)
     # No channel may be clipped alone: that would turn the hue.
     gain = jnp.minimum(gain, 255 / jnp.maximum(_value(images), 1).astype(jnp.float32))
     return _bytes(images.astype(jnp.float32) * gain[..., None])
@@ -56,8 +55,7 @@ def gamma(images: Array, g: float = 1.35) -> Array:
     """
     if not 0 < g < math.inf:
         raise UserError(f"the gamma is {g}; it must be a positive number like 1.35")
-    table = np.round(255 * (np.arange(256) / 255) ** (1 / g)).astype(np.uint8)
-    return jnp.asarray(table)[images]
+    return jnp.asarray(np.round(255 * (np.arange(256) / 255) ** (1 / g)).astype(np.uint8))[images]
 
 
 def shades_of_grey(images: Array, p: float = 6.0) -> Array:
@@ -98,8 +96,7 @@ def field_of_view_crop(images: Array, darkness: float = 0.25, most: float = 2.0)
     scale, top, left = _largest_free_window(_dark_frame(_value(images), darkness), most)
     zero = jnp.zeros_like(scale)
     rows = [scale, zero, left * size[1]], [zero, scale, top * size[0]]
-    matrices = jnp.stack([jnp.stack(row, -1) for row in rows], -2)
-    return _bytes(warp(images, matrices, size))
+    return _bytes(warp(images, jnp.stack([jnp.stack(row, -1) for row in rows], -2), size))
 
 
 def zoom(images: Array, factor: float) -> Array:
@@ -171,7 +168,6 @@ def corrected(names: Sequence[str]) -> Correction:
 
 
 # Light
-
 GRID = 32  # cells along the shorter side for wide Gaussians
 
 
@@ -212,7 +208,6 @@ def _histograms(images: Array) -> Array:
 
 
 # The field of view
-
 FIELD_GRID = 64  # cells along the shorter side in which a dark frame is looked for
 
 
@@ -258,30 +253,24 @@ def _largest_free_window(frame: Array, most: float) -> tuple[Array, Array, Array
 
 
 # Hairs
-
 THICKNESS, LENGTH, GROWTH = 7 / 224, 11 / 224, 2 / 224
 """A hair is thinner and has straight pieces longer than these parts of the shorter side; it grows this far."""
-
 RUN, FILLED = 17 / 224, 0.7
 """Of a line this long through a pixel of a hair, this share at least is found to be hair: specks are none."""
-
 SURROUNDINGS, STANDS_OUT = 0.06, 3.0
 """How wide the surroundings of a hair are, and how many times darker than their thin structures it must be."""
-
 DIRECTIONS = 16
 
 
-def _slide(
-    values: Array, offsets: Array, reach: int, operation: Callable[[Array, Array], Array], outside: int
-) -> Array:
-    """The values at `offsets` [count, 2] from each pixel joined by `operation`, `outside` beyond the picture."""
+def _slide(values: Array, offsets: Array, reach: int, join: Callable[[Array, Array], Array], outside: int) -> Array:
+    """The values at `offsets` [count, 2] from each pixel joined by `join`, `outside` beyond the picture."""
     size = values.shape[1], values.shape[2]
     padded = jnp.pad(values, ((0, 0), (reach, reach), (reach, reach)), constant_values=outside)
 
     def seen_from(i: Array | int) -> Array:
         return _window(padded, reach + offsets[i, 0], reach + offsets[i, 1], size)
 
-    return jax.lax.fori_loop(1, offsets.shape[0], lambda i, joined: operation(joined, seen_from(i)), seen_from(0))
+    return jax.lax.fori_loop(1, offsets.shape[0], lambda i, joined: join(joined, seen_from(i)), seen_from(0))
 
 
 def _window(values: Array, top: Array | int, left: Array | int, size: Size) -> Array:
@@ -349,8 +338,8 @@ def _interpolate(total: Array, weight: Array) -> Array:
     coarse_total, coarse_weight = _pairs(total), _pairs(weight)
     known = jnp.maximum(coarse_weight, 1)
     coarse = _interpolate(coarse_total / known, coarse_weight / known)
-    wide = 2 * coarse.shape[1], 2 * coarse.shape[2]
-    return total + (1 - weight) * resize(coarse, wide)[:, : size[0], : size[1]]
+    wide = resize(coarse, (2 * coarse.shape[1], 2 * coarse.shape[2]))
+    return total + (1 - weight) * wide[:, : size[0], : size[1]]
 
 
 def _pairs(values: Array) -> Array:

@@ -57,5 +57,4 @@ def _spread(room: int, count: int) -> list[int]:
 
 def cut(images: Array, corners: Sequence[tuple[int, int]], size: Size) -> Array:
     """[batch, H, W, channels] to the windows at `corners`: [batch, windows, h, w, channels], of the same type."""
-    windows = [images[:, top : top + size[0], left : left + size[1]] for top, left in corners]
-    return jnp.stack(windows, axis=1)
+    return jnp.stack([images[:, top : top + size[0], left : left + size[1]] for top, left in corners], axis=1)

@@ -14,6 +14,7 @@ from jax import Array
 from skinjax.core.errors import UserError
 
 Size = tuple[int, int]
+Pair = tuple[float, float]
 TRIES = 10  # of a random window that does not fit
 
 
@@ -53,11 +54,7 @@ def random_crop(keys: Array, stored: Size, size: Size) -> Array:
 
 
 def random_resized_crop(
-    keys: Array,
-    stored: Size,
-    size: Size,
-    scale: tuple[float, float] = (0.08, 1.0),
-    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    keys: Array, stored: Size, size: Size, scale: Pair = (0.08, 1.0), ratio: Pair = (3 / 4, 4 / 3)
 ) -> Array:
     """A window of whole pixels, of random area and aspect ratio, stretched to `size`.
 
@@ -94,12 +91,7 @@ def random_rotation(keys: Array, size: Size, degrees: float) -> Array:
 
 
 def random_affine(
-    keys: Array,
-    size: Size,
-    degrees: float,
-    translate: tuple[float, float] = (0.0, 0.0),
-    scale: tuple[float, float] = (1.0, 1.0),
-    shear: tuple[float, float] = (0.0, 0.0),
+    keys: Array, size: Size, degrees: float, translate: Pair = (0, 0), scale: Pair = (1, 1), shear: Pair = (0, 0)
 ) -> Array:
     """A random turn, shift, zoom and shear about the centre, as torchvision's RandomAffine draws them.
 

@@ -20,14 +20,13 @@ from jax.typing import DTypeLike
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import Settings, choice, number
 from skinjax.images import geometry
-from skinjax.images.colour import NORMALISATIONS, Normalisation, as_normalisation, colour_jitter, normalise
+from skinjax.images.colour import NORMALISATIONS, Normalisation, colour_jitter, normalise
 from skinjax.images.correction import CORRECTIONS, corrected
 from skinjax.images.crops import Grid, cut, grid_of, ordered_corners
-from skinjax.images.geometry import Size
+from skinjax.images.geometry import Pair, Size
 from skinjax.images.resampling import low_pass, resize, stretch, warp
 
 WEIGHTS = "weights"
-Pair = tuple[float, float]
 TrainView = Callable[[Array, Array], Array]
 EvaluationView = Callable[[Array], Array]
 
@@ -88,9 +87,7 @@ def make_normalisation(settings: ViewSettings, of_weights: tuple | None = None) 
     if settings.normalisation != WEIGHTS:
         return NORMALISATIONS[settings.normalisation]
     if of_weights is None:
-        raise UserError(
-            f"the weights do not say their normalisation: set views.normalisation to one of {', '.join(NORMALISATIONS)}"
-        )
+        raise UserError(f"the weights say no normalisation: set views.normalisation to {' or '.join(NORMALISATIONS)}")
     return Normalisation(*of_weights)
 
 
@@ -191,13 +188,13 @@ def example_keys(key: Array, positions: Array) -> Array:
 
 
 def train_view(
-    view: View, size: Size, normalisation: str | Normalisation, dtype: DTypeLike = jnp.float32, grid: Grid = (3, 3)
+    view: View, size: Size, normalisation: Normalisation, dtype: DTypeLike = jnp.float32, grid: Grid = (3, 3)
 ) -> Callable[[Array, Array], Array]:
     """A function (keys [batch], images [batch, H, W, 3] uint8) -> [batch, h, w, 3], augmented and normalised.
 
     An ordered view gives [batch, crops, h, w, 3]: the crops of `grid`.
     """
-    mean, std = as_normalisation(normalisation)
+    mean, std = normalisation
 
     def show(keys: Array, images: Array) -> Array:
         if view.crop is None and not view.ordered:
@@ -222,7 +219,7 @@ def train_view(
 def evaluation_view(
     kind: str,
     size: Size,
-    normalisation: str | Normalisation,
+    normalisation: Normalisation,
     crop: Size | None = None,
     dtype: DTypeLike = jnp.float32,
     grid: Grid = (3, 3),
@@ -234,7 +231,7 @@ def evaluation_view(
     they are: [batch, crops, h, w, 3].
     """
     lookup("evaluation view", kind, EVALUATION_VIEWS)
-    mean, std = as_normalisation(normalisation)
+    mean, std = normalisation
 
     def show(images: Array) -> Array:
         stored = (images.shape[1], images.shape[2])

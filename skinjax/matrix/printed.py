@@ -49,9 +49,7 @@ def table(
 
     def row(name: str, cells: Sequence[Cell]) -> Row:
         known = {column: cell for column, cell in zip(metrics, cells, strict=True) if cell is not None}
-        numbers = {
-            column: Printed(*cell) if isinstance(cell, tuple) else Printed(cell) for column, cell in known.items()
-        }
+        numbers = {name: Printed(*cell) if isinstance(cell, tuple) else Printed(cell) for name, cell in known.items()}
         return Row(numbers, aims.get(name, ""))
 
     return Table(metrics, {name: row(name, cells) for name, cells in rows.items()}, scale)

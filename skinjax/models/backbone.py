@@ -73,6 +73,4 @@ class Backbone(nn.Module, kw_only=True):
 
 
 def _run(layer: nn.Module, x: Array, train: bool, recompute: bool) -> Array:
-    if recompute:
-        return nn.remat(lambda module, x: module(x, train))(layer, x)
-    return layer(x, train)
+    return nn.remat(lambda module, x: module(x, train))(layer, x) if recompute else layer(x, train)

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.core.errors import UserError
-from skinjax.models.lowerings import CPU_OPTIONS, Padding, cpu_convolution, cpu_max_pool, xla_convolution, xla_max_pool
+from skinjax.models import lowerings
+from skinjax.models.lowerings import CPU_OPTIONS, LAYOUT, Padding
 
 Array = jax.Array
 Initializer = Callable[..., Array]
@@ -93,8 +94,8 @@ def convolve(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
 
 # operation: how it is computed on a platform, and elsewhere
 LOWERINGS: dict[str, tuple[dict[str, Callable[..., Any]], Callable[..., Any]]] = {
-    "convolution": ({"cpu": cpu_convolution}, xla_convolution),
-    "max_pool": ({"cpu": cpu_max_pool}, xla_max_pool),
+    "convolution": ({"cpu": lowerings.cpu_convolution}, lowerings.xla_convolution),
+    "max_pool": ({"cpu": lowerings.cpu_max_pool}, lowerings.xla_max_pool),
     # Arrays that several reductions read: a CPU would repeat in each of them what they come from.
     "computed_once": ({"cpu": jax.lax.optimization_barrier}, lambda arrays: arrays),
 }
@@ -162,22 +163,16 @@ class ConvTranspose(nn.Module):
                 f"a deconvolution of kernel {k}, stride {self.stride} and padding {self.padding} "
                 f"leaves nothing of a map of {x.shape[1]}x{x.shape[2]}; lower the padding"
             )
-        fan = self.features * k * k
-        init = nn.initializers.normal((2 / fan) ** 0.5)
+        init = nn.initializers.normal((2 / (self.features * k * k)) ** 0.5)
         kernel = self.param("kernel", init, (k, k, x.shape[-1], self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32) if self.use_bias else None
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         if k == self.stride and self.padding == 0:
             y = _depth_to_space_product(x, kernel)
         else:
-            pad = k - 1 - self.padding
+            pad, dilation = (k - 1 - self.padding,) * 2, (self.stride,) * 2
             y = jax.lax.conv_general_dilated(
-                x,
-                kernel[::-1, ::-1],
-                (1, 1),
-                ((pad, pad), (pad, pad)),
-                lhs_dilation=(self.stride, self.stride),
-                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+                x, kernel[::-1, ::-1], (1, 1), (pad, pad), lhs_dilation=dilation, dimension_numbers=LAYOUT
             )
         return y if bias is None else y + bias
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 Array = jax.Array
 Padding = tuple[tuple[int, int], tuple[int, int]]
+LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 SMALL_MAP = 2  # up to here a convolution is a product with patches
 GROUPED_CHANNELS = 32  # groups are merged to dense kernels of so many channels, which are zero between groups
@@ -27,13 +28,9 @@ def xla_convolution(x: Array, kernel: Array, stride: int, padding: Padding) -> A
     """XLA's convolution of [batch, height, width, inputs] with [height, width, inputs / groups, features]."""
     if _pointwise(x, kernel, padding):
         return x[:, ::stride, ::stride] @ kernel[0, 0]
+    groups = x.shape[-1] // kernel.shape[2]
     return jax.lax.conv_general_dilated(
-        x,
-        kernel,
-        (stride, stride),
-        padding,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=x.shape[-1] // kernel.shape[2],
+        x, kernel, (stride, stride), padding, dimension_numbers=LAYOUT, feature_group_count=groups
     )
 
 

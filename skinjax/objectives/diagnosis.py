@@ -52,9 +52,7 @@ def diagnosis_factors(
     lookup("loss.diagnosis_scope", scope, SCOPES)
     chosen = [name for name in classes if scope == "all" or name in (BENIGN if scope == "benign" else ("nv",))]
     if not chosen:
-        raise UserError(
-            f"loss.diagnosis_scope is {scope!r} and the data set has none of its classes; it has {', '.join(classes)}"
-        )
+        raise UserError(f"loss.diagnosis_scope {scope!r} has no class of the data set, which has {', '.join(classes)}")
     inside = np.isin(labels, [classes.index(name) for name in chosen])
     kinds, number = np.unique(dx_types[inside], return_inverse=True)
     unknown = [str(kind) for kind in kinds if kind not in factors]

@@ -13,15 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from skinjax.core.settings import ABOVE_ZERO, BELOW_ONE, Settings, choice, number
-from skinjax.objectives.class_weights import (
-    CLASS_WEIGHTS,
-    check_every_class_has_images,
-    class_weights,
-    effective_number,
-)
+from skinjax.objectives import class_weights as formulas
+from skinjax.objectives.class_weights import CLASS_WEIGHTS
 
 Array = jax.Array
-
 
 REDUCTIONS = {
     "torch_weighted_mean": "sum of weighted losses / sum of the weights in the batch",
@@ -56,14 +51,14 @@ class ClassificationLoss(Settings):
 
     def check_counts(self, counts: Sequence[int] | np.ndarray, classes: Sequence[str]) -> None:
         """Refuse training counts [classes] of which this loss can make nothing."""
-        class_weights(self.class_weights, counts, classes)
+        formulas.class_weights(self.class_weights, counts, classes)
         if self.name in OF_COUNTS:
-            check_every_class_has_images(counts, classes)
+            formulas.check_every_class_has_images(counts, classes)
 
     def weights(self, counts: Array) -> Array:
         """The class weights [classes] for training counts [classes]."""
         if self.class_weights == "effective":
-            return effective_number(counts, self.effective_beta) ** self.weight_exponent
+            return formulas.effective_number(counts, self.effective_beta) ** self.weight_exponent
         return CLASS_WEIGHTS[self.class_weights](counts) ** self.weight_exponent
 
     def __call__(
@@ -86,9 +81,8 @@ class ClassificationLoss(Settings):
         if self.reduction == "sum":
             return total, None
         of_class = jnp.sum(targets * class_weights, axis=-1)
-        count = (
-            example_weights * of_class if self.reduction == "torch_weighted_mean" else (example_weights > 0) * labelled
-        )
+        weighted = self.reduction == "torch_weighted_mean"
+        count = example_weights * of_class if weighted else (example_weights > 0) * labelled
         return total, jnp.sum(count).astype(total.dtype)
 
 

@@ -114,13 +114,9 @@ class Recipe(ModelSpec):
         for phase in self.in_order().values():
             loss = self.loss_in(phase)
             if loss.name == "ldam" and self.model.head != "cosine":
-                raise UserError(
-                    "loss.name 'ldam' takes margins off cosines: set model.head to cosine, or choose another loss"
-                )
+                raise UserError("loss.name 'ldam' takes margins off cosines: set model.head to cosine, or another loss")
             if loss.scale != self.loss.scale:
-                raise UserError(
-                    f"a phase's loss.scale is {loss.scale} and the head's {self.loss.scale}: set loss.scale alone"
-                )
+                raise UserError(f"a phase's loss.scale is {loss.scale}, the head's {self.loss.scale}: set that alone")
 
     def spec(self) -> ModelSpec:
         """What its trained network needs of it."""

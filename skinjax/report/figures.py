@@ -49,10 +49,9 @@ def class_panel(
     width = height * float(np.clip(np.median([shape[1] / shape[0] for shape in shapes]) if shapes else 1, 0.5, 2))
     most = max([1, *map(len, images)])
     block = max(most * (width + GAP), 1.7), height + 0.55
-    columns = next(
-        n for n in range(1, len(classes) + 1) if math.ceil(len(classes) / n) * block[1] <= 1.4 * n * block[0]
-    )
-    rows = math.ceil(len(classes) / columns)
+    kinds = len(classes)
+    columns = next(n for n in range(1, kinds + 1) if math.ceil(kinds / n) * block[1] <= 1.4 * n * block[0])
+    rows = math.ceil(kinds / columns)
     figure, axes = _sheet(columns * (block[0] + 0.2), rows * block[1], title, synthetic)
     total = max(sum(counts), 1)
     for number, (examples, count, name) in enumerate(zip(images, counts, classes, strict=True)):
@@ -68,11 +67,7 @@ def class_panel(
 
 
 def class_frequencies(
-    counts: Mapping[str, Sequence[int]],
-    classes: Sequence[str],
-    *,
-    title: str = "Images per class",
-    synthetic: bool = False,
+    counts: Mapping[str, Sequence[int]], classes: Sequence[str], *, title: str = "Frequencies", synthetic: bool = False
 ) -> Figure:
     """A bar for each class and part, the largest class first, with its count and its per cent of the part.
 

@@ -105,9 +105,8 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
         weights = columns["weight"][records] if "weight" in columns else None
         images = Images(records, columns["label"][records], recipe.batch, seed, classes, weights, recipe.seed)
         sampler = SAMPLERS[own.name].make(images, own)
-        in_steps = functools.partial(
-            duration_in_steps, unit=settings.unit, batch=recipe.batch, epoch_length=sampler.epoch_length
-        )
+        epoch = sampler.epoch_length
+        in_steps = functools.partial(duration_in_steps, unit=settings.unit, batch=recipe.batch, epoch_length=epoch)
         steps = in_steps(settings.duration)
         warmup = in_steps(settings.warmup) if settings.warmup else 0
         schedule = make_schedule(settings.schedule, recipe.optimizer.learning_rate, steps, warmup, in_steps)
@@ -117,23 +116,11 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
         evaluations, saves = recipe.evaluations_in(settings), recipe.saves_in(settings)
         # Periods are counted in the epochs of the phase.
         evaluate, save = (
-            duration_in_steps(section.every, section.unit, recipe.batch, sampler.epoch_length) if section.every else 0
+            duration_in_steps(section.every, section.unit, recipe.batch, epoch) if section.every else 0
             for section in (evaluations, saves)
         )
-        phases.append(
-            Phase(
-                name,
-                steps,
-                sampler,
-                schedule,
-                settings.learning_rate_multipliers,
-                objective,
-                evaluations,
-                evaluate,
-                save,
-                settings.begin == "best",
-            )
-        )
+        rates, best = settings.learning_rate_multipliers, settings.begin == "best"
+        phases.append(Phase(name, steps, sampler, schedule, rates, objective, evaluations, evaluate, save, best))
     return phases
 
 
@@ -154,15 +141,10 @@ def phase_batches(
     recipe: Recipe, data: Data, pixels: LoadPixels | None, phase: Phase, start: int
 ) -> Iterator[HostBatch]:
     """The host batches of a phase from its step `start` on."""
+    rows, threads = own_rows(recipe.batch), recipe.logging.threads
+    weights = example_weights(recipe, data, phase.name)
     return training_batches(
-        data.dataset,
-        phase.sampler,
-        pixels,
-        start=start,
-        stop=phase.steps,
-        rows=own_rows(recipe.batch),
-        threads=recipe.logging.threads,
-        weights=example_weights(recipe, data, phase.name),
+        data.dataset, phase.sampler, pixels, start=start, stop=phase.steps, rows=rows, threads=threads, weights=weights
     )
 
 
@@ -187,13 +169,9 @@ def example_weights(recipe: Recipe, data: Data, phase: str) -> np.ndarray | None
         found = as_released(columns["dx_type"], training, columns["image_id"], factors)
     else:
         found = np.ones(len(columns["label"]))
-        found[training] = diagnosis_factors(
-            columns["dx_type"][training],
-            columns["label"][training],
-            data.dataset.classes,
-            factors,
-            recipe.loss.diagnosis_scope,
-        )
+        dx_types, labels = columns["dx_type"][training], columns["label"][training]
+        scope = recipe.loss.diagnosis_scope
+        found[training] = diagnosis_factors(dx_types, labels, data.dataset.classes, factors, scope)
     return found if weights is None else found * weights
 
 

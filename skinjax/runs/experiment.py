@@ -19,30 +19,14 @@ from skinjax.data.pipeline import held_out_batches
 from skinjax.data.sampling.samplers import evaluation_batches
 from skinjax.data.splits.parts import Data
 from skinjax.evaluation.predictions import Predictions
-from skinjax.methods.base import Method, Variables
+from skinjax.methods.base import Variables
 from skinjax.model import Model, load, make_method, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.parallel import check_batch, make_mesh, padded_batch
 from skinjax.recipe.recipe import Recipe
-from skinjax.runs.building import (
-    Say,
-    check,
-    constants_of,
-    initialisation,
-    loop_settings,
-    make_data,
-    make_phases,
-    open_weights,
-    own_rows,
-    phase_batches,
-)
-from skinjax.runs.results import (
-    finished_figures,
-    format_figures,
-    mark_finished,
-    validation_figures,
-    write_figures,
-)
+from skinjax.runs import building
+from skinjax.runs.building import Say
+from skinjax.runs.results import finished_figures, format_figures, mark_finished, validation_figures, write_figures
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
 from skinjax.runs.workdir import claim, default_workdir, environment, read_recipe, run_identity
 from skinjax.training.checkpoints import Checkpoints
@@ -65,7 +49,7 @@ def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None,
     folder = Path(workdir) if workdir else default_workdir(recipe)
     if recipe.dataset.name == "synthetic":
         say(SYNTHETIC_NOTICE)
-    check(recipe)
+    building.check(recipe)
     if finished_figures(folder) is None:
         check_dataset(recipe.dataset.name, data_root(data_dir))
     with claim(folder, recipe), stopped_by_signals() as should_stop:
@@ -86,16 +70,17 @@ def train_and_evaluate(
     mesh = make_mesh()
     check_batch(recipe.batch, mesh, recipe.accumulate)
     writer = jax.process_index() == 0
-    weights = open_weights(recipe, folder, root, say)
-    data = make_data(recipe, folder, root, say)
+    weights = building.open_weights(recipe, folder, root, say)
+    data = building.make_data(recipe, folder, root, say)
     if weights:
         weights.check_leak(data)
     method = make_method(recipe, data.dataset.classes, weights.facts if weights else NO_FACTS)
-    phases = make_phases(recipe, data)
+    phases = building.make_phases(recipe, data)
     surroundings = environment(recipe.seed, [str(d) for d in jax.devices()])
     surroundings["weights"] = weights.record if weights else None
     write_atomically(folder / "environment.json", json.dumps(surroundings, indent=2))
     pixels = open_pixels(recipe.cache, data.dataset, data.size, root, mesh, say)
+    counts, small = data.training_counts().tolist(), recipe.evaluations.small
     held_out = "validation" if len(data.records["validation"]) else "test"
 
     def judge(
@@ -103,15 +88,11 @@ def train_and_evaluate(
     ) -> tuple[Predictions | None, dict[str, float]]:
         records = data.records[part]
         batches = evaluation_batches(len(records), padded_batch(recipe.batch, mesh))
-        rows, threads = own_rows(batches.batch), recipe.logging.threads
+        rows, threads = building.own_rows(batches.batch), recipe.logging.threads
+        program = evaluation_program(method, phase.objective, mesh)
+        loaded = held_out_batches(data.dataset, records, batches, pixels.host, rows=rows, threads=threads)
         columns, terms = collect(
-            evaluation_program(method, phase.objective, mesh),
-            variables,
-            held_out_batches(data.dataset, records, batches, pixels.host, rows=rows, threads=threads),
-            len(records),
-            mesh=mesh,
-            pixels=pixels.device,
-            check=trainer.check_interrupted,
+            program, variables, loaded, len(records), mesh=mesh, pixels=pixels.device, check=trainer.check_interrupted
         )
         return table(columns, data.dataset, records, split=part, protocol=protocol), terms
 
@@ -119,17 +100,17 @@ def train_and_evaluate(
         predictions, terms = judge(phase, variables, held_out, {})
         if predictions is None:
             return terms
-        return {**validation_figures(predictions, data.training_counts().tolist(), recipe.evaluations.small), **terms}
+        return {**validation_figures(predictions, counts, small), **terms}
 
     checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, writer, say)
-    trainer = make_trainer(
-        recipe,
-        folder,
-        data,
-        method,
-        mesh,
-        checkpoints,
-        batches=functools.partial(phase_batches, recipe, data, pixels.host),
+    trainer = Trainer(
+        method=method,
+        mesh=mesh,
+        settings=building.loop_settings(recipe),
+        checkpoints=checkpoints,
+        constants=functools.partial(building.constants_of, method, data),
+        open_log=lambda step: MetricsLog(folder, step, recipe.logging.tensorboard),
+        batches=functools.partial(building.phase_batches, recipe, data, pixels.host),
         pixels=pixels.device,
         given=functools.partial(weights.arrays, method.trunks(), data.dataset.classes) if weights else None,
         validate=validate if len(data.records[held_out]) else None,
@@ -137,7 +118,7 @@ def train_and_evaluate(
         should_stop=should_stop,
         say=say,
     )
-    init = initialisation(method, data.size)
+    init = building.initialisation(method, data.size)
     state, history = trainer.fit(phases, init)
     if recipe.evaluate == "best" and history.best_step is not None:
         state = trainer.restore(phases, init, checkpoints.sealed(history.best_step))
@@ -149,35 +130,12 @@ def train_and_evaluate(
             predictions, _ = judge(phases[-1], state.evaluated(), part, protocol)
             if predictions is None:
                 raise UserError(f"the last phase, {phases[-1].name!r}, does not tell the classes: there are no figures")
-            figures[part] = write_figures(
-                folder, part, predictions, data.training_counts().tolist(), recipe.evaluations.small
-            )
+            figures[part] = write_figures(folder, part, predictions, counts, small)
     if not figures:
         say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
     write_model(folder, trained_model(recipe, folder, data, state, weights))
     mark_finished(folder, list(figures))
     return figures
-
-
-def make_trainer(
-    recipe: Recipe,
-    folder: Path,
-    data: Data,
-    method: Method,
-    mesh: jax.sharding.Mesh,
-    checkpoints: Checkpoints,
-    **parts: Any,
-) -> Trainer:
-    """The trainer of a run in `folder`; `parts` are what depends on how it is used."""
-    return Trainer(
-        method=method,
-        mesh=mesh,
-        settings=loop_settings(recipe),
-        checkpoints=checkpoints,
-        constants=functools.partial(constants_of, method, data),
-        open_log=lambda step: MetricsLog(folder, step, recipe.logging.tensorboard),
-        **parts,
-    )
 
 
 def trained_model(
@@ -202,7 +160,7 @@ class Opened(NamedTuple):
 def open_run(folder: Path, root: Path, say: Say = print) -> Opened:
     """The finished run in `folder`; its data set lies under `root`."""
     recipe, model = read_recipe(folder), load(folder)
-    return Opened(recipe, make_data(recipe, folder, root, say), model)
+    return Opened(recipe, building.make_data(recipe, folder, root, say), model)
 
 
 def describe(

@@ -27,15 +27,11 @@ FINISHED_FILE = "finished.json"
 
 
 def write_figures(
-    folder: Path,
-    part: str,
-    predictions: Predictions,
-    training_counts: Sequence[int],
-    small: Sequence[int] = metrics.SMALL,
+    folder: Path, part: str, predictions: Predictions, counts: Sequence[int], small: Sequence[int] = metrics.SMALL
 ) -> dict[str, Any]:
-    """`predictions_<part>.csv` and `metrics_<part>.json`; returns what the latter holds."""
+    """`predictions_<part>.csv` and `metrics_<part>.json`, whose content it returns; counts: of the training part."""
     write_predictions(folder / f"predictions_{part}.csv", predictions)
-    figures = summary_with_intervals(predictions, small=small, training_counts=training_counts)
+    figures = summary_with_intervals(predictions, small=small, training_counts=counts)
     write_atomically(folder / f"metrics_{part}.json", json.dumps(figures, indent=1))
     return figures
 

@@ -1,7 +1,7 @@
 """The weights that a run starts from: opened once, then remembered in its folder, so that it goes on without them."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from skinjax.model import read_record
 from skinjax.models.pretrained.facts import Facts, facts_of_plain
 from skinjax.models.pretrained.files import MODEL_FILE
 from skinjax.models.pretrained.fitting import plan
-from skinjax.models.pretrained.opening import Pretrained, check_known, open_pretrained, take
+from skinjax.models.pretrained.opening import Pretrained, Say, check_known, open_pretrained, take
 
 RECORD_FILE = "weights.json"
 HASH_DIGITS = 12
@@ -35,9 +35,7 @@ class StartingWeights:
     only if nothing was trained yet.
     """
 
-    def __init__(
-        self, name: str, sha256: str, backbone: str, workdir: Path, store: Path, say: Callable[[str], None] = print
-    ):
+    def __init__(self, name: str, sha256: str, backbone: str, workdir: Path, store: Path, say: Say = print):
         self.name, self.backbone, self.workdir = name, backbone, workdir
         self._open = lambda: open_pretrained(name, store, sha256, say)
         self._say = say

@@ -104,17 +104,13 @@ def claim(workdir: Path, recipe: Recipe) -> Iterator[None]:
         if isinstance(error, BrokenPipeError):
             raise UserError("the program that read the output is gone; the same command continues") from error
         where = error.filename or workdir
-        raise UserError(
-            f"cannot read or write {where}: {error.strerror or error}; what was saved before is intact"
-        ) from error
+        raise UserError(f"cannot read or write {where}: {error.strerror or error}; what was saved is intact") from error
 
 
 def _refuse_foreign(workdir: Path) -> None:
     found = sorted(entry.name for entry in workdir.iterdir() if entry.name != ".lock" and not _unfinished(entry))
     if found and CONFIG_FILE not in found:
-        raise UserError(
-            f"{workdir} is not empty ({found[0]} is in it) and holds no run of skinjax: choose another workdir"
-        )
+        raise UserError(f"{workdir} is not empty ({found[0]} is in it) and holds no run of skinjax: use another one")
 
 
 def _unfinished(path: Path) -> bool:
@@ -139,9 +135,7 @@ def _refuse_other_run(workdir: Path, recipe: Recipe) -> None:
     more = f" and {len(different) - 1} more fields" if len(different) > 1 else ""
     name = different[0]
     was, is_now = (repr(found[name]) if name in found else "the default" for found in (their_fields, our_fields))
-    raise UserError(
-        f"{workdir} belongs to another config: its {name} is {was}, not {is_now}{more}; choose another workdir"
-    )
+    raise UserError(f"{workdir} belongs to another config: its {name} is {was}, not {is_now}{more}; use another one")
 
 
 def _holds_results(workdir: Path) -> bool:
@@ -150,22 +144,11 @@ def _holds_results(workdir: Path) -> bool:
 
 def environment(seed: int, devices: list[str]) -> dict[str, Any]:
     """Versions, devices, revision and flags: what one needs to run the same again."""
-    packages = (
-        "skinjax",
-        "jax",
-        "jaxlib",
-        "flax",
-        "optax",
-        "orbax-checkpoint",
-        "grain",
-        "numpy",
-        "simplejpeg",
-        "pillow",
-    )
+    packages = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "simplejpeg", "pillow")
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: metadata.version(name) for name in packages},
+        "packages": {name: metadata.version(name) for name in ("skinjax", *packages)},
         "devices": devices,
         "git_revision": _git_revision(),
         "seed": seed,

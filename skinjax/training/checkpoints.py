@@ -4,13 +4,14 @@ A checkpoint is `checkpoints/<step>/` and its seal `checkpoints/<step>.json`, wh
 digest of every file and one of itself. The seal is written last: a checkpoint without one never finished.
 """
 
+import contextlib
 import dataclasses
 import errno
 import json
 import logging
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Checkpoints:
     def save(self, state: Any, seal: Seal) -> None:
         """Start saving `state` (a tree of arrays); waits only for the save before it."""
         self.wait()
-        with _Writing(self._folder):
+        with _writing(self._folder):
             if self._write:
                 self._remove(seal.step)
                 self._check_room(state)
@@ -76,7 +77,7 @@ class Checkpoints:
         """Finish the save under way, seal it and remove what is no longer kept."""
         # Forgotten before the wait: what could not be written must never be sealed.
         seal, self._pending = self._pending, None
-        with _Writing(self._folder):
+        with _writing(self._folder):
             self._saver.wait_until_finished()
             if seal is not None and self._write:
                 self._write_seal(seal, _digests(self._path(seal.step)))
@@ -85,7 +86,7 @@ class Checkpoints:
     def reseal(self, seal: Seal) -> None:
         """Another history for the checkpoint of `seal.step`, the state of which is still the same."""
         self.wait()
-        with _Writing(self._folder):
+        with _writing(self._folder):
             if self._write:
                 self._write_seal(seal, self._read(seal.step)[1])
 
@@ -187,37 +188,29 @@ class Checkpoints:
 
 def _digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file below `folder`, by relative path."""
-    digests = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            digests[str(path.relative_to(folder))] = sha256_of(path)
-    return digests
+    return {str(path.relative_to(folder)): sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def _digest_of(content: dict[str, Any]) -> str:
     return short_hash(content, length=64)
 
 
-class _Writing:
-    """Turns whatever a failed write raises (tensorstore has its own errors) into one sentence."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, (OSError, ValueError, RuntimeError)) and not isinstance(error, UserError):
-            free = shutil.disk_usage(self._folder).free
-            full = free < 2**20 or "No space left" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC
-            reason = ("the disk is full: " if full else "") + (
-                getattr(error, "strerror", "") or str(error).split("\n")[0]
-            )
-            raise UserError(
-                f"cannot write a checkpoint to {self._folder}: {reason}; the earlier ones are intact, make room and "
-                "start the same command again"
-            ) from error
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Turn whatever a failed write raises (tensorstore has its own errors) into one sentence."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:
+        free = shutil.disk_usage(folder).free
+        full = free < 2**20 or "No space left" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC
+        told = getattr(error, "strerror", "") or str(error).partition("\n")[0]
+        reason = f"the disk is full: {told}" if full else told
+        raise UserError(
+            f"cannot write a checkpoint to {folder}: {reason}; the earlier ones are intact, make room and start the "
+            "same command again"
+        ) from error
 
 
 def abstract(state: Any, sharding: jax.sharding.Sharding) -> Any:

@@ -26,11 +26,9 @@ class MetricsLog:
         write_atomically(path, "".join(line for of_step, line in _lines(path) if of_step <= step))
         self._file: TextIO = open(path, "a")  # noqa: SIM115 (closed by close)
         # Files are named by the second; the suffix keeps a quick restart from writing over the one before it.
-        self._writer = (
-            SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1, filename_suffix=f".{step}")
-            if tensorboard
-            else None
-        )
+        self._writer: SummaryWriter | None = None
+        if tensorboard:
+            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1, filename_suffix=f".{step}")
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Append the values of a step; a number that is undefined becomes null, as JSON has no NaN."""

@@ -31,10 +31,7 @@ class OptimizerSettings(Settings):
 
 
 def make_optimizer(
-    settings: OptimizerSettings,
-    paths: Iterable[str],
-    stages: Sequence[str],
-    learning_rate_multipliers: Rows = EVERYTHING,
+    settings: OptimizerSettings, paths: Iterable[str], stages: Sequence[str], multipliers: Rows = EVERYTHING
 ) -> optax.GradientTransformation:
     """`sgd`, `adam` (weight decay joins the gradient) or `adamw` (decay apart from it), in PyTorch's order.
 
@@ -44,7 +41,7 @@ def make_optimizer(
     core = OPTIMIZERS[settings.name](settings.momentum, settings.nesterov)
     decoupled, weight_decay, clip_norm = settings.name == "adamw", settings.weight_decay, settings.clip_norm
     paths = list(paths)
-    rates = parameter_factors("learning_rate_multipliers", learning_rate_multipliers, paths, stages)
+    rates = parameter_factors("learning_rate_multipliers", multipliers, paths, stages)
     decays = parameter_factors("weight_decay_multipliers", settings.weight_decay_multipliers, paths, stages)
     decay = _add_scaled_parameters({path: weight_decay * factor for path, factor in decays.items()})
     return optax.chain(
@@ -65,11 +62,7 @@ def _adam(momentum: float, nesterov: bool) -> optax.GradientTransformation:
     return optax.scale_by_adam()
 
 
-OPTIMIZERS: Mapping[str, Callable[..., optax.GradientTransformation]] = {
-    "sgd": _sgd,
-    "adam": _adam,
-    "adamw": _adam,
-}
+OPTIMIZERS: Mapping[str, Callable[..., optax.GradientTransformation]] = {"sgd": _sgd, "adam": _adam, "adamw": _adam}
 
 
 def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequence[str]) -> dict[str, float]:
@@ -93,9 +86,7 @@ def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequ
                 break
     missing = [path for path in paths if path not in factors]
     if missing:
-        raise UserError(
-            f"{table} has no row for {len(missing)} parameters, {missing[0]} first; end it with ('.*', 1.0)"
-        )
+        raise UserError(f"{table} has no row for {len(missing)} parameters, {missing[0]} first; end it by ('.*', 1.0)")
     idle = [rows[place][0] for place in range(len(rows)) if place not in used]
     if idle:
         known = f"stages: {', '.join(words(stages))}; a parameter is named like {paths[0]}"

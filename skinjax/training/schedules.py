@@ -39,11 +39,7 @@ class Span(NamedTuple):
 
 
 def make_schedule(
-    settings: Named,
-    learning_rate: float,
-    steps: int,
-    warmup: int = 0,
-    in_steps: Callable[[float], int] = int,
+    settings: Named, learning_rate: float, steps: int, warmup: int = 0, in_steps: Callable[[float], int] = int
 ) -> Schedule:
     """The schedule of `settings` over `steps`, after a linear warm-up of `warmup` steps.
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from optax import GradientTransformation as Optimizer
 
 from skinjax.core.errors import lookup
 from skinjax.methods.base import Array, Batch, Method, Objective, Terms, Variables
@@ -17,6 +18,7 @@ from skinjax.methods.names import is_below
 from skinjax.parallel import put_whole, replicated
 
 FlatParameters = dict[str, Array]
+Given = Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]]  # of the shapes: arrays that are there, by path
 COEFFICIENT, COUNT = 0, 2  # of a term
 
 
@@ -39,10 +41,7 @@ class TrainState:
 
 
 def draw(
-    init: Callable[[Array], Variables],
-    seed: Array,
-    mesh: jax.sharding.Mesh,
-    given: Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]] | None = None,
+    init: Callable[[Array], Variables], seed: Array, mesh: jax.sharding.Mesh, given: Given | None = None
 ) -> Variables:
     """`init(seed)` on every device, but for what `given(shapes)` has, by path, which is not even computed."""
     shapes = jax.eval_shape(init, seed)
@@ -63,13 +62,7 @@ def _drawing(init: Callable[[Array], Variables], without: frozenset, mesh: jax.s
 
 
 def begin_phase(
-    step: Array,
-    seed: Array,
-    variables: Variables,
-    *,
-    optimizer: optax.GradientTransformation,
-    frozen: tuple[str, ...],
-    ema: bool,
+    step: Array, seed: Array, variables: Variables, *, optimizer: Optimizer, frozen: tuple[str, ...], ema: bool
 ) -> TrainState:
     """The state at the start of a phase: a fresh optimiser for the unfrozen parameters, a fresh average."""
     trainable, _ = partition(variables["params"], frozen)
@@ -79,12 +72,7 @@ def begin_phase(
 
 
 def make_train_step(
-    method: Method,
-    phase: Objective,
-    optimizer: optax.GradientTransformation,
-    *,
-    accumulate: int = 1,
-    ema_decay: float = 0.0,
+    method: Method, phase: Objective, optimizer: Optimizer, *, accumulate: int = 1, ema_decay: float = 0.0
 ) -> Callable[[TrainState, Batch, Array], tuple[TrainState, dict[str, Array]]]:
     """A function (state, batch, learning rate) -> (state, report), to be jitted.
 
@@ -104,9 +92,8 @@ def make_train_step(
                     lookup("term of the loss, which `terms()` of its method must name:", name, method.terms())
             return terms, after
 
-        gradients, values, stats = batch_gradient(
-            terms_of, trainable, state.variables["batch_stats"], batch, accumulate
-        )
+        before = state.variables["batch_stats"]
+        gradients, values, stats = batch_gradient(terms_of, trainable, before, batch, accumulate)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, trainable)
         updates = jax.tree.map(lambda update: -rate * update, updates)
         params = merge(optax.apply_updates(trainable, updates), frozen)
@@ -115,12 +102,8 @@ def make_train_step(
         if ema is not None:
             current = {name: variables[name] for name in ema}
             ema = jax.tree.map(lambda old, new: ema_decay * old + (1 - ema_decay) * new, ema, current)
-        report = {
-            **values,
-            "gradient_norm": optax.tree.norm(gradients),
-            "state_norm": optax.tree.norm((params, stats, ema)),
-        }
-        return TrainState(state.step + 1, state.seed, variables, optimizer_state, ema), report
+        norms = {"gradient_norm": optax.tree.norm(gradients), "state_norm": optax.tree.norm((params, stats, ema))}
+        return TrainState(state.step + 1, state.seed, variables, optimizer_state, ema), values | norms
 
     return train_step
 

@@ -86,7 +86,7 @@ MISTAKES = {
     "number": (["prepare", "folder", "--source={folder}", "--max_side=big"], "invalid number value: 'big'"),
     "name": (["prepare", "folder", "--source={folder}", "--name=a/b"], "'a/b' cannot name a data set"),
     "empty folder": (["prepare", "folder", "--source={folder}", "--name=x"], "none of the photographs"),
-    "no table": (["prepare", "csv", "--source={folder}", "--name=x"], "holds no .csv with the columns image and label"),
+    "no table": (["prepare", "csv", "--source={folder}", "--name=x"], "holds no .csv with columns image and label"),
     "flag": (["prepare", "folder", "--skipbad"], "unrecognized arguments: --skipbad (see skinjax prepare --help)"),
     "verb": (["prepar"], "unknown verb 'prepar' (did you mean 'prepare'?)"),
     "no verb": ([], "no verb is given; known: attention, correct, datasets, predict, prepare"),

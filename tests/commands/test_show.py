@@ -146,8 +146,10 @@ def test_corrections_have_a_row_and_are_in_the_views(tmp_path, data_dir):
 @pytest.mark.parametrize("name", NORMALISATIONS)
 def test_normalised_pictures_come_back_to_their_bytes(name):
     images = np.arange(256 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
-    np.testing.assert_array_equal(to_bytes(np.asarray(normalise(images, *NORMALISATIONS[name])), name), images)
-    np.testing.assert_array_equal(to_bytes(images, name), images)
+    np.testing.assert_array_equal(
+        to_bytes(np.asarray(normalise(images, *NORMALISATIONS[name])), NORMALISATIONS[name]), images
+    )
+    np.testing.assert_array_equal(to_bytes(images, NORMALISATIONS[name]), images)
 
 
 def test_names_of_folders_stay_below_the_current_one(tmp_path, monkeypatch):

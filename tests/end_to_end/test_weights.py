@@ -69,7 +69,7 @@ def test_images_are_shown_as_the_weights_are_used_to_in_training_and_evaluation(
     images = np.full((1, 2, 2, 3), 255, np.uint8)
     for shown in (evaluation(images), training(jax.random.split(jax.random.key(0), 1), images)):
         np.testing.assert_allclose(shown[0, 0, 0], [1.5, 2.0, 0.5], rtol=1e-6)
-    with pytest.raises(UserError, match=r"the weights do not say their normalisation: set views.normalisation"):
+    with pytest.raises(UserError, match=r"the weights say no normalisation: set views.normalisation"):
         building.normalisation(config)
 
 

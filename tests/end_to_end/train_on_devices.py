@@ -15,6 +15,7 @@ import numpy as np
 from skinjax.data.caches import CACHES, open_pixels
 from skinjax.data.pipeline import held_out_batches, training_batches
 from skinjax.data.sampling.samplers import evaluation_batches
+from skinjax.images.colour import NORMALISATIONS
 from skinjax.images.views import VIEWS, evaluation_view, train_view
 from skinjax.methods.parts import Pictures
 from skinjax.parallel import make_mesh, padded_batch, prefetch, replicated
@@ -63,8 +64,8 @@ def main(data_dir: Path, output: Path) -> None:
 
     # Pixels in float64 too: XLA fuses float32 arithmetic differently for another batch per device, to another last bit.
     pictures = Pictures(
-        train_view(VIEWS["plain"], SIZE, "imagenet", jnp.float64),
-        evaluation_view("centre_crop", SIZE, "imagenet", dtype=jnp.float64),
+        train_view(VIEWS["plain"], SIZE, NORMALISATIONS["imagenet"], jnp.float64),
+        evaluation_view("centre_crop", SIZE, NORMALISATIONS["imagenet"], dtype=jnp.float64),
     )
     exact = dataclasses.replace(method, parts=dataclasses.replace(method.parts, pictures=pictures))
     trainable, _ = partition(double["params"], ())

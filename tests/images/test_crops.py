@@ -6,6 +6,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.images import views
+from skinjax.images.colour import NORMALISATIONS
 from skinjax.images.crops import cut, grid_of, ordered_corners
 
 PAPER = (450, 600), (224, 224)
@@ -53,8 +54,8 @@ def test_the_views_show_every_crop_of_the_flipped_picture():
     images = np.random.default_rng(0).integers(0, 256, (2, 12, 14, 3), np.uint8)
     keys = views.example_keys(views.jax.random.key(0), jnp.arange(2))
     mirrored = views.View((views.flips(1.0, 0.0),), ordered=True)
-    shown = views.train_view(mirrored, (8, 8), "unit", grid=None)(keys, images)
-    still = views.evaluation_view("ordered_crop", (8, 8), "unit", grid=None)(images[:, :, ::-1])
+    shown = views.train_view(mirrored, (8, 8), NORMALISATIONS["unit"], grid=None)(keys, images)
+    still = views.evaluation_view("ordered_crop", (8, 8), NORMALISATIONS["unit"], grid=None)(images[:, :, ::-1])
     assert shown.shape == (2, 5, 8, 8, 3)
     np.testing.assert_array_equal(shown, still)
     np.testing.assert_allclose(still[:, 4], images[:, 2:10, ::-1][:, :, 3:11] / 255, rtol=1e-6)

@@ -20,7 +20,7 @@ SIZE = (28, 36)
 
 @pytest.mark.parametrize("name", sorted(views.VIEWS))
 def test_a_picture_is_augmented_the_same_in_any_batch(name):
-    show = jitted(views.train_view(views.VIEWS[name], SIZE, "imagenet"))
+    show = jitted(views.train_view(views.VIEWS[name], SIZE, NORMALISATIONS["imagenet"]))
     together = np.asarray(show(KEYS, IMAGES))
     patches = (9,) if views.VIEWS[name].ordered else ()
     assert together.shape == (7, *patches, *SIZE, 3)
@@ -31,7 +31,7 @@ def test_a_picture_is_augmented_the_same_in_any_batch(name):
 
 def test_compilation_changes_no_pixel():
     """Compilers recompute numbers with other roundings; no pixel may then fall to another neighbour or hue."""
-    show = views.train_view(views.VIEWS["skin7_group"], SIZE, "unit")
+    show = views.train_view(views.VIEWS["skin7_group"], SIZE, NORMALISATIONS["unit"])
     np.testing.assert_allclose(jitted(show)(KEYS[:4], IMAGES[:4]), show(KEYS[:4], IMAGES[:4]), atol=1e-3)
 
 
@@ -44,7 +44,7 @@ def test_keys_belong_to_positions():
 
 
 def test_plain_is_a_flipped_slice():
-    show = views.train_view(views.VIEWS["plain"], SIZE, "unit")
+    show = views.train_view(views.VIEWS["plain"], SIZE, NORMALISATIONS["unit"])
     for picture, shown in zip(IMAGES, np.asarray(show(KEYS, IMAGES)), strict=True):
         bytes_shown = np.round(shown * 255).astype(np.uint8)
         windows = [
@@ -57,13 +57,15 @@ def test_plain_is_a_flipped_slice():
 
 
 def test_the_view_none_is_the_evaluation_view_squash():
-    trained = views.train_view(views.VIEWS["none"], SIZE, "imagenet")(KEYS, IMAGES)
-    np.testing.assert_array_equal(trained, views.evaluation_view("squash", SIZE, "imagenet")(IMAGES))
+    trained = views.train_view(views.VIEWS["none"], SIZE, NORMALISATIONS["imagenet"])(KEYS, IMAGES)
+    np.testing.assert_array_equal(trained, views.evaluation_view("squash", SIZE, NORMALISATIONS["imagenet"])(IMAGES))
 
 
 def test_downsampling_flips_the_squashed_picture():
-    shown = np.asarray(views.train_view(views.View((views.flips(1.0, 0.0),)), SIZE, "unit")(KEYS, IMAGES))
-    squashed = np.asarray(views.evaluation_view("squash", SIZE, "unit")(IMAGES))
+    shown = np.asarray(
+        views.train_view(views.View((views.flips(1.0, 0.0),)), SIZE, NORMALISATIONS["unit"])(KEYS, IMAGES)
+    )
+    squashed = np.asarray(views.evaluation_view("squash", SIZE, NORMALISATIONS["unit"])(IMAGES))
     np.testing.assert_array_equal(shown, squashed[:, :, ::-1])
 
 
@@ -72,7 +74,9 @@ def test_a_window_is_stretched_as_pillow_does(stored):
     """Flipped, and the whole picture: the only window of its area and ratio."""
     images = np.ascontiguousarray(IMAGES[:, : stored[0], : stored[1]])
     window = views.resized_crop((1.0, 1.0), (stored[1] / stored[0], stored[1] / stored[0]))
-    shown = views.train_view(views.View((views.flips(1.0, 0.0),), window), (22, 24), "unit")(KEYS, images)
+    shown = views.train_view(views.View((views.flips(1.0, 0.0),), window), (22, 24), NORMALISATIONS["unit"])(
+        KEYS, images
+    )
     pillow = [
         np.asarray(Image.fromarray(image[:, ::-1]).resize((24, 22), Image.Resampling.BILINEAR)) for image in images
     ]
@@ -82,15 +86,17 @@ def test_a_window_is_stretched_as_pillow_does(stored):
 def test_what_is_turned_and_shrunk_is_antialiased():
     stripes = np.broadcast_to(np.where(np.arange(52) % 2, 200, 0)[:, None], (7, 44, 52, 3)).astype(np.uint8)
     view = views.View((views.rotation(180.0), views.affine(0.0, scale=(0.5, 0.5))), views.RANDOM_CROP)
-    shown = np.asarray(views.train_view(view, (44, 52), "unit")(KEYS, stripes)) * 255
+    shown = np.asarray(views.train_view(view, (44, 52), NORMALISATIONS["unit"])(KEYS, stripes)) * 255
     np.testing.assert_allclose(shown[:, 18:26, 20:32], 100, atol=1e-3)
 
 
 def test_colour_does_not_depend_on_the_geometry():
     jitter = views.ColourJitter(brightness=0.4)
     white = np.full((7, 44, 52, 3), 128, np.uint8)
-    still = views.train_view(views.View((), None, jitter), SIZE, "unit")(KEYS, white)
-    moved = views.train_view(views.View((views.flips(),), views.RANDOM_CROP, jitter), SIZE, "unit")(KEYS, white)
+    still = views.train_view(views.View((), None, jitter), SIZE, NORMALISATIONS["unit"])(KEYS, white)
+    moved = views.train_view(views.View((views.flips(),), views.RANDOM_CROP, jitter), SIZE, NORMALISATIONS["unit"])(
+        KEYS, white
+    )
     np.testing.assert_array_equal(still, moved)
     assert len(np.unique(np.asarray(still)[:, 0, 0, 0])) == 7
 
@@ -100,28 +106,29 @@ def test_squash_shows_the_whole_picture():
     pillow = np.stack(
         [np.asarray(Image.fromarray(image).resize((36, 28), Image.Resampling.BILINEAR)) for image in IMAGES]
     )
-    shown = views.evaluation_view("squash", SIZE, "imagenet")(IMAGES)
+    shown = views.evaluation_view("squash", SIZE, NORMALISATIONS["imagenet"])(IMAGES)
     np.testing.assert_allclose(np.asarray(shown) * std + mean, pillow / 255, atol=1.01 / 255)
 
 
 def test_centre_crop_shows_the_middle():
-    shown = views.evaluation_view("centre_crop", SIZE, "unit")(IMAGES)
+    shown = views.evaluation_view("centre_crop", SIZE, NORMALISATIONS["unit"])(IMAGES)
     np.testing.assert_allclose(shown, IMAGES[:, 8:36, 8:44] / 255, atol=1e-7)
-    cut = views.evaluation_view("centre_crop", (14, 18), "unit", crop=SIZE)(IMAGES)
+    cut = views.evaluation_view("centre_crop", (14, 18), NORMALISATIONS["unit"], crop=SIZE)(IMAGES)
     middle = np.ascontiguousarray(IMAGES[:, 8:36, 8:44])
-    np.testing.assert_array_equal(cut, views.evaluation_view("squash", (14, 18), "unit")(middle))
+    np.testing.assert_array_equal(cut, views.evaluation_view("squash", (14, 18), NORMALISATIONS["unit"])(middle))
 
 
 def test_mistakes_name_what_is_known():
     with pytest.raises(UserError, match="known: half, imagenet, skin7, unit"):
-        views.train_view(views.VIEWS["plain"], SIZE, "imagnet")
+        views.ViewSettings(normalisation="imagnet")
     with pytest.raises(UserError, match="known: centre_crop, ordered_crop, squash"):
-        views.evaluation_view("center", SIZE, "unit")
+        views.evaluation_view("center", SIZE, NORMALISATIONS["unit"])
     with pytest.raises(UserError, match=r"64x64 .* stored at 44x52"):
-        views.train_view(views.VIEWS["plain"], (64, 64), "unit")(KEYS, IMAGES)
+        views.train_view(views.VIEWS["plain"], (64, 64), NORMALISATIONS["unit"])(KEYS, IMAGES)
 
 
 ON_FOUR_DEVICES = """
+from skinjax.images.colour import NORMALISATIONS
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from skinjax.images import views
@@ -131,7 +138,7 @@ keys = views.example_keys(jax.random.key(0), jnp.arange(8))
 spread = NamedSharding(jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,)), PartitionSpec("data"))
 sharded = jax.device_put((keys, images), spread)
 for name in ("skin7_group", "single_crop"):
-    show = jax.jit(views.train_view(views.VIEWS[name], (12, 12), "imagenet"))
+    show = jax.jit(views.train_view(views.VIEWS[name], (12, 12), NORMALISATIONS["imagenet"]))
     program = show.lower(*sharded).compile().as_text()
     assert not [word for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute") if word in program]
     assert show(*sharded).sharding.is_equivalent_to(spread, 4)

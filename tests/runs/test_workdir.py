@@ -84,7 +84,7 @@ def test_the_config_is_kept_and_the_same_one_may_come_back(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": 1}, "its seed is the default, not 1; choose another workdir"),
+        ({"seed": 1}, "its seed is the default, not 1; use another"),
         ({"optimizer__learning_rate": 0.5}, "its optimizer.learning_rate is the default, not 0.5;"),
         ({"seed": 1, "batch": 8, "sampler": "oversampled"}, "its batch is the default, not 8 and 2 more fields;"),
     ],
@@ -130,15 +130,13 @@ def test_a_foreign_config_is_refused(tmp_path, content):
 @pytest.mark.parametrize("place", ["file/run", "file", "/proc/run"])
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, place):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(
-        UserError, match=r"cannot read or write .*(file|/proc/run).*: .*; what was saved before is intact"
-    ):
+    with pytest.raises(UserError, match=r"cannot read or write .*(file|/proc/run).*: .*; what was saved is intact"):
         claim(tmp_path / place, config()).__enter__()
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_a_write_that_fails_while_it_is_held_is_one_sentence(tmp_path):
-    message = r"cannot read or write .*: No space left on device; what was saved before is intact"
+    message = r"cannot read or write .*: No space left on device; what was saved is intact"
     with pytest.raises(UserError, match=message), claim(tmp_path, config()):
         raise OSError(28, "No space left on device")
     with claim(tmp_path, config()):  # and it is free again

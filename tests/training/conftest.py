@@ -16,6 +16,7 @@ import pytest
 from skinjax.data.dataset import Dataset, open_dataset
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
 from skinjax.data.sampling.samplers import Images, evaluation_batches, natural
+from skinjax.images.colour import NORMALISATIONS
 from skinjax.images.views import VIEWS, ViewSettings, evaluation_view, train_view
 from skinjax.methods.base import Objective
 from skinjax.methods.classifier import Classifier
@@ -75,7 +76,10 @@ def mesh() -> jax.sharding.Mesh:
 
 @pytest.fixture(scope="session")
 def classifier(photographs: Dataset) -> Classifier:
-    pictures = Pictures(train_view(VIEWS["plain"], INPUT, "imagenet"), evaluation_view("squash", INPUT, "imagenet"))
+    pictures = Pictures(
+        train_view(VIEWS["plain"], INPUT, NORMALISATIONS["imagenet"]),
+        evaluation_view("squash", INPUT, NORMALISATIONS["imagenet"]),
+    )
     network = Network(TwoStages(), LinearHead(len(photographs.classes)))
     task = Classification(photographs.classes, ClassificationLoss())
     return Classifier(Parts(network, pictures, task, ViewSettings()))

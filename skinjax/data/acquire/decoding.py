@@ -113,9 +113,7 @@ def _decode_upright(data: bytes) -> np.ndarray:
         with _open(data, format_) as image:
             image.load()
             pixels, orientation = np.array(_rgb(image)), _orientation(image)
-    if orientation == 1:
-        return pixels
-    return np.array(Image.fromarray(pixels).transpose(TURNS[orientation]))
+    return pixels if orientation == 1 else np.array(Image.fromarray(pixels).transpose(TURNS[orientation]))
 
 
 TURNS = {
@@ -146,14 +144,10 @@ def _decode_jpeg(data: bytes) -> tuple[np.ndarray, int]:
         if not any(harmless in str(error) for harmless in HARMLESS_TO_PILLOW):
             raise
         # Pillow would complain of tags that do not concern the pixels.
-        kept = [
-            data[start - 4 : end]
-            for marker, start, end in image_headers.jpeg_segments(data)
-            if marker not in (image_headers.APP1, image_headers.APP2)
-        ]
-        scan = next(
-            end for marker, _, end in image_headers.jpeg_segments(data) if marker == image_headers.START_OF_SCAN
-        )
+        segments = list(image_headers.jpeg_segments(data))
+        tags = (image_headers.APP1, image_headers.APP2)
+        kept = [data[start - 4 : end] for marker, start, end in segments if marker not in tags]
+        scan = next(end for marker, _, end in segments if marker == image_headers.START_OF_SCAN)
         with JpegImagePlugin.JpegImageFile(io.BytesIO(b"".join([data[:2], *kept, data[scan:]]))) as opened:
             return np.array(opened.convert("RGB")), header.orientation
     # Adobe's programs, and all that follow them, store the ink that is left out.

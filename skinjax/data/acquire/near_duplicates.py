@@ -60,9 +60,8 @@ def near_duplicates(signatures: np.ndarray, least_similarity: float = LEAST_SIMI
     found: dict[tuple[int, int], float] = {}
     for start in range(0, len(proposals), VERIFIED_AT_ONCE):
         some = slice(start, start + VERIFIED_AT_ONCE)
-        for (first, second), similarity in zip(
-            ends[some].tolist(), _similarities(thumbnails, proposals[some]).tolist(), strict=True
-        ):
+        similarities = _similarities(thumbnails, proposals[some]).tolist()
+        for (first, second), similarity in zip(ends[some].tolist(), similarities, strict=True):
             if similarity >= max(least_similarity, found.get((first, second), 0.0)):
                 found[first, second] = similarity
     return [Pair(*pair, similarity) for pair, similarity in sorted(found.items())]
@@ -70,9 +69,7 @@ def near_duplicates(signatures: np.ndarray, least_similarity: float = LEAST_SIMI
 
 COMPARED_AT_ONCE, PROPOSED_AT_ONCE, VERIFIED_AT_ONCE = 2**22, 2**16, 2**9
 """Numbers of pairs, which bound the memory."""
-
 # The round field of a dermoscope: the dark around it, the same in all its photographs, would make them all alike.
-
 DARK = 0.25  # of the bright parts
 SMALL = 0.25  # of the picture
 
@@ -136,7 +133,6 @@ def _sums_of_neighbours(pictures: np.ndarray) -> np.ndarray:
 
 
 # Proposing: the hash of a window of each picture against that of each whole picture.
-
 FREQUENCIES = 12
 LEAST_HASH_SIMILARITY = 0.9
 WEAKEST_HASH = 300.0  # about four times what rounding to whole grey levels makes of a picture of one colour
@@ -217,7 +213,6 @@ def _turn_back(pictures: np.ndarray, turns: np.ndarray) -> np.ndarray:
 
 
 # Verifying: windows [m, 2, 2] of pictures are moved until they fit, then compared.
-
 ALIGNING_STEPS = 2
 FARTHEST = 0.12
 BLOCK = 8
@@ -306,9 +301,7 @@ def _lowest_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     The lowest, as photographs of one dermoscope agree in its round edge, but copies agree everywhere. Blocks in which
     neither has detail do not count; where fewer than a third count, the result is 0.
     """
-    blocks = [
-        sliding_window_view(side, (BLOCK, BLOCK), axis=(1, 2))[:, :: BLOCK // 2, :: BLOCK // 2] for side in (a, b)
-    ]
+    blocks = [sliding_window_view(of, (BLOCK, BLOCK), axis=(1, 2))[:, :: BLOCK // 2, :: BLOCK // 2] for of in (a, b)]
     a, b = (block.reshape(len(block), -1, BLOCK**2) for block in blocks)
     a, b = (block - block.mean(2, keepdims=True) for block in (a, b))
     sizes = np.sqrt(((a**2).mean(2) + LITTLE_DETAIL) * ((b**2).mean(2) + LITTLE_DETAIL))

@@ -99,9 +99,7 @@ def without_own(files: Mapping[str, File], root: Path) -> dict[str, File]:
 def check_same(folder: Path, made_with: Mapping[str, Any]) -> None:
     """Refuse a folder that is no prepared data set, or was made of something else than is asked for now."""
     if not is_prepared(folder):
-        raise UserError(
-            f"{folder} is there already and no data set: give this one another --name or --data_dir, or move it away"
-        )
+        raise UserError(f"{folder} is there and no data set: give another --name or --data_dir, or move it away")
     before = datasets.read_manifest(folder).get("made_with", {})
     different = sorted(fact for fact in made_with if before.get(fact) != made_with[fact])
     if different == ["files"]:
@@ -111,9 +109,7 @@ def check_same(folder: Path, made_with: Mapping[str, Any]) -> None:
         what = f"with {fact} {before.get(fact)!r}, not {made_with[fact]!r}"
     else:
         return
-    raise UserError(
-        f"{folder} was prepared before, {what}: delete that folder to make it anew, or give this one another --name"
-    )
+    raise UserError(f"{folder} was prepared before, {what}: delete it to make it anew, or give this one another --name")
 
 
 def check_name(name: str, kind: str) -> str:
@@ -156,9 +152,7 @@ def check_complete(listing: Listing, source: Source, kind: str) -> None:
     fix = remedy(source, "add what is missing" if kind in OWN_DATA else CATALOGUE[kind].download)
     if len(missing) == every:
         raise UserError(f"none of {every:,} photographs, such as {missing[0]}, is in {source.root}: {fix}")
-    which = (
-        f"{len(missing):,} of {every:,} photographs, such as {missing[0]}, are" if missing[1:] else f"{missing[0]} is"
-    )
+    which = f"{len(missing):,} of {every:,} photographs, like {missing[0]}, are" if missing[1:] else f"{missing[0]} is"
     raise UserError(f"{which} not in {source.root}: {fix}, or leave out with --skip_bad what is not there")
 
 
@@ -242,9 +236,8 @@ def check(photograph: Photograph, max_side: int) -> tuple[bytes, str, str]:
 def _build(one_pass: Pass, made_with: Mapping[str, Any], source: Path, target: Path) -> None:
     """Fill the folder of a prepared set."""
     listing, about = one_pass.listing, CATALOGUE[made_with["kind"]]
-    writer = PhotographBuilder(
-        listing.classes, one_pass.columns, one_pass.encoded_images, str(target / datasets.RECORDS_FOLDER)
-    )
+    records = str(target / datasets.RECORDS_FOLDER)
+    writer = PhotographBuilder(listing.classes, one_pass.columns, one_pass.encoded_images, records)
     left_out = one_pass.problems
     notes = list(listing.notes)
     facts = {

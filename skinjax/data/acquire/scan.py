@@ -25,22 +25,12 @@ from skinjax.data.acquire.near_duplicates import copies, signature
 from skinjax.data.acquire.sources import FORMAT_OF_SUFFIX, File, Source, pictures
 
 ERROR, WARNING = "error", "warning"
-# In the order in which they are reported. The first five are the decoder's words.
+# In the order in which they are reported.
 KINDS = {
-    "empty": ERROR,
-    "truncated": ERROR,
-    "unreadable": ERROR,
-    "unsupported": ERROR,
-    "huge": ERROR,
-    "two labels": ERROR,
-    "label without image": ERROR,
-    "bad row": ERROR,
-    "image without label": WARNING,
-    "wrong extension": WARNING,
-    "several frames": WARNING,
-    "tiny": WARNING,
-    "duplicate": WARNING,
-    "near-duplicate": WARNING,
+    **dict.fromkeys(("empty", "truncated", "unreadable", "unsupported", "huge"), ERROR),  # the decoder's words
+    **dict.fromkeys(("two labels", "label without image", "bad row"), ERROR),
+    **dict.fromkeys(("image without label", "wrong extension", "several frames", "tiny"), WARNING),
+    **dict.fromkeys(("duplicate", "near-duplicate"), WARNING),
 }
 # Where labels stand, besides .csv and .tsv, when folders are no classes.
 OTHER_TABLES = re.compile(r".+\.tab|.*metadata.*", re.IGNORECASE)

@@ -62,9 +62,7 @@ class File:
         except Exception as error:  # what reads hostile bytes raises anything
             raise UserError(f"{self.path} cannot be read: {_reason(error)}") from error
         if len(data) != self.size:
-            raise UserError(
-                f"{self.path} has {len(data):,} bytes where {self.size:,} were announced; download or copy it again"
-            )
+            raise UserError(f"{self.path} has {len(data):,} bytes where {self.size:,} were announced; get it again")
         return data
 
 
@@ -217,12 +215,8 @@ def _zip_files(path: Path, shown: str, opened: contextlib.ExitStack) -> Iterator
         if member.flag_bits & 1:
             raise UserError(f"{shown} holds {name!r} encrypted: unpack it with its password first")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise UserError(
-                f"{shown} holds {name!r} in compression method {member.compress_type}: make the archive anew with "
-                "the usual one, deflate"
-            )
-        read = functools.partial(_read_from_zip, archive, member)
-        yield File(f"{shown}/{inside}", member.file_size, path, read)
+            raise UserError(f"{shown} holds {name!r} in compression method {member.compress_type}: use deflate")
+        yield File(f"{shown}/{inside}", member.file_size, path, functools.partial(_read_from_zip, archive, member))
 
 
 def _read_from_zip(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
@@ -242,8 +236,7 @@ def _tar_files(path: Path, shown: str, opened: contextlib.ExitStack) -> Iterator
             inside = _kept_path(member.name, shown)
             if not member.isdir() and (not member.isreg() or member.sparse is not None or member.size < 0):
                 raise UserError(
-                    f"{shown} holds {member.name!r}, a link, device or sparse file: refused; make the archive anew "
-                    "without it"
+                    f"{shown} holds {member.name!r}, a link, device or sparse file: make the archive anew without it"
                 )
             if inside and member.isreg():
                 read = functools.partial(os.pread, plain.fileno(), member.size, member.offset_data)

@@ -52,14 +52,9 @@ class Images:
             shapes = f"records {records.shape}, labels {labels.shape} and weights {weights.shape}"
             raise ValueError(f"{shapes} must be lists of one length")
         if len(records) == 0:
-            raise UserError(
-                "there are no images to sample from: the training part, or the phase's subset of it, is empty"
-            )
+            raise UserError("there are no images to sample: the training part, or the phase's subset of it, is empty")
         if len(records) < self.batch:
-            raise UserError(
-                f"{len(records)} images are fewer than a batch of {self.batch}: lower the batch size to {len(records)} "
-                "or less"
-            )
+            raise UserError(f"{len(records)} images are fewer than a batch of {self.batch}: lower the batch size")
         object.__setattr__(self, "records", records)
         object.__setattr__(self, "labels", labels)
 
@@ -73,10 +68,7 @@ class Images:
         members = [self.records[self.labels == label] for label in range(len(self.classes))]
         empty = [repr(name) for name, member in zip(self.classes, members, strict=True) if not len(member)]
         if empty:
-            raise UserError(
-                f"no training images of {', '.join(empty)}: such classes cannot be balanced; sample 'natural' or "
-                "change the split"
-            )
+            raise UserError(f"no training images of {', '.join(empty)} to balance: sample 'natural' or split anew")
         return members
 
 
@@ -180,18 +172,11 @@ def weighted(images: Images, settings: WeightedSettings) -> Sampler:
     """
     records, own = images.records, images.weights
     if settings.weights == COLUMN and own is None:
-        raise UserError(
-            "sampler.weights is 'column' and the data set has no column `weight`: choose one of "
-            f"{', '.join(CLASS_WEIGHTS)}"
-        )
+        raise UserError("sampler.weights is 'column' and the data set has no column `weight`: choose a formula")
     formula = settings.weights
     weights = weights_by_class(formula, images.labels, images.classes) if formula != COLUMN else np.asarray(own, float)
-    unusable = np.flatnonzero(~((weights >= 0) & (weights < np.inf)))
-    if len(unusable):
-        raise UserError(
-            f"the sampling weight of record {records[unusable[0]]} is {weights[unusable[0]]}; weights must be numbers "
-            "from 0 on"
-        )
+    for row in np.flatnonzero(~((weights >= 0) & (weights < np.inf)))[:1]:
+        raise UserError(f"the sampling weight of record {records[row]} is {weights[row]}; give numbers from 0 on")
     if not weights.any():
         raise UserError("every sampling weight is 0, so there is nothing to draw: give some images a positive weight")
     drawable = records[weights > 0]
@@ -219,18 +204,16 @@ def statically_balanced(images: Images) -> Sampler:
     fixed = generator(images.seed if images.run_seed is None else images.run_seed, "copies", 0)
     first_copy = fixed.integers(2**30, dtype=np.int32)
     # The first images of a class have one copy more than its last ones, hence its order is drawn.
-    listed = np.concatenate([np.resize(fixed.permutation(member), largest) for member in members])
+    rows = np.concatenate([np.resize(fixed.permutation(member), largest) for member in members])
     times_before = np.concatenate([np.arange(largest, dtype=np.int32) // len(member) for member in members])
     copy = np.where(times_before > 0, first_copy + times_before, 0).astype(np.int32)
-    every = np.arange(len(listed), dtype=np.int32)
+    every = np.arange(len(rows), dtype=np.int32)
 
     def epoch(number: int) -> np.ndarray:
         return generator(images.seed, "statically_balanced", number).permutation(every)
 
     places = _epochs(batch, len(every), epoch, equal_shares(images.labels))
-    return Sampler(
-        batch, len(listed), lambda step: listed[places(step)], places.shares, lambda step: copy[places(step)]
-    )
+    return Sampler(batch, len(rows), lambda step: rows[places(step)], places.shares, lambda step: copy[places(step)])
 
 
 def weights_by_class(formula: str, labels: np.ndarray, classes: Sequence[str] | None = None) -> np.ndarray:
@@ -296,9 +279,7 @@ def process_slice(batch: int, process_index: int, process_count: int) -> slice:
     slice(4, 8, None)
     """
     if batch % process_count:
-        raise UserError(
-            f"a batch of {batch} does not divide over {process_count} processes: choose a multiple of {process_count}"
-        )
+        raise UserError(f"a batch of {batch} does not divide over {process_count} processes: choose a multiple of that")
     share = batch // process_count
     return slice(process_index * share, (process_index + 1) * share)
 
@@ -312,9 +293,7 @@ def generator(seed: int, purpose: str, number: int, label: int = 0) -> np.random
 def check_labelled(labels: np.ndarray) -> None:
     """Refuse unlabelled images, which have no class to go by."""
     if (labels < 0).any():
-        raise UserError(
-            f"{np.sum(labels < 0)} images have no label and cannot be balanced: leave them out or sample 'natural'"
-        )
+        raise UserError(f"{np.sum(labels < 0)} images have no label to balance: leave them out or sample 'natural'")
 
 
 def _levelled(images: Images, members: list[np.ndarray], count: int, purpose: str) -> Sampler:

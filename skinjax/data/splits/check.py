@@ -30,11 +30,9 @@ def same_photographs(dataset: Dataset, image_ids: Sequence[str]) -> list[Pair]:
 
     def look(image_id: str) -> tuple[str, np.ndarray]:
         data = dataset.encoded(record_of[image_id])
-        pixels = decode(data, None, fit="squash", filter="bilinear", name=image_id)
-        return digest_of(data), signature(pixels)
+        return digest_of(data), signature(decode(data, None, fit="squash", filter="bilinear", name=image_id))
 
-    looks = map_in_order(look, image_ids)
-    digests, signatures = zip(*progress(looks, len(image_ids)), strict=True)
+    digests, signatures = zip(*progress(map_in_order(look, image_ids), len(image_ids)), strict=True)
     found = copies(digests, signatures)
     return [Pair(image_ids[pair.first], image_ids[pair.second], certain) for pair, certain in found]
 

@@ -42,9 +42,7 @@ def keep_split(path: Path, split: Split) -> None:
     if path.exists():
         kept = read_split(path)
         same = [np.array_equal(getattr(kept, name), getattr(split, name)) for name in ("image_ids", "groups", "parts")]
-        if not all(same) or kept.protocol | {"file": ""} != split.protocol | {
-            "file": ""
-        }:  # whatever the file is called
+        if not all(same) or kept.protocol | {"file": ""} != split.protocol | {"file": ""}:  # whatever its name is
             raise UserError(
                 f"{path} is not the split of this config and data set any more (it was changed, or the data set was): "
                 "bring it back or use another workdir"

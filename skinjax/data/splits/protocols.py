@@ -9,18 +9,11 @@ import numpy as np
 from skinjax.core.errors import UserError
 from skinjax.core.settings import BELOW_ONE, Settings, choice, number
 from skinjax.data.dataset import Dataset
+from skinjax.data.splits import split as splits
 from skinjax.data.splits.published import fold_split, read_published
-from skinjax.data.splits.split import (
-    LEAK_IS_AN_ERROR,
-    PARTS,
-    Split,
-    image_stratified,
-    lesion_grouped,
-    with_leak_percent,
-    with_validation,
-)
+from skinjax.data.splits.split import LEAK_IS_AN_ERROR, PARTS, Split
 
-DRAWN = {"lesion_grouped": lesion_grouped, "image_stratified": image_stratified}
+DRAWN = {"lesion_grouped": splits.lesion_grouped, "image_stratified": splits.image_stratified}
 OFFICIAL_COLUMN = "split"
 
 
@@ -45,9 +38,7 @@ class SplitSettings(Settings):
         if self.protocol == "file" and not self.file:
             raise UserError("the split protocol 'file' needs a file: set split.file to its path")
         if self.file and self.protocol != "file":
-            raise UserError(
-                f"split.file is {self.file!r}, but the protocol is {self.protocol!r}: set split.protocol to 'file'"
-            )
+            raise UserError(f"split.file is {self.file!r}, split.protocol {self.protocol!r}: set that to 'file'")
         if self.protocol not in DRAWN:
             return
         test, validation, folds = self.test, self.validation, self.folds
@@ -91,9 +82,9 @@ def split_dataset(dataset: Dataset, settings: SplitSettings) -> Split:
         if settings.train_on_validation:
             split = trained_on_validation(split)
         if settings.validation and not len(split.rows("validation")):
-            split = with_validation(split, settings.validation, settings.seed)
+            split = splits.with_validation(split, settings.validation, settings.seed)
         if settings.allow_leak:
-            split = with_leak_percent(replace(split, protocol=split.protocol | {"allow_leak": True}))
+            split = splits.with_leak_percent(replace(split, protocol=split.protocol | {"allow_leak": True}))
     counts = {"unlabelled": int(np.sum(~labelled)), "left_out": int(np.sum(labelled)) - len(split.image_ids)}
     made_of = {"dataset": dataset.name, "fingerprint": dataset.fingerprint}
     return replace(split, protocol=split.protocol | made_of | counts)
@@ -114,9 +105,7 @@ def official(dataset: Dataset, fold: int = 0) -> Split:
     rows = np.flatnonzero((parts != "") & (labels != ""))
     ids, groups, parts = (dataset.columns[name][rows] for name in ("image_id", "group", OFFICIAL_COLUMN))
     if not (parts == "train").any():
-        raise UserError(
-            f"the data set {dataset.name} has no labelled image in its training part: choose one of {others}"
-        )
+        raise UserError(f"the data set {dataset.name} has no labelled training image: choose one of {others}")
     folds = np.where(parts == "validation", 0, -1)
     return Split(ids, groups, labels[rows], folds, parts, {"name": "official", "fold": 0})
 

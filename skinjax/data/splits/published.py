@@ -95,10 +95,8 @@ def fold_split(published: PublishedSplit, fold: int, columns: Sequence[np.ndarra
     if not (parts[rows] == TRAIN).any():
         raise UserError(f"{published.path} has no labelled training image in fold {fold}: is it the right file?")
     protocol = {"name": "file", "file": published.path.name, "sha256": published.sha256, "folds": folds, "fold": fold}
-    held_out_in = _held_out_in(published.parts)[rows]
-    return Split(
-        published.image_ids[rows], groups[rows], labels[rows], held_out_in, np.array(PARTS)[parts[rows]], protocol
-    )
+    in_fold = _held_out_in(published.parts)[rows]
+    return Split(published.image_ids[rows], groups[rows], labels[rows], in_fold, np.array(PARTS)[parts[rows]], protocol)
 
 
 def _from_dataset(

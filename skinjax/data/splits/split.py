@@ -78,28 +78,37 @@ def lesion_grouped(
     1
     """
     table = _checked_table(image_ids, groups, labels)
-    return _stratified("lesion_grouped", table, table.groups, seed, test, validation, folds, fold)
+    drawn = {"seed": seed, "test": test, "validation": validation, "folds": folds, "fold": fold}
+    protocol, units = {"name": "lesion_grouped", **drawn}, table.groups
+    unit = "images" if np.array_equal(units, table.image_ids) else "groups"
+    generator = np.random.default_rng([seed, 0])
+    if folds == 1:
+        shares = {"train": 1 - test - validation, "validation": validation, "test": test}
+        parts = np.array(PARTS)[_deal(units, table.labels, shares, generator, unit)]
+        return replace(table, folds=np.where(parts == "validation", 0, -1), parts=parts, protocol=protocol)
+    shares = {"test": test} | {f"fold {k}": (1 - test) / folds for k in range(folds)}
+    held_out_in = _deal(units, table.labels, shares, generator, unit) - 1
+    parts = table.parts.copy()
+    parts[held_out_in == -1] = "test"
+    parts[held_out_in == fold] = "validation" if test else "test"
+    if validation:
+        rest = parts == "train"
+        shares = {"train": 1 - 1 / folds - validation, "validation": validation}
+        dealt = _deal(units[rest], table.labels[rest], shares, np.random.default_rng([seed, 1 + fold]), unit)
+        parts[rest] = np.array(PARTS)[dealt]
+    return replace(table, folds=held_out_in, parts=parts, protocol=protocol)
 
 
 def image_stratified(
-    image_ids: Sequence[str],
-    groups: Sequence[str],
-    labels: Sequence[str],
-    *,
-    seed: int,
-    test: float = 0.0,
-    validation: float = 0.0,
-    folds: int = 1,
-    fold: int = 0,
+    image_ids: Sequence[str], groups: Sequence[str], labels: Sequence[str], *, seed: int, **parts: Any
 ) -> Split:
-    """As `lesion_grouped`, but image by image: photographs of one lesion may be on both sides.
+    """As `lesion_grouped`, with its `parts`, but image by image: photographs of one lesion may be on both sides.
 
     `protocol['leak_percent']` says for each held-out part how many of its images share a group with training.
     """
-    table = _checked_table(image_ids, groups, labels)
-    return with_leak_percent(
-        _stratified("image_stratified", table, table.image_ids, seed, test, validation, folds, fold)
-    )
+    split = lesion_grouped(image_ids, image_ids, labels, seed=seed, **parts)
+    protocol = split.protocol | {"name": "image_stratified"}
+    return with_leak_percent(replace(split, groups=np.asarray(groups, dtype=str), protocol=protocol))
 
 
 def with_validation(split: Split, share: float, seed: int) -> Split:
@@ -153,10 +162,7 @@ def check(split: Split) -> None:
     seen: dict[str, int] = {}
     for group, fold in zip(split.groups.tolist(), split.folds.tolist(), strict=True):
         if seen.setdefault(group, fold) != fold:
-            raise UserError(
-                f"this {name} split leaks between folds: group {group!r} is in folds {seen[group]} and {fold}; "
-                f"{way_out}"
-            )
+            raise UserError(f"this {name} split leaks: group {group!r} is in folds {seen[group]} and {fold}; {way_out}")
 
 
 def remarks(split: Split) -> list[str]:
@@ -223,30 +229,6 @@ def protocol_path(path: str | Path) -> Path:
     return Path(path).with_suffix(".json")
 
 
-def _stratified(
-    name: str, table: Split, units: np.ndarray, seed: int, test: float, validation: float, folds: int, fold: int
-) -> Split:
-    """`table` with its folds and parts drawn; units: [n] groups or image ids, images of one unit stay together."""
-    protocol = {"name": name, "seed": seed, "test": test, "validation": validation, "folds": folds, "fold": fold}
-    unit = "images" if name == "image_stratified" else "groups"
-    generator = np.random.default_rng([seed, 0])
-    if folds == 1:
-        shares = {"train": 1 - test - validation, "validation": validation, "test": test}
-        parts = np.array(PARTS)[_deal(units, table.labels, shares, generator, unit)]
-        return replace(table, folds=np.where(parts == "validation", 0, -1), parts=parts, protocol=protocol)
-    shares = {"test": test} | {f"fold {k}": (1 - test) / folds for k in range(folds)}
-    held_out_in = _deal(units, table.labels, shares, generator, unit) - 1
-    parts = table.parts.copy()
-    parts[held_out_in == -1] = "test"
-    parts[held_out_in == fold] = "validation" if test else "test"
-    if validation:
-        rest = parts == "train"
-        shares = {"train": 1 - 1 / folds - validation, "validation": validation}
-        dealt = _deal(units[rest], table.labels[rest], shares, np.random.default_rng([seed, 1 + fold]), unit)
-        parts[rest] = np.array(PARTS)[dealt]
-    return replace(table, folds=held_out_in, parts=parts, protocol=protocol)
-
-
 def _deal(
     units: np.ndarray, labels: np.ndarray, shares: dict[str, float], generator: np.random.Generator, unit: str
 ) -> np.ndarray:
@@ -288,19 +270,6 @@ def _deal(
     return share_of_unit[table.unit_of_image]
 
 
-def _check_enough(
-    table: "_UnitsByClass", label: int, shares: dict[str, float], wanted: Sequence[int], unit: str
-) -> None:
-    """Raise `UserError` for a class that is in fewer units than there are parts."""
-    count = int(table.units_of_class[label])
-    if count < len(wanted):
-        raise UserError(
-            f"class {table.names[label]!r} has {f'1 {unit[:-1]}' if count == 1 else f'{count} {unit}'}, fewer than the "
-            f"{len(wanted)} parts that need one ({', '.join(list(shares)[number] for number in wanted)}): ask for "
-            "fewer, or leave the class out"
-        )
-
-
 class _UnitsByClass:
     """Which classes the images of each unit have, and the class with which a unit is dealt: the rarest of them."""
 
@@ -326,6 +295,17 @@ class _UnitsByClass:
     def contents(self, unit: int) -> list[tuple[int, int]]:
         """(class, images) of a unit."""
         return self._contents[self._first[unit] : self._first[unit + 1]]
+
+
+def _check_enough(table: _UnitsByClass, label: int, shares: dict[str, float], wanted: Sequence[int], unit: str) -> None:
+    """Raise `UserError` for a class that is in fewer units than there are parts."""
+    count = int(table.units_of_class[label])
+    if count < len(wanted):
+        raise UserError(
+            f"class {table.names[label]!r} has {f'1 {unit[:-1]}' if count == 1 else f'{count} {unit}'}, fewer than the "
+            f"{len(wanted)} parts that need one ({', '.join(list(shares)[number] for number in wanted)}): ask for "
+            "fewer, or leave the class out"
+        )
 
 
 def _checked_table(image_ids: Sequence[str], groups: Sequence[str], labels: Sequence[str]) -> Split:

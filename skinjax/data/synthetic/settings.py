@@ -21,9 +21,7 @@ class Settings(settings.Settings):
     place = "dataset.arguments"
 
     images: int = settings.number(1500, 1)
-    height: int = settings.number(
-        168, 32, 2**14
-    )  # pixels; the shorter side is the field of view, of which all is drawn
+    height: int = settings.number(168, 32, 2**14)  # pixels; the shorter side is the field of view, all of it drawn
     width: int = settings.number(224, 32, 2**14)
     classes: int = settings.number(7, 2, 256)  # 7 are HAM10000's; any other number are invented ones
     # The largest class over the smallest, the others in geometric steps between; or 'ham10000' for its counts (with

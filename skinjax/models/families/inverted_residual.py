@@ -20,7 +20,6 @@ Array = jax.Array
 # A depthwise input feeds one output, so its fan out is kernel^2, which the initialiser calls the fan in.
 depthwise_kaiming_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
-
 # timm counts a block's norms from its first convolution, and without an expansion that is the depthwise one.
 OUTER: Rows = (
     ("^stem/conv$", "conv_stem"),
@@ -62,16 +61,9 @@ class ConvNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
-        x = Conv(
-            self.features,
-            self.kernel,
-            self.stride,
-            self.padding,
-            groups=self.features if self.depthwise else 1,
-            kernel_init=depthwise_kaiming_normal if self.depthwise else kaiming_normal_fan_out,
-            dtype=self.dtype,
-            name="conv",
-        )(x)
+        groups, init = (self.features, depthwise_kaiming_normal) if self.depthwise else (1, kaiming_normal_fan_out)
+        conv = functools.partial(Conv, groups=groups, kernel_init=init, dtype=self.dtype, name="conv")
+        x = conv(self.features, self.kernel, self.stride, self.padding)(x)
         x = BatchNorm(epsilon=self.epsilon, dtype=self.dtype, name="norm")(x, use_running_average=not train)
         return x if self.activation is None else self.activation(x)
 
@@ -131,15 +123,8 @@ class Stage(nn.Module):
         run = self.run
         for number, rate in enumerate(self.drop_paths):
             stride = run.stride if number == 0 else 1
-            block = self.block(
-                width=run.width,
-                kernel=run.kernel,
-                stride=stride,
-                expansion=run.expansion,
-                drop_path=rate,
-                name=f"block{number}",
-            )
-            x = block(x, train)
+            size = {"width": run.width, "kernel": run.kernel, "stride": stride, "expansion": run.expansion}
+            x = self.block(**size, drop_path=rate, name=f"block{number}")(x, train)
         return x
 
 

@@ -4,8 +4,8 @@ A head is called as `head(features, train=...)`. What its last layer, `classifie
 `dropout` is the rate there.
 """
 
-import functools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -42,7 +42,7 @@ class FC1024Head(nn.Module):
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
         x = features.mean(axis=(1, 2))
-        dense = functools.partial(Dense, kernel_init=_small, bias_init=_small, dtype=_precision(x))
+        dense = partial(Dense, kernel_init=_small, bias_init=_small, dtype=_precision(x))
         x = relu(dense(1024, name="hidden")(x))
         self.sow("intermediates", "pooled", x)
         x = Dropout(self.dropout)(x, train)
@@ -61,7 +61,7 @@ class MLPHead(nn.Module):
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
         x = features.mean(axis=(1, 2))
-        dense = functools.partial(Dense, dtype=_precision(x))
+        dense = partial(Dense, dtype=_precision(x))
         x = relu(dense(512, name="hidden1")(x))
         x = Dropout(self.dropout / 2)(x, train)
         x = relu(dense(128, name="hidden2")(x))
@@ -83,9 +83,7 @@ class ConcatPoolHead(nn.Module):
     def __call__(self, features: Array, *, train: bool = False) -> Array:
         x = jnp.concatenate([features.max(axis=(1, 2)), features.mean(axis=(1, 2))], axis=-1)
         dtype = _precision(x)
-        dense = functools.partial(
-            Dense, kernel_init=kaiming_normal_fan_in, bias_init=nn.initializers.zeros, dtype=dtype
-        )
+        dense = partial(Dense, kernel_init=kaiming_normal_fan_in, bias_init=nn.initializers.zeros, dtype=dtype)
         x = BatchNorm(dtype=dtype, name="norm1")(x, use_running_average=not train)
         x = Dropout(self.dropout / 2)(x, train)
         x = relu(dense(512, name="hidden")(x))

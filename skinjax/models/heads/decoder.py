@@ -45,6 +45,4 @@ class Decoder(nn.Module):
         x = ConvTranspose(self.channels, *first, dtype=self.dtype, name="deconv1")(features)
         x = relu(BatchNorm(dtype=self.dtype, name="norm1")(x, use_running_average=not train))
         x = ConvTranspose(3, *second, dtype=self.dtype, name="deconv2")(x)
-        if x.shape[1:3] == self.size:
-            return x
-        return jax.image.resize(x, (x.shape[0], *self.size, 3), "bilinear")
+        return x if x.shape[1:3] == self.size else jax.image.resize(x, (x.shape[0], *self.size, 3), "bilinear")

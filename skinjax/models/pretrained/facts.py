@@ -92,9 +92,7 @@ def _read(said: Mapping[str, Any], where: str) -> Facts:
         try:
             facts[name] = read(value)
         except (ValueError, TypeError, OverflowError) as error:
-            raise UserError(
-                f"{where} says {word} is {str(value)[:80]!r}, which cannot be ({error}): get the file again"
-            ) from error
+            raise UserError(f"{where} says {word} is {str(value)[:80]!r} ({error}): get the file again") from error
     return Facts(**facts)
 
 

@@ -119,8 +119,7 @@ def check_sha256(path: Path, claims: Mapping[str, str], remedy: str = "delete it
     for says, expected in claims.items():
         if expected and found != expected:
             raise UserError(
-                f"{path} has the sha256 {found} and {says} says {expected}: it is another file, or a damaged one; "
-                f"{remedy}"
+                f"{path} has the sha256 {found} and {says} says {expected}: it is another or a damaged file; {remedy}"
             )
     return found
 
@@ -136,8 +135,7 @@ def _opened(path: Path) -> Any:
         reason = str(error).rpartition("header: ")[2]
         if "not fully covered" in reason:
             reason = "it is cut short, or longer than its tensors"
-        message = f"{path} is no intact safetensors file ({reason}); download or copy it again"
-        raise UserError(message) from error
+        raise UserError(f"{path} is no intact safetensors file ({reason}); download it again") from error
 
 
 def _mistaken(path: Path, start: bytes) -> str:

@@ -96,9 +96,8 @@ def fits(name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
 
 def namesakes(name: str, other: str) -> bool:
     """Whether two names are of one architecture built in different ways, as `efficientnet_b0`, `tf_efficientnet_b0`."""
-    return bool(other) and name.removeprefix("tf_").removesuffix("_same") == other.removeprefix("tf_").removesuffix(
-        "_same"
-    )
+    one, another = (of.removeprefix("tf_").removesuffix("_same") for of in (name, other))
+    return bool(other) and one == another
 
 
 def family(name: str) -> type[Backbone]:

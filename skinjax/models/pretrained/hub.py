@@ -6,11 +6,11 @@ both. A file in the folder `hub_id.folder(root)`, put there by hand, comes befor
 """
 
 import contextlib
-import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from skinjax.core.errors import UserError
 from skinjax.models.pretrained.facts import CONFIG_FILE
@@ -21,8 +21,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 Say = Callable[[str], None]
 
 
-@dataclasses.dataclass(frozen=True)
-class HubId:
+class HubId(NamedTuple):
     """A repository of the hub, and the commit of it that is wanted if one was named."""
 
     repository: str
@@ -36,8 +35,7 @@ class HubId:
         return root / str(self)
 
 
-@dataclasses.dataclass(frozen=True)
-class Fetched:
+class Fetched(NamedTuple):
     """A file of weights: where it is, the commit it came from ('' if it was put there by hand), and its digest."""
 
     path: Path

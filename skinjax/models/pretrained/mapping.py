@@ -3,12 +3,11 @@
 Tensors are found by the names that each family gives (`timm_names`); everything that does not fit is told at once.
 """
 
-import dataclasses
 import functools
 import operator
 import re
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,26 +18,27 @@ from skinjax.models.backbone import Backbone
 
 Variables = dict[str, Any]
 Path = tuple[str, ...]
+Tensors = Mapping[str, np.ndarray]
+Trunks = Mapping[str, Sequence[str]]  # the modules that are trunks, and the heads of each
 LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 SHOWN = 6  # tensors of each kind of mismatch
 
 
-@dataclasses.dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """What a file gives a network: arrays by their paths in its variables, and in a line what became of the head."""
 
     arrays: dict[Path, np.ndarray]
     remark: str
 
 
-def fill(variables: Variables, tensors: Mapping[str, np.ndarray], family: type[Backbone], source: str) -> Variables:
+def fill(variables: Variables, tensors: Tensors, family: type[Backbone], source: str) -> Variables:
     """`variables` of a backbone and its head with every array taken from `tensors`, which must fit one to one."""
     arrays = _matched(timm_names(variables, family), variables, tensors, family, source)
     return traverse_util.unflatten_dict(traverse_util.flatten_dict(variables, keep_empty_nodes=True) | arrays)
 
 
 def start_from(
-    variables: Variables, original: Variables, tensors: Mapping[str, np.ndarray], family: type[Backbone], source: str
+    variables: Variables, original: Variables, tensors: Tensors, family: type[Backbone], source: str
 ) -> Taken:
     """All that `tensors` have for the backbone and head of `variables`, whatever the classes and whichever the head.
 
@@ -66,13 +66,7 @@ def start_from(
     return Taken(arrays, f"{len(arrays):,} tensors of {source} are taken: {remark}")
 
 
-def start_from_run(
-    variables: Variables,
-    tensors: Mapping[str, np.ndarray],
-    trunks: Mapping[str, Sequence[str]],
-    same_classes: bool,
-    source: str,
-) -> Taken:
+def start_from_run(variables: Variables, tensors: Tensors, trunks: Trunks, same_classes: bool, source: str) -> Taken:
     """What the `tensors` of a run's network have for `trunks`, each of which must fit one to one, and for their heads.
 
     A module takes what was that of its name there, else the `backbone` or the `head`; a head is taken whole, if it is
@@ -135,10 +129,7 @@ def is_ignored(name: str, family: type[Backbone]) -> bool:
 
 
 def matched(
-    wanted: Mapping[Path, tuple[str, tuple[int, ...]]],
-    tensors: Mapping[str, np.ndarray],
-    spare: Set[str],
-    complaint: str,
+    wanted: Mapping[Path, tuple[str, tuple[int, ...]]], tensors: Tensors, spare: Set[str], complaint: str
 ) -> dict[Path, np.ndarray]:
     """The arrays of the names and shapes `wanted`, as float32; all of `tensors` must be so, or `spare`."""
     arrays, shapes, values = {}, [], []
@@ -168,7 +159,7 @@ def matched(
 def _matched(
     names: Mapping[Path, str],
     variables: Variables,
-    tensors: Mapping[str, np.ndarray],
+    tensors: Tensors,
     family: type[Backbone],
     source: str,
     spare: Set[str] = frozenset(),

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +11,13 @@ import numpy as np
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.models import BACKBONES
+from skinjax.models.pretrained import files
 from skinjax.models.pretrained.facts import CONFIG_FILE, Colour, Facts, facts_of_config, facts_of_header
-from skinjax.models.pretrained.files import (
-    PYTORCH_ENDINGS,
-    WEIGHTS_FILE,
-    WeightFile,
-    check_is_file,
-    check_sha256,
-    open_weights,
-    weights_at,
-)
+from skinjax.models.pretrained.files import PYTORCH_ENDINGS, WEIGHTS_FILE, WeightFile, check_sha256
 from skinjax.models.pretrained.fitting import Built, family, fitting, namesakes, plan
 from skinjax.models.pretrained.hub import HubId, fetch, parse_hub_id
 from skinjax.models.pretrained.known_weights import KNOWN, PINS, architecture_of
-from skinjax.models.pretrained.mapping import Taken, Variables, start_from, start_from_run
+from skinjax.models.pretrained.mapping import Taken, Trunks, Variables, start_from, start_from_run
 
 Say = Callable[[str], None]
 OWNER = "timm"
@@ -68,8 +61,8 @@ def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print)
     if name.endswith((".safetensors", *PYTORCH_ENDINGS)) or path.exists() or hub_id is None:
         if not path.exists() and meant(name):
             raise UserError(f"{name} is no file; {meant(name)}")
-        path = weights_at(path)
-        check_is_file(path)
+        path = files.weights_at(path)
+        files.check_is_file(path)
         found, revision, of_id = check_sha256(path, {"the config or --sha256": sha256}), "", ""
     else:
         of_id = _timms(hub_id)
@@ -85,7 +78,7 @@ def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print)
         claims = {"the config or --sha256": sha256, "skinjax's table of known weights": pinned}
         fetched = fetch(hub_id, folder, commit, claims, say)
         path, found, revision = fetched.path, fetched.sha256, fetched.revision
-    file = open_weights(path)
+    file = files.open_weights(path)
     facts = facts_of_header(file.metadata, path).completed(facts_of_config(path.parent / CONFIG_FILE))
     known = of_id if of_id in KNOWN else next((known for known, (_, pin) in PINS.items() if pin == found), "")
     if known:
@@ -94,11 +87,7 @@ def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print)
 
 
 def take(
-    weights: Pretrained,
-    backbone: str,
-    variables: Variables,
-    trunks: Mapping[str, Sequence[str]] = ONE_TRUNK,
-    classes: Sequence[str] = (),
+    weights: Pretrained, backbone: str, variables: Variables, trunks: Trunks = ONE_TRUNK, classes: Sequence[str] = ()
 ) -> Taken:
     """What the weights give the variables of `trunks`, networks with the registered backbone `backbone`."""
     check_backbone(backbone, weights)

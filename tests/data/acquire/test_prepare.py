@@ -139,7 +139,7 @@ def test_preparing_again_is_done_at_once_and_anything_else_is_refused(clinic, ro
     written = (root / "clinic" / "manifest.json").stat().st_mtime_ns
     assert prepare("folder", clinic, root).fingerprint == first.fingerprint
     assert (root / "clinic" / "manifest.json").stat().st_mtime_ns == written
-    with pytest.raises(UserError, match=r"clinic was prepared before, with max_side 0, not 64: delete that folder"):
+    with pytest.raises(UserError, match=r"clinic was prepared before, with max_side 0, not 64: delete it"):
         prepare("folder", clinic, root, max_side=64)
     (clinic / "nv" / "new.jpg").write_bytes(photograph(8))
     with pytest.raises(UserError, match=r"prepared before, the files in its source have changed since: .*--name"):
@@ -149,7 +149,7 @@ def test_preparing_again_is_done_at_once_and_anything_else_is_refused(clinic, ro
 
 
 def test_a_folder_of_that_name_that_is_no_data_set_is_left_alone(clinic):
-    with pytest.raises(UserError, match=r"clinic is there already and no data set: give this one another --name"):
+    with pytest.raises(UserError, match=r"clinic is there and no data set: give another --name"):
         prepare("folder", clinic, clinic.parent)
     assert len(list(clinic.rglob("*"))) == 8
 
@@ -333,14 +333,14 @@ def test_what_another_process_prepares_meanwhile_under_the_name_is_not_taken_for
         prepare("folder", clinic, root, max_side=16)
 
     monkeypatch.setattr("skinjax.data.acquire.prepare.check_room", meanwhile)
-    with pytest.raises(UserError, match="clinic was prepared before, with max_side 16, not 0: delete that folder"):
+    with pytest.raises(UserError, match="clinic was prepared before, with max_side 16, not 0: delete it"):
         prepare("folder", clinic, root)
 
 
 def test_room_is_checked_before_anything_is_written(clinic, root, monkeypatch):
     assert bytes_needed([Missing("a.jpg", 10**6), Missing("b.jpg", 100)], 0) == 10**6 + 100 + 512
     assert bytes_needed([Missing("a.jpg", 10**6)], max_side=100) == 15000 + 256
-    with pytest.raises(UserError, match=r"the photographs need 1e\+06 TB in .*/data and .* are free: make room"):
+    with pytest.raises(UserError, match=r"the photographs need 1e\+06 TB in .*/data and .* are free: use another"):
         check_room(root, 10**18, "the photographs")
     check_room(root, 0, "nothing")
     assert not root.exists()
@@ -365,7 +365,7 @@ def test_too_small_a_disk_is_told_before_anything_is_written(clinic, root):
     (clinic / "nv" / "large.jpg").write_bytes(photograph(9, (3000, 2000)))
     with small_disk(root, "120k"):
         with pytest.raises(
-            UserError, match=r"the photographs of clinic need .* kB in .* and 123 kB are free: make room"
+            UserError, match=r"the photographs of clinic need .* kB in .* and 123 kB are free: use another"
         ):
             prepare("folder", clinic, root)
         assert left_behind(root) == []

@@ -206,8 +206,8 @@ def test_a_path_is_cleaned_of_what_leads_nowhere(tmp_path: Path, name: str):
 
 
 LINK = "a link or device: refused; make the archive anew without it"
-NO_FILE = "a link, device or sparse file: refused; make the archive anew without it"
-ANNOUNCED = "were announced; download or copy it again"
+NO_FILE = "a link, device or sparse file: make the archive anew without it"
+ANNOUNCED = "were announced; get it again"
 ZIPS = {
     "NUL": (zip_of({"a.jpg|.txt": b""}).replace(b"|", b"\0"), r"x.zip holds the path 'a.jpg\x00.txt', which leads"),
     "symbolic link": (zip_of({"a.jpg": b"/etc/passwd"}, mode=stat.S_IFLNK), f"x.zip holds 'a.jpg', {LINK}"),
@@ -230,11 +230,11 @@ ZIPS = {
     ),
     "bzip2": (
         zip_of({"a.jpg": b"a"}, zipfile.ZIP_BZIP2),
-        "x.zip holds 'a.jpg' in compression method 12: make the archive anew with the usual one, deflate",
+        "x.zip holds 'a.jpg' in compression method 12: use deflate",
     ),
     "deflate64": (
         patched(zip_of({"a.jpg": b"a"}), 10, b"\x09"),
-        "x.zip holds 'a.jpg' in compression method 9: make the archive anew with the usual one, deflate",
+        "x.zip holds 'a.jpg' in compression method 9: use deflate",
     ),
     "unknown version": (patched(zip_of({"a.jpg": b"a"}), 6, b"\xff"), "x.zip cannot be read as an archive: zip file v"),
     "name not UTF-8": (

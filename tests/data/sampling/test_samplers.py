@@ -172,14 +172,14 @@ def test_weights_by_class():
     assert weights_by_class("median", np.array([1, 0, 1, 1]), ["mel", "nv"]).tolist() == [2 / 3, 2, 2 / 3, 2 / 3]
     with pytest.raises(UserError, match="no training image of class df"):
         weights_by_class("inverse", np.array([0, 1]), ["mel", "nv", "df"])
-    with pytest.raises(UserError, match="2 images have no label and cannot be balanced"):
+    with pytest.raises(UserError, match="2 images have no label to balance"):
         weights_by_class("inverse", np.array([0, -1, -1]))
 
 
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ([1, -0.5, 2], "the sampling weight of record 11 is -0.5; weights must be numbers from 0 on"),
+        ([1, -0.5, 2], "the sampling weight of record 11 is -0.5; give numbers from 0 on"),
         ([1, 2, np.nan], "the sampling weight of record 12 is nan"),
         ([np.inf, 1, 1], "the sampling weight of record 10 is inf"),
         ([0, 0, 0], "every sampling weight is 0"),
@@ -315,7 +315,7 @@ def test_too_few_images_for_a_batch_are_an_error(name):
     records, labels = imbalanced(5, 2)
     with pytest.raises(UserError, match="7 images are fewer than a batch of 8"):
         make(name, records, labels, 8, 0)
-    with pytest.raises(UserError, match="no images to sample from"):
+    with pytest.raises(UserError, match="no images to sample"):
         make(name, records[:0], labels[:0], 8, 0)
 
 

@@ -96,7 +96,7 @@ def test_official_validation_parts_stay_as_they_are():
     [
         (None, "small has no official training part: choose one of lesion_grouped, image_stratified, file"),
         ([""] * 24, "has no official training part"),
-        ([""] * 22 + ["train"] * 2, "has no labelled image in its training part"),
+        ([""] * 22 + ["train"] * 2, "has no labelled training image"),
         (["train"] * 23 + ["dev"], "has the part 'dev'; known: train, validation, test"),
     ],
 )
@@ -153,7 +153,7 @@ def test_an_image_level_file_is_an_error_unless_its_leak_is_allowed(tmp_path):
             "unknown split protocol 'by_eye'; known: file, image_stratified, lesion_grouped, offi",
         ),
         ({"protocol": "file"}, "the split protocol 'file' needs a file"),
-        ({"protocol": "official", "file": "a.csv"}, "split.file is 'a.csv', but the protocol is 'official'"),
+        ({"protocol": "official", "file": "a.csv"}, "split.file is 'a.csv', split.protocol 'official'"),
         ({"train_on_validation": True}, r"lesion_grouped draws its own: set split\.validation to 0"),
         ({"test": 1.0}, "split.test is 1.0; it must be a number from 0 to less than 1"),
         ({"test": -0.1}, "split.test is -0.1"),

@@ -260,19 +260,22 @@ def test_a_class_that_has_groups_enough_but_only_beside_rarer_ones_is_in_every_p
 
 @pytest.mark.parametrize(("protocol", "unit"), [(lesion_grouped, "groups"), (image_stratified, "images")])
 def test_a_class_with_fewer_groups_or_images_than_parts_is_named(protocol, unit):
-    ids = [f"i{n}" for n in range(12)]
+    ids, lesions = ([f"{name}{n}" for n in range(12)] for name in "il")
     labels = ["nv"] * 10 + ["df"] * 2
     with pytest.raises(
         UserError, match=rf"class 'df' has 2 {unit}, fewer than the 3 parts .*\(train, validation, test\)"
     ):
-        protocol(ids, ids, labels, seed=0, test=0.2, validation=0.2)
+        protocol(ids, lesions, labels, seed=0, test=0.2, validation=0.2)
     with pytest.raises(
         UserError, match=rf"class 'df' has 2 {unit}, fewer than the 4 parts .*\(test, fold 0, fold 1, fold 2\)"
     ):
-        protocol(ids, ids, labels, seed=0, test=0.2, folds=3)
-    assert set(protocol(ids, ids, labels, seed=0, test=0.2).parts[10:]) == {"train", "test"}
+        protocol(ids, lesions, labels, seed=0, test=0.2, folds=3)
+    assert set(protocol(ids, lesions, labels, seed=0, test=0.2).parts[10:]) == {
+        "train",
+        "test",
+    }
     with pytest.raises(UserError, match=f"class 'df' has 1 {unit[:-1]}, fewer than the 2 parts"):
-        protocol(ids[:11], ids[:11], labels[:11], seed=0, test=0.2)
+        protocol(ids[:11], lesions[:11], labels[:11], seed=0, test=0.2)
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,9 @@ import numpy as np
 from skinjax.core.tables import Row
 
 PART_OF_WORD = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 # Columns of a table that mean something to skinjax, and names that its own columns have.
 MEANT = ("split", "group", "weight")
@@ -31,9 +26,7 @@ def in_natural_order(names: Iterable[str]) -> list[str]:
 
     def key(name: str) -> list[tuple[int, int, str]]:
         pieces = re.split(r"([0-9]+)", name)
-        return [
-            (0, int(piece), "") if piece.isascii() and piece.isdigit() else (1, 0, piece) for piece in pieces if piece
-        ]
+        return [(0, int(part), "") if part.isascii() and part.isdigit() else (1, 0, part) for part in pieces if part]
 
     return sorted(names, key=lambda name: (key(name), name))
 

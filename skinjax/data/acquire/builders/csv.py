@@ -60,9 +60,7 @@ def labels_table(source: Source) -> tuple[File, Table]:
             except UserError as error:
                 refusal = f" ({error})"
     if not tables:
-        raise UserError(
-            f"{source.root} holds no .csv with the columns image and label{refusal}: write one beside the photographs"
-        )
+        raise UserError(f"{source.root} holds no .csv with columns image and label{refusal}: put one beside the images")
     if len(tables) > 1:
         raise UserError(f"{tables[0][0].path} and {tables[1][0].path} are both tables of labels: give one as --source")
     return tables[0]

@@ -42,11 +42,8 @@ def six_classes(diagnosis: str) -> str:
 def read_cases(source: Source, class_of: Callable[[str], str]) -> Listing:
     """The listing of the cases whose diagnosis has a class."""
     meta = one_table(source, r"meta\.csv", "meta.csv", CATALOGUE["derm7pt"].download)
-    cases = list(
-        read_table(meta.read(), meta.path, ("diagnosis", "derm"))
-        .unique("derm", lambda path: path.rpartition(".")[0].lower() or path.lower())
-        .values()
-    )
+    table = read_table(meta.read(), meta.path, ("diagnosis", "derm"))
+    cases = list(table.unique("derm", lambda path: path.rpartition(".")[0].lower() or path.lower()).values())
     notes: list[str] = []
     parts, tables = official_parts(source, len(cases), notes)
     found = photographs_by_name(images(source), lambda file: "/".join(file.path.lower().split("/")[-2:]), notes)
@@ -71,9 +68,7 @@ def read_cases(source: Source, class_of: Callable[[str], str]) -> Listing:
 def official_parts(source: Source, cases: int, notes: list[str]) -> tuple[list[str], list[File]]:
     """The part of each case by its number, as the three index tables say; none where they are not there."""
     if not source.named(r"(train|valid|test)_indexes\.csv"):
-        notes.append(
-            "there is no official split: train_indexes.csv, valid_indexes.csv and test_indexes.csv are not there"
-        )
+        notes.append("no official split: train_indexes.csv, valid_indexes.csv and test_indexes.csv are not there")
         return [], []
     parts, tables = [""] * cases, []
     for word, part in PARTS.items():

@@ -170,10 +170,10 @@ MISTAKES = {
     "age": (table("image,label,age\na,x,40\nb,y,400\n"), "labels.csv line 3: age '400' is no number of years"),
     "column": (
         table("picture,label\na,x\n"),
-        "holds no .csv with the columns image and label (labels.csv line 1 lacks the column image; it has picture, la",
+        "holds no .csv with columns image and label (labels.csv line 1 lacks the column image; it has picture, la",
     ),
     "column twice": (table("image,label,Split,SPLIT\na,x,train,test\n"), "names the column 'split' twice: rename one"),
-    "no table": (folder(), "holds no .csv with the columns image and label: write one beside the photographs"),
+    "no table": (folder(), "holds no .csv with columns image and label: put one beside the images"),
     "two tables": (
         table("image,label\na,x\n", **{"more.csv": b"image,label\nb,y\n"}),
         "labels.csv and more.csv are both tables of labels: give one as --source",

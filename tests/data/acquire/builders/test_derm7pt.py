@@ -65,8 +65,7 @@ def test_a_table_without_cases_and_split_files(read):
     assert listing.columns["group"].tolist() == listing.columns["image_id"].tolist() == ["NEL/Nel026", "NEL/Nel028"]
     assert "split" not in listing.columns
     assert (
-        listing.notes[0]
-        == "there is no official split: train_indexes.csv, valid_indexes.csv and test_indexes.csv are not there"
+        listing.notes[0] == "no official split: train_indexes.csv, valid_indexes.csv and test_indexes.csv are not there"
     )
 
 

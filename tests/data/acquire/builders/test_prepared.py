@@ -42,7 +42,7 @@ def test_half_a_download_is_told_before_anything_is_decoded(tmp_path):
     with pytest.raises(UserError) as raised:
         prepare("ham10000", source, tmp_path / "data")
     assert str(raised.value) == (
-        f"2 of 5 photographs, such as ISIC_0000004.jpg, are not in {source}: {CATALOGUE['ham10000'].download}, or "
+        f"2 of 5 photographs, like ISIC_0000004.jpg, are not in {source}: {CATALOGUE['ham10000'].download}, or "
         "leave out with --skip_bad what is not there"
     )
     assert not (tmp_path / "data").exists()
