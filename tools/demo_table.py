@@ -3,8 +3,8 @@
     python tools/demo_table.py --folder=runs/demo_table [--seeds=3] [--data_dir=DIR] [--doc=FILE] [--config.FIELD=VALUE]
 
 Every method is trained by the settings of `configs/cdc.py:demo`, without an offset for the prior, and the offset is
-then chosen on the validation predictions of the first method. Resumable: finished runs are read back. What the document
-says below its line "## What it says" stays.
+then chosen on the validation predictions of the first method. Resumable: finished runs are read back; half an hour on 2
+idle cores. What the document says below its line "## What it says" stays.
 """
 
 import argparse
