@@ -89,7 +89,8 @@ class DecoderClassifier:
         maps, after = network.train_maps(variables, images, draws, phase)
         terms: Terms = {}
         if alpha or beta:
-            rebuilt, after = self.decode(after, maps["features"], draws, phase)
+            trains = phase.trains("decoder")
+            rebuilt, after = train_pass(self.decoder, "decoder", after, maps["features"], draws, train=trains)
         if beta:
             if settings.twin_batch_norm == "concat":
                 statistics = {**after["batch_stats"], "backbone": variables["batch_stats"]["backbone"]}
@@ -105,10 +106,6 @@ class DecoderClassifier:
             term = reconstruction(rebuilt, images, targets, of_classes, weights, settings.norm, reduction)
             terms["reconstruction"] = (alpha * term[0], *term[1:])
         return terms, after["batch_stats"]
-
-    def decode(self, variables: Variables, features: Array, draws: Draws, phase: Objective) -> tuple[Array, Variables]:
-        """The reconstruction [batch, height, width, 3], and the variables with the decoder's statistics."""
-        return train_pass(self.decoder, "decoder", variables, features, draws, train=phase.trains("decoder"))
 
     def with_twin(
         self, variables: Variables, images: Array, rebuilt: Array, features: Array, draws: Draws, phase: Objective

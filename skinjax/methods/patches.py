@@ -162,7 +162,7 @@ class Patches:
     def read_in_order(self, variables: Variables, features: Array, patches: int) -> Array:
         """What the recurrent network says after the last patch, as maps of one pixel [batch, 1, 1, features]."""
         vectors = pooled(features, patches)
-        return as_map(self.gru.apply({"params": variables["params"]["gru"]}, vectors)[:, -1])
+        return self.gru.apply({"params": variables["params"]["gru"]}, vectors)[:, -1, None, None]
 
 
 def build(parts: Parts, settings: PatchesSettings) -> Patches:
@@ -203,11 +203,6 @@ def pooled(features: Array, patches: int) -> Array:
     """Maps [batch * patches, height, width, channels] to their means [batch, patches, channels], in float32."""
     means = features.mean(axis=(1, 2), dtype=jnp.promote_types(features.dtype, jnp.float32))
     return means.reshape(-1, patches, means.shape[-1])
-
-
-def as_map(vectors: Array) -> Array:
-    """[batch, channels] as maps of one pixel, which a head pools to what they were."""
-    return vectors[:, None, None]
 
 
 def joined(logits: Array, join: str) -> Array:

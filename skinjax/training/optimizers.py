@@ -4,7 +4,6 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import jax
 import optax
 
 from skinjax.core.errors import UserError
@@ -53,16 +52,11 @@ def make_optimizer(
     )
 
 
-def _sgd(momentum: float, nesterov: bool) -> optax.GradientTransformation:
-    return optax.trace(momentum, nesterov) if momentum else optax.identity()
-
-
-def _adam(momentum: float, nesterov: bool) -> optax.GradientTransformation:
-    del momentum, nesterov
-    return optax.scale_by_adam()
-
-
-OPTIMIZERS: Mapping[str, Callable[..., optax.GradientTransformation]] = {"sgd": _sgd, "adam": _adam, "adamw": _adam}
+OPTIMIZERS: Mapping[str, Callable[[float, bool], optax.GradientTransformation]] = {
+    "sgd": lambda momentum, nesterov: optax.trace(momentum, nesterov) if momentum else optax.identity(),
+    "adam": lambda momentum, nesterov: optax.scale_by_adam(),
+    "adamw": lambda momentum, nesterov: optax.scale_by_adam(),
+}
 
 
 def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequence[str]) -> dict[str, float]:
@@ -102,15 +96,10 @@ def _matches(table: str, pattern: str, path: str) -> bool:
 
 
 def _add_scaled_parameters(factors: dict[str, float]) -> optax.GradientTransformation:
-    def update(updates: dict[str, jax.Array], params: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        return {path: update + factors[path] * params[path] for path, update in updates.items()}
-
-    return optax.stateless(update)
+    return optax.stateless(
+        lambda updates, params: {path: x + factors[path] * params[path] for path, x in updates.items()}
+    )
 
 
 def _scale(factors: dict[str, float]) -> optax.GradientTransformation:
-    def update(updates: dict[str, jax.Array], params: object) -> dict[str, jax.Array]:
-        del params
-        return {path: factors[path] * update for path, update in updates.items()}
-
-    return optax.stateless(update)
+    return optax.stateless(lambda updates, params: {path: factors[path] * x for path, x in updates.items()})
