@@ -181,12 +181,5 @@ def own_rows(batch: int) -> slice:
 
 def loop_settings(recipe: Recipe) -> LoopSettings:
     """What all phases share."""
-    return LoopSettings(
-        seed=recipe.seed,
-        batch=recipe.batch,
-        optimizer=recipe.optimizer,
-        accumulate=recipe.accumulate,
-        ema_decay=recipe.ema_decay,
-        log_every=recipe.logging.every,
-        remat=recipe.model.remat,
-    )
+    averaging, every, remat = recipe.ema_decay, recipe.logging.every, recipe.model.remat
+    return LoopSettings(recipe.seed, recipe.batch, recipe.optimizer, recipe.accumulate, averaging, every, remat)

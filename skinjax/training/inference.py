@@ -63,6 +63,4 @@ def table(
 
 
 def _mean(total: jax.Array, count: jax.Array | None) -> float:
-    if count is None:
-        return float(total)
-    return float(total) / float(count) if count > 0 else float("nan")
+    return float(total) if count is None else float(total) / float(count) if count > 0 else float("nan")
