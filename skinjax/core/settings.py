@@ -136,7 +136,7 @@ def described(field: dataclasses.Field) -> str:
     if "choice" in field.metadata:
         table = field.metadata["choice"][1]
         names = ", ".join(sorted(filter(None, table() if callable(table) else table)))
-        return f"one of {names}" if field.type is str else f"a tuple of {names}"
+        return f"one of {names}" if field.type is str else f"a tuple of names from {names}"
     low, high = field.metadata.get("range", (-math.inf, math.inf))
     to = " to less than 1" if high == BELOW_ONE else f" to {high:.6g}" if high < math.inf else " on"
     limits = f" above 0{to}" if low == ABOVE_ZERO else f" from {low:.6g}{to}" if low > -math.inf else ""

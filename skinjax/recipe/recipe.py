@@ -116,7 +116,9 @@ class Recipe(ModelSpec):
             if loss.name == "ldam" and self.model.head != "cosine":
                 raise UserError("loss.name 'ldam' takes margins off cosines: set model.head to cosine, or another loss")
             if loss.scale != self.loss.scale:
-                raise UserError(f"a phase's loss.scale is {loss.scale}, the head's {self.loss.scale}: set that alone")
+                raise UserError(
+                    f"a phase's loss.scale is {loss.scale}, the head's {self.loss.scale}: set loss.scale alone"
+                )
 
     def spec(self) -> ModelSpec:
         """What its trained network needs of it."""

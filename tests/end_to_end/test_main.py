@@ -221,7 +221,7 @@ MISTAKES = {
     "size": ([CONFIG, "--config.views.size=(0,0)"], "a tuple of whole numbers from 1 on, like (8, 8)"),
     "word for a tuple": (
         [CONFIG, "--config.views.corrections=gamma"],
-        "config.views.corrections is 'gamma'; it must be a tuple of names, like ('stem',)",
+        "config.views.corrections is 'gamma'; it must be a tuple of names from even_illumination",
     ),
     "kernels": (
         [CONFIG, "--config.method.decoder.kernels=(4,)"],

@@ -56,7 +56,7 @@ def test_the_released_factors_have_nothing_to_do_with_the_intended_ones():
 def test_what_has_no_factor_and_scopes_without_classes_are_named():
     with pytest.raises(UserError, match="no factor for the diagnoses made by 'confocal', 'histo'"):
         diagnosis_factors(KINDS, LABELS, CLASSES, {"consensus": 1.0, "follow_up": 2.0}, "all")
-    with pytest.raises(UserError, match="none of its classes; it has cat, dog"):
+    with pytest.raises(UserError, match="'benign' has no class of the data set, which has cat, dog"):
         diagnosis_factors(KINDS[:2], np.array([0, 1]), ("cat", "dog"), PAPERS_FACTORS, "benign")
     with pytest.raises(UserError, match="'nevi'"):
         diagnosis_factors(KINDS, LABELS, CLASSES, PAPERS_FACTORS, "nevi")

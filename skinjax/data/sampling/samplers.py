@@ -172,7 +172,8 @@ def weighted(images: Images, settings: WeightedSettings) -> Sampler:
     """
     records, own = images.records, images.weights
     if settings.weights == COLUMN and own is None:
-        raise UserError("sampler.weights is 'column' and the data set has no column `weight`: choose a formula")
+        instead = f"choose one of {', '.join(CLASS_WEIGHTS)}"
+        raise UserError(f"sampler.weights is 'column' and the data set has no column `weight`: {instead}")
     formula = settings.weights
     weights = weights_by_class(formula, images.labels, images.classes) if formula != COLUMN else np.asarray(own, float)
     for row in np.flatnonzero(~((weights >= 0) & (weights < np.inf)))[:1]:
