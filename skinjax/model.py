@@ -25,6 +25,7 @@ from skinjax.core.hashes import digest_of
 from skinjax.core.settings import from_plain, to_plain
 from skinjax.core.tables import read_file
 from skinjax.data.acquire.decoding import MOST_BYTES, decode
+from skinjax.data.pipeline import StoredSize
 from skinjax.images.colour import Normalisation
 from skinjax.images.mixing import make_mixing
 from skinjax.images.views import make_normalisation, make_views
@@ -130,7 +131,8 @@ def load(run: str | os.PathLike) -> Model:
     model = Model(from_plain(ModelSpec, record["spec"], f"spec of {path}"), tuple(record["classes"]), {}, facts, record)
     weights = folder / WEIGHTS_FILE
     check_sha256(weights, {MODEL_FILE: record["sha256"]}, "bring both back from a copy")
-    shapes = flax.traverse_util.flatten_dict(_shapes(model), keep_empty_nodes=True)
+    variables = variable_shapes(model.method, model.spec.stored_size, len(model.classes))
+    shapes = flax.traverse_util.flatten_dict(variables, keep_empty_nodes=True)
     wanted = {place: ("/".join(place), leaf.shape) for place, leaf in shapes.items() if hasattr(leaf, "shape")}
     arrays = matched(wanted, open_weights(weights), set(), f"{weights} does not fit {MODEL_FILE}")
     variables = flax.traverse_util.unflatten_dict({**shapes, **arrays})
@@ -200,9 +202,8 @@ def normalisation(spec: ModelSpec, facts: Facts = NO_FACTS) -> Normalisation:
     return make_normalisation(spec.views, known)
 
 
-def _shapes(model: Model) -> Variables:
-    """The variables of a model without their values."""
-    stored, n = model.spec.stored_size, len(model.classes)
+def variable_shapes(method: Method, stored: StoredSize, n: int) -> Variables:
+    """The variables of a method for `n` classes, with the shapes of their values."""
     batch = {"image": jax.ShapeDtypeStruct((1, stored.height, stored.width, 3), jnp.uint8)}
-    variables = jax.eval_shape(model.method.init, jax.random.key(0), batch)
-    return {**variables, "constants": model.method.constants(np.ones(n), np.full(n, 1 / n))}
+    variables = jax.eval_shape(method.init, jax.random.key(0), batch)
+    return {**variables, "constants": method.constants(np.ones(n), np.full(n, 1 / n))}

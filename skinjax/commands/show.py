@@ -244,7 +244,7 @@ def draw_schedule(recipe: "Recipe", data: "Data", phases: "Sequence[Phase]", fol
     rates = []
     for phase in phases:
         steps = np.unique(np.linspace(0, phase.steps - 1, min(phase.steps, POINTS)).round().astype(np.int64))
-        curve = np.asarray(phase.learning_rate(steps))
+        curve = phase.rates[steps]
         rows = phase.learning_rate_multipliers
         rates.append(figures.PhaseRates(phase.name, phase.steps, steps, curve, rows, phase.objective.frozen))
     title = f"{recipe.name}:{recipe.variant}: learning rate ({recipe.optimizer.name})"

@@ -153,15 +153,14 @@ def described(field: dataclasses.Field) -> str:
     return f"a tuple of {what}{limits}, like ({', '.join(['8'] * max(2, len(parts)))})"
 
 
-def lines(settings: Settings, path: str) -> Iterator[str]:
-    """A line for each field: its path and value, and what it may be."""
-    for field in fields(type(settings)):
+def lines(settings: Settings, path: str, told: str = "") -> Iterator[str]:
+    """A line for each field but the one that is `told` already: its path and value, and what it may be."""
+    for field in (field for field in fields(type(settings)) if field.name != told):
         value, place = getattr(settings, field.name), f"{path}.{field.name}"
         if "variant" in field.metadata:
             yield f"{place}={value and value.name}  # one of {', '.join(sorted(field.metadata['variant'][1]))}"
         if isinstance(value, Settings):
-            told = f"{place}.name=" if "variant" in field.metadata else "nothing"
-            yield from (line for line in lines(value, place) if not line.startswith(told))
+            yield from lines(value, place, "name" if "variant" in field.metadata else "")
         elif isinstance(value, Mapping) and any(isinstance(inner, Settings) for inner in value.values()):
             for name, inner in value.items():
                 yield from lines(inner, f"{place}.{name}")

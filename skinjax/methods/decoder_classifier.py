@@ -61,9 +61,9 @@ class DecoderClassifier:
 
     def init(self, rng: Array, batch: Batch) -> Variables:
         network, images = self.parts.network, self.parts.pictures.evaluation_view(batch["image"])
-        modules = network.init(rng, images)
+        modules, features = network.init_trunk(rng, images)
+        modules |= network.init_head(rng, features)
         if self.has_decoder:
-            features = network.maps(by_collection(modules), images)["features"]
             modules["decoder"] = self.decoder.init(module_key(rng, "decoder"), features, train=False)
         return by_collection(modules)
 

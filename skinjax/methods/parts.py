@@ -90,9 +90,17 @@ class Network:
 
     def init(self, rng: Array, images: Array) -> dict[str, Variables]:
         """{module: its variables} for images as they are shown."""
-        modules = {self.trunk: self.backbone.init(module_key(rng, self.trunk), images, train=False)}
-        features = self.backbone.apply(modules[self.trunk], images, train=False)["features"]
-        return modules | {self.top: self.head.init(module_key(rng, self.top), features, train=False)}
+        modules, features = self.init_trunk(rng, images)
+        return modules | self.init_head(rng, features)
+
+    def init_trunk(self, rng: Array, images: Array) -> tuple[dict[str, Any], Array]:
+        """{trunk: its variables}, and its last maps of images as they are shown."""
+        maps, variables = self.backbone.init_with_output(module_key(rng, self.trunk), images, train=False)
+        return {self.trunk: variables}, maps["features"]
+
+    def init_head(self, rng: Array, features: Array) -> dict[str, Variables]:
+        """{head: its variables} for last maps, or what stands for them."""
+        return {self.top: self.head.init(module_key(rng, self.top), features, train=False)}
 
     def maps(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
         """The maps of images as they are shown, by stage."""

@@ -34,9 +34,8 @@ class PatchesSettings(MethodSettings):
     """Paper 003's method; with nothing changed, the mean of the patches' logits."""
 
     name: str = "patches"
-    attention: tuple[
-        str, ...
-    ] = ()  # where patches are scaled: "pixels" (initial), "features" (end), or a stage between
+    # where patches are scaled: "pixels" (initial), "features" (end), or a stage between
+    attention: tuple[str, ...] = ()
     join: str = choice("logits", "method.join", JOINS)  # how patches become one answer
     # the probability that a patch of a training image is all zero, for any number of them
     patch_dropout: float = number(0.0, 0, BELOW_ONE)
@@ -65,13 +64,12 @@ class Patches:
     def init(self, rng: Array, batch: Batch) -> Variables:
         """As the classifier's; the attention's parameters depend on the number of patches alone."""
         shown, network = in_patches(self.parts.pictures.evaluation_view(batch["image"])), self.parts.network
-        patches, images = shown.shape[1], flat(shown)
-        modules = {network.trunk: network.backbone.init(module_key(rng, network.trunk), images, train=False)}
-        features = network.backbone.apply(modules[network.trunk], images, train=False)["features"]
+        patches = shown.shape[1]
+        modules, features = network.init_trunk(rng, flat(shown))
         if self.gru:
             modules["gru"] = self.gru.init(module_key(rng, "gru"), pooled(features, patches))
             features = self.read_in_order(by_collection(modules), features, patches)
-        modules[network.top] = network.head.init(module_key(rng, network.top), features, train=False)
+        modules |= network.init_head(rng, features)
         for name in map(attention_at, self.settings.attention):
             modules[name] = PatchAttention().init(module_key(rng, name), jnp.zeros((1, patches, 1)))
         return by_collection(modules)

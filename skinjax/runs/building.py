@@ -19,7 +19,7 @@ from skinjax.data.splits.protocols import split_dataset
 from skinjax.data.splits.split import read_split
 from skinjax.images.crops import ordered_corners
 from skinjax.methods.base import Method, Objective, Variables
-from skinjax.model import make_method, normalisation
+from skinjax.model import make_method, normalisation, variable_shapes
 from skinjax.models.pretrained.facts import Facts
 from skinjax.models.pretrained.opening import remarks
 from skinjax.objectives.diagnosis import as_released, diagnosis_factors
@@ -50,9 +50,8 @@ def check_metric(method: Method, objective: Objective, metric: str, recipe: Reci
     size, one = recipe.stored_size, jnp.ones(1)
     image = jnp.zeros((1, size.height, size.width, 3), jnp.uint8)
     batch = {"image": image, "label": jnp.zeros(1, int), "weight": one, "mask": one}
-    variables = jax.eval_shape(initialisation(method, size), 0)
-    constants = method.constants(np.ones(2), np.full(2, 0.5))
-    terms = jax.eval_shape(lambda v: method.evaluate({**v, "constants": constants}, batch, objective), variables)
+    variables = variable_shapes(method, size, 2)
+    terms = jax.eval_shape(lambda variables: method.evaluate(variables, batch, objective), variables)
     lookup("metric", metric, dict.fromkeys((*CLASS_FIGURES, *terms)))
 
 

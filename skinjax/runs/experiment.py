@@ -4,7 +4,7 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -28,7 +28,7 @@ from skinjax.runs import building
 from skinjax.runs.building import Say
 from skinjax.runs.results import finished_figures, format_figures, mark_finished, validation_figures, write_figures
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
-from skinjax.runs.workdir import claim, default_workdir, environment, read_recipe, run_identity
+from skinjax.runs.workdir import claim, default_workdir, environment, read_config, read_recipe
 from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import collect, table
 from skinjax.training.logs import MetricsLog
@@ -149,18 +149,10 @@ def trained_model(
     return Model(recipe.spec(), data.dataset.classes, state.evaluated(), facts, origin)
 
 
-class Opened(NamedTuple):
-    """A finished run: what its figures are of."""
-
-    recipe: Recipe
-    data: Data
-    model: Model
-
-
-def open_run(folder: Path, root: Path, say: Say = print) -> Opened:
-    """The finished run in `folder`; its data set lies under `root`."""
+def open_run(folder: Path, root: Path, say: Say = print) -> tuple[Recipe, Data, Model]:
+    """The finished run in `folder`: what its figures are of; its data set lies under `root`."""
     recipe, model = read_recipe(folder), load(folder)
-    return Opened(recipe, building.make_data(recipe, folder, root, say), model)
+    return recipe, building.make_data(recipe, folder, root, say), model
 
 
 def describe(
@@ -169,7 +161,7 @@ def describe(
     """The protocol that every figure carries."""
     return {
         "config": f"{recipe.name}:{recipe.variant}",
-        "config_hash": short_hash(run_identity(recipe, folder)),
+        "config_hash": short_hash(read_config(folder)["identity"]),
         "dataset": data.dataset.name,
         "fingerprint": data.dataset.fingerprint,
         "synthetic": data.dataset.synthetic,

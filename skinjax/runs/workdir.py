@@ -28,7 +28,7 @@ SCHEMA = 2
 def default_workdir(recipe: Recipe) -> Path:
     """runs/<config>-<variant>-<8 hex digits of what the run is>."""
     beginning, runs = f"{recipe.name}-{recipe.variant}-", Path("runs")
-    if "" in file_digests(recipe).values():  # a file is gone, and the run that began with it knows its digest
+    if not all(path.is_file() for path in named_files(recipe).values()):  # the run that began with one knows its digest
         for folder in sorted(runs.glob(f"{glob.escape(beginning)}*")):
             if folder.name == beginning + short_hash(run_identity(recipe, folder)):
                 return folder
@@ -41,21 +41,18 @@ def run_identity(recipe: Recipe, workdir: Path | None = None) -> dict[str, Any]:
     if workdir and (workdir / CONFIG_FILE).exists():
         with contextlib.suppress(UserError):
             kept = read_config(workdir)
-    for field, digest in file_digests(recipe).items():
+    for field, path in named_files(recipe).items():
         section, _, name = field.partition(".")
         same = kept and kept["config"].get(section, {}).get(name) == to_plain(recipe)[section][name]
-        digest = digest or (kept["identity"]["training"].get(field, "") if same else "")
+        digest = sha256_of(path) if path.is_file() else kept["identity"]["training"].get(field, "") if same else ""
         identity["training"] |= {field: digest} if digest else {}
     return identity
 
 
-def file_digests(recipe: Recipe) -> dict[str, str]:
-    """The sha256 of the files that a recipe names, by field; '' of those that are not there, as weights of the hub."""
-    digests: dict[str, str] = {}
-    for field, name in (("model.weights", recipe.model.weights), ("split.file", recipe.split.file)):
-        path = weights_at(Path(name).expanduser())
-        digests |= {field: sha256_of(path) if path.is_file() else ""} if name else {}
-    return digests
+def named_files(recipe: Recipe) -> dict[str, Path]:
+    """The files that a recipe names, by field; weights of the hub are none that is there."""
+    names = {"model.weights": recipe.model.weights, "split.file": recipe.split.file}
+    return {field: weights_at(Path(name).expanduser()) for field, name in names.items() if name}
 
 
 def read_recipe(workdir: Path) -> Recipe:
@@ -96,8 +93,9 @@ def claim(workdir: Path, recipe: Recipe) -> Iterator[None]:
         with exclusive(workdir / ".lock", taken):
             for leftover in filter(_unfinished, list(workdir.iterdir())):
                 leftover.unlink(missing_ok=True)
-            _refuse_other_run(workdir, recipe)
-            content = {"schema": SCHEMA, "config": to_plain(recipe), "identity": run_identity(recipe, workdir)}
+            identity = run_identity(recipe, workdir)
+            _refuse_other_run(workdir, identity)
+            content = {"schema": SCHEMA, "config": to_plain(recipe), "identity": identity}
             write_atomically(workdir / CONFIG_FILE, json.dumps(content, indent=2))
             yield
     except OSError as error:
@@ -118,11 +116,11 @@ def _unfinished(path: Path) -> bool:
     return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", path.name) is not None
 
 
-def _refuse_other_run(workdir: Path, recipe: Recipe) -> None:
+def _refuse_other_run(workdir: Path, identity: dict[str, Any]) -> None:
     if not (workdir / CONFIG_FILE).exists():
         return
     theirs = read_config(workdir)["identity"]
-    ours = json.loads(json.dumps(run_identity(recipe, workdir)))
+    ours = json.loads(json.dumps(identity))
     if theirs == ours:
         return
     if not _holds_results(workdir):

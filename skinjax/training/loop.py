@@ -21,9 +21,9 @@ from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.logs import MetricsLog, Progress
 from skinjax.training.optimizers import OptimizerSettings
 from skinjax.training.phases import Phase
-from skinjax.training.programs import Training, begin_program, train_program, working_seconds
+from skinjax.training.programs import Given, Training, begin_program, draw, train_program, working_seconds
 from skinjax.training.signals import Interrupted
-from skinjax.training.state import TrainState, draw, partition
+from skinjax.training.state import TrainState, partition
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Trainer:
     say: Callable[[str], None] = print
     held_out: str = "validation"
     pixels: jax.Array | None = None
-    given: Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]] | None = None
+    given: Given | None = None
 
     def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
         """Train through all phases, from the newest undamaged checkpoint on.
@@ -179,7 +179,6 @@ class Trainer:
     def _run(self, phase: Phase, state: TrainState, history: History) -> tuple[TrainState, History]:
         settings, start, step = self.settings, history.phase_start, int(state.step)
         train_step = train_program(self._training(phase, state.variables))
-        rates = np.broadcast_to(np.asarray(phase.learning_rate(np.arange(phase.steps)), np.float32), phase.steps)
         pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=[])
         with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh, pixels=self.pixels)) as batches:
             while True:
@@ -207,7 +206,7 @@ class Trainer:
                     raise Interrupted(f"stopped after {step} steps; the same command continues from there")
                 if final:
                     return state, history
-                state, report = train_step(state, next(batches), rates[step - start])
+                state, report = train_step(state, next(batches), phase.rates[step - start])
                 pending.append((step, report))
                 step += 1
                 if step % settings.log_every == 0 or step == start + phase.steps:
@@ -261,7 +260,7 @@ class Trainer:
         reports = self._check_finite(phase, start, pending)
         means = {name: sum(report[name] for report in reports) / len(reports) for name in reports[0]}
         values = {f"train/{name}": value for name, value in means.items()}
-        values["learning_rate"] = float(phase.learning_rate(step - 1 - start))
+        values["learning_rate"] = float(phase.rates[step - 1 - start])
         values["images_per_second"] = self._progress.report(step, means)
         self._log.write(step, {"phase": phase.name, **values, "seconds": self._seconds()})
 
@@ -279,7 +278,7 @@ class Trainer:
             if terms:
                 raise UserError(
                     f"training diverged at step {step + 1}: {', '.join(terms)} is not finite at learning rate "
-                    f"{float(phase.learning_rate(step - start)):.3g}; lower the learning rate or clip the gradient "
+                    f"{phase.rates[step - start]:.3g}; lower the learning rate or clip the gradient "
                     "(the checkpoints before it are kept)"
                 )
         return reports

@@ -1,9 +1,12 @@
 """A phase: a stretch of training with its own images, schedule, frozen stages and loss, and a fresh optimiser."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from skinjax.core.settings import ABOVE_ZERO, Named, Settings, choice, number, one_of
 from skinjax.data.sampling import SAMPLERS
@@ -88,6 +91,11 @@ class Phase:
     evaluate_every: int = 0
     checkpoint_every: int = 0
     begins_from_best: bool = False
+
+    @functools.cached_property
+    def rates(self) -> np.ndarray:
+        """The learning rate of each step, float32 [steps], on the host."""
+        return np.broadcast_to(np.asarray(self.learning_rate(np.arange(self.steps)), np.float32), self.steps)
 
 
 def duration_in_steps(amount: float, unit: str, batch: int, epoch_length: int) -> int:

@@ -6,18 +6,21 @@ Runs of one process share them: methods, objectives and settings are values, so 
 import dataclasses
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 import optax
+from flax.traverse_util import flatten_dict, unflatten_dict
 
-from skinjax.methods.base import Batch, Method, Objective, Variables
+from skinjax.methods.base import Array, Batch, Method, Objective, Variables
 from skinjax.models.layers import compiler_options
-from skinjax.parallel import replicated
+from skinjax.parallel import put_whole, replicated
 from skinjax.training.optimizers import OptimizerSettings, Rows, make_optimizer
 from skinjax.training.state import begin_phase, make_train_step
 
+Given = Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]]  # of the shapes: arrays that are there, by path
 KEPT = 8  # of each kind; a compiled step of a large network takes some megabytes
 # Outputs of `predict` that go into the predictions table; the others are for explanation.
 TABLE_OUTPUTS = ("probabilities", "scores")
@@ -51,6 +54,28 @@ jax.monitoring.register_event_duration_secs_listener(Program.heard)
 def working_seconds() -> float:
     """A clock that stands still while programs are compiled."""
     return time.perf_counter() - Program.compiling
+
+
+def draw(
+    init: Callable[[Array], Variables], seed: Array, mesh: jax.sharding.Mesh, given: Given | None = None
+) -> Variables:
+    """`init(seed)` on every device, but for what `given(shapes)` has, by path, which is not even computed."""
+    shapes = jax.eval_shape(init, seed)
+    arrays = given(shapes) if given else {}
+    drawn = draw_program(init, frozenset(arrays), mesh)(seed)
+    placed = {path: put_whole(array, mesh) for path, array in arrays.items()}
+    empty = flatten_dict(shapes, keep_empty_nodes=True)
+    return unflatten_dict({**empty, **drawn, **placed})
+
+
+@functools.lru_cache(maxsize=KEPT)
+def draw_program(init: Callable[[Array], Variables], without: frozenset, mesh: jax.sharding.Mesh) -> Program:
+    """seed to {path: array} of `init`, but for the paths `without`."""
+
+    def others(seed: Array) -> dict[tuple[str, ...], Array]:
+        return {path: leaf for path, leaf in flatten_dict(init(seed)).items() if path not in without}
+
+    return Program(others, out_shardings=replicated(mesh))
 
 
 @dataclasses.dataclass(frozen=True)

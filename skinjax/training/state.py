@@ -1,24 +1,21 @@
 """What changes while training, and the step that changes it."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import flax.struct
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from optax import GradientTransformation as Optimizer
 
 from skinjax.core.errors import lookup
 from skinjax.methods.base import Array, Batch, Method, Objective, Terms, Variables
 from skinjax.methods.names import is_below
-from skinjax.parallel import put_whole, replicated
 
 FlatParameters = dict[str, Array]
-Given = Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]]  # of the shapes: arrays that are there, by path
 COEFFICIENT, COUNT = 0, 2  # of a term
 
 
@@ -38,27 +35,6 @@ class TrainState:
     def evaluated(self) -> Variables:
         """The variables that are judged and kept: the averaged ones when there are any."""
         return self.variables if self.ema is None else {**self.variables, **self.ema}
-
-
-def draw(
-    init: Callable[[Array], Variables], seed: Array, mesh: jax.sharding.Mesh, given: Given | None = None
-) -> Variables:
-    """`init(seed)` on every device, but for what `given(shapes)` has, by path, which is not even computed."""
-    shapes = jax.eval_shape(init, seed)
-    arrays = given(shapes) if given else {}
-    drawn = _drawing(init, frozenset(arrays), mesh)(seed)
-    placed = {path: put_whole(array, mesh) for path, array in arrays.items()}
-    empty = flax.traverse_util.flatten_dict(shapes, keep_empty_nodes=True)
-    return flax.traverse_util.unflatten_dict({**empty, **drawn, **placed})
-
-
-@functools.lru_cache(maxsize=8)
-def _drawing(init: Callable[[Array], Variables], without: frozenset, mesh: jax.sharding.Mesh) -> Callable:
-    def others(seed: Array) -> dict[tuple[str, ...], Array]:
-        flat = flax.traverse_util.flatten_dict(init(seed))
-        return {path: leaf for path, leaf in flat.items() if path not in without}
-
-    return jax.jit(others, out_shardings=replicated(mesh))
 
 
 def begin_phase(

@@ -21,7 +21,7 @@ from skinjax.parallel import make_mesh
 from skinjax.recipe.config_files import load_config
 from skinjax.runs import building
 from skinjax.runs.starting_weights import StartingWeights
-from skinjax.training.state import draw
+from skinjax.training.programs import draw
 from tests.end_to_end.conftest import ROOT, TINY
 from tests.models.pretrained.test_mapping import tensors_of
 

@@ -88,7 +88,7 @@ def main(data_dir: Path, output: Path) -> None:
     for number, batch in enumerate(on_devices):
         if gradient is None:
             gradient = jax.jit(first_gradient, out_shardings=replicated(mesh))(single, batch)
-        state, _ = step(state, batch, np.float32(phase.learning_rate(number)))
+        state, _ = step(state, batch, phase.rates[number])
 
     records = data.records["test"]
     padded = evaluation_batches(len(records), padded_batch(8, mesh))
