@@ -144,7 +144,8 @@ def described(field: dataclasses.Field) -> str:
     if kind in (int, float):
         return f"a {'whole ' * (kind is int)}number{limits}"
     if typing.get_origin(kind) is not tuple:
-        return {bool: "true or false", str: "text"}.get(kind, "a section with fields")
+        named = {bool: "true or false", str: "text", Mapping[str, float]: "names with a number each"}
+        return named.get(kind, "a section with fields")
     if parts[0] is str:
         return "a tuple of names, like ('stem',)"
     if typing.get_origin(parts[0]) is tuple:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from skinjax.core.errors import UserError, lookup
@@ -123,6 +123,14 @@ class Recipe(ModelSpec):
     def spec(self) -> ModelSpec:
         """What its trained network needs of it."""
         return ModelSpec(**{field.name: getattr(self, field.name) for field in fields(ModelSpec)})
+
+    def remarks(self) -> Iterator[str]:
+        """What is set and used nowhere, a line each."""
+        for name in self.phases.keys() - set(self.phase_order):
+            if self.phases[name] != PhaseSettings():
+                yield f"phase {name} is not in phase_order: it is not trained"
+        if self.sampler.name != "natural" and all(phase.sampler for phase in self.in_order().values()):
+            yield f"every phase has a sampler of its own: the run's, {self.sampler.name}, is not used"
 
     def in_order(self) -> dict[str, PhaseSettings]:
         """The phases that are trained, in their order."""

@@ -49,6 +49,8 @@ def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None,
     folder = Path(workdir) if workdir else default_workdir(recipe)
     if recipe.dataset.name == "synthetic":
         say(SYNTHETIC_NOTICE)
+    for remark in recipe.remarks():
+        say(remark)
     building.check(recipe)
     if finished_figures(folder) is None:
         check_dataset(recipe.dataset.name, data_root(data_dir))

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skinjax.core.errors import UserError
+from skinjax.core.errors import UserError, lookup
 from skinjax.data.pipeline import HostBatch
 from skinjax.methods.base import Method, Variables
 from skinjax.parallel import prefetch, put_whole, replicated
@@ -232,14 +232,15 @@ class Trainer:
         figures = self.validate(phase, state.evaluated())
         self._progress.pause(step)
         part, metric = self.held_out, phase.evaluations.metric
+        value = lookup("metric", metric, figures)  # of the classes, which a method need not know
         values = {f"{part}/{name}": x for name, x in figures.items()}
         self._log.write(step, {"phase": phase.name, **values, "seconds": self._seconds()})
         if part == "validation":
-            history = history.after(step, figures[metric], phase.evaluations.falls)
+            history = history.after(step, value, phase.evaluations.falls)
         else:
             history = dataclasses.replace(history, evaluated=step)
         best = ", the best of the phase so far" if history.best_step == step else ""
-        self._progress.say(f"step {step}: {part} {metric} {figures[metric]:.4f}{best}")
+        self._progress.say(f"step {step}: {part} {metric} {value:.4f}{best}")
         return history
 
     def _save(self, phase: Phase, state: TrainState, history: History, pending: list) -> None:

@@ -149,6 +149,10 @@ def test_a_new_sampler_is_a_function_its_settings_and_a_line(monkeypatch):
         ("model.weights_sha256=abc", "config.model.weights_sha256 is 'abc'; it must be the 64 hex digits of a sha256"),
         ("views.normalisation=weights", "config.views.normalisation is 'weights' and model.weights names none"),
         ("phase_order=()", "phase_order is (); it must name at least one phase"),
+        (
+            "phases.train.terms.l_r=hot",
+            "config.phases.train.terms is {'l_r': 'hot'}; it must be names with a number each",
+        ),
         ("phases.train.loss.name=ldam", "takes margins off cosines: set model.head to cosine"),
     ],
 )
@@ -187,3 +191,17 @@ def test_a_misspelt_phase_is_told():
     phases = {"train": PhaseSettings(), "trian": PhaseSettings(duration=3)}
     with pytest.raises(UserError, match=r"unknown phase in phase_order: 'trian' .did you mean 'train'"):
         Recipe(phases=phases)
+
+
+def test_a_phase_that_the_order_leaves_out_is_told():
+    phases = {"head": PhaseSettings(duration=3), "all": PhaseSettings(duration=5), "train": PhaseSettings()}
+    recipe = Recipe(phases=phases, phase_order=("head",))
+    assert list(recipe.remarks()) == ["phase all is not in phase_order: it is not trained"]
+
+
+def test_a_sampler_that_no_phase_uses_is_told():
+    phases = {"train": PhaseSettings(sampler="oversampled")}
+    told = Recipe(sampler="weighted", phases=phases).remarks()
+    assert list(told) == ["every phase has a sampler of its own: the run's, weighted, is not used"]
+    both = phases | {"last": PhaseSettings()}
+    assert not list(Recipe(sampler="weighted", phases=both, phase_order=("train", "last")).remarks())

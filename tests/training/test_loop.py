@@ -264,6 +264,11 @@ def test_each_phase_has_its_own_metric_and_its_own_best(run, phase):
     assert run.steps() == [4, 5]
 
 
+def test_a_figure_of_classes_that_the_method_does_not_tell_is_no_metric(run, phase):
+    with pytest.raises(UserError, match="unknown metric 'accuracy'; known: l_r"):
+        run([phase("first", 2)], validation=lambda phase, variables: {"l_r": 0.5}).fit()
+
+
 def test_a_phase_may_begin_from_the_best_state_of_the_one_before(run_in, phase, tmp_path, assert_identical):
     accuracies = [0.9, 0.5, 0.1, 0.2]
 
