@@ -82,7 +82,7 @@ the data or the split; every seed's macro recall with its 95 % bootstrap interva
 runs (`method.logit_adjustment` is minus that). Chosen: {offset:g}, which has the highest accuracy of those whose macro
 recall is within a point of the best.
 
-{_table(("offset", "macro_recall", "accuracy"), choice)}
+{markdown_table(("offset", "macro_recall", "accuracy"), choice)}
 
 ## Test part, offset {offset:g}
 
@@ -156,7 +156,7 @@ def differences(runs: Mapping[str, Sequence[Predictions]]) -> str:
         values = 100 * np.array([gain.value for gain in gains])
         each = "; ".join(f"{100 * g.value:+.1f} [{100 * g.low:+.1f}, {100 * g.high:+.1f}]" for g in gains)
         rows.append([f"{name} minus {base}", f"{values.mean():+.1f} ({values.std():.1f})", each])
-    return _table(("", "mean of the seeds", "each seed [95 % interval]"), rows)
+    return markdown_table(("", "mean of the seeds", "each seed [95 % interval]"), rows)
 
 
 def write_document(path: Path, text: str) -> None:
@@ -219,10 +219,10 @@ def _split(workdir: Path) -> list[dict[str, str]]:
 
 def _methods(runs: Mapping[str, Sequence[Predictions]]) -> str:
     rows = [[name, *figures_of_seeds(tables, METRICS)] for name, tables in runs.items()]
-    return _table(("method", *METRICS, "macro recall of each seed [95 % interval]"), rows)
+    return markdown_table(("method", *METRICS, "macro recall of each seed [95 % interval]"), rows)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """In Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('_', ' ') for cell in line)} |" for line in lines)

@@ -5,9 +5,18 @@ from skinjax.matrix.printed import table
 ACCURACY = {"Accuracy": "accuracy"}
 ACCURACY_AND_TIME = ACCURACY | {"Time (s)": ""}
 
+
+def aims(recipe: str) -> dict[str, str]:
+    """The config of each network's row."""
+    networks = ("ResNet-34", "ResNet-50", "ResNet-101", "ResNet-152", "DenseNet-161")
+    return {name: f"configs/{recipe}_{name.replace('-', '').lower()}" for name in networks}
+
+
 TABLES = {
     "DermAI": table(
-        ACCURACY, {"ResNet-34": (88.9,), "ResNet-50": (89.7,), "ResNet-101": (88.2,), "ResNet-152": (89.8,)}
+        ACCURACY,
+        {"ResNet-34": (88.9,), "ResNet-50": (89.7,), "ResNet-101": (88.2,), "ResNet-152": (89.8,)},
+        aims("schedules.py:folder"),
     ),
     "CIFAR baseline": table(
         ACCURACY_AND_TIME,
@@ -18,6 +27,7 @@ TABLES = {
             "ResNet-152": (90.68, 91888),
             "DenseNet-161": (93.02, 54628),
         },
+        aims("cifar10.py:baseline"),
     ),
     # eta: the baseline's time over this one. ResNet-34's printed times give 1.86.
     "CIFAR speed-up": table(
@@ -29,6 +39,7 @@ TABLES = {
             "ResNet-152": (97.78, 9012, 10.2),
             "DenseNet-161": (97.15, 7195, 7.59),
         },
+        aims("cifar10.py:speedup"),
     ),
 }
 
