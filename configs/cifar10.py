@@ -15,7 +15,7 @@ at 90 %. They do not say which size. `python tools/time_to_accuracy.py` compares
 
 Printed: percent and seconds of single runs, and eta, the baseline's time over the speed-up's.
 
-| CIFAR baseline: Accuracy, Time (s) | NETWORK |
+| Table CIFAR baseline: Accuracy, Time (s) | NETWORK |
 |---|---|
 | `:baseline_resnet34` | 90.36, 17757 |
 | `:baseline_resnet50` | 90.54, 34039 |
@@ -23,7 +23,7 @@ Printed: percent and seconds of single runs, and eta, the baseline's time over t
 | `:baseline_resnet152` | 90.68, 91888 |
 | `:baseline_densenet161` | 93.02, 54628 |
 
-| CIFAR speed-up: Accuracy, Time (s), eta | NETWORK |
+| Table CIFAR speed-up: Accuracy, Time (s), eta | NETWORK |
 |---|---|
 | `:speedup_resnet34` | 96.84, 9565, 1.84 |
 | `:speedup_resnet50` | 96.82, 11817, 2.88 |

@@ -12,12 +12,12 @@
 The paper's photographs (DermAI: 7,264 in 10 classes) are private: its recipe runs on a set of yours, by
 `--config.dataset.name=NAME`. Head first, three cycles of one epoch; then everything, cycles of 1, 2 and 4 epochs, with
 a hundredth and a tenth of the rate in the early and late layers; patience of one cycle, best state. What the slides
-leave open is as fastai 0.7 has it. `skinjax lr-range` finds the rate for your photographs (docs/lr_range.md). The recipes of
-HAM10000 start from `--config.model.weights=FILE`.
+leave open is as fastai 0.7 has it. `skinjax lr-range` finds the rate for your photographs (docs/lr_range.md). The
+recipes of HAM10000 start from `--config.model.weights=FILE`.
 
 Printed in percent, single runs:
 
-| DermAI: Accuracy | NETWORK |
+| Table DermAI: Accuracy | NETWORK |
 |---|---|
 | `:folder_resnet34` | 88.9 |
 | `:folder_resnet50` | 89.7 |

@@ -13,12 +13,12 @@ def aims(recipe: str) -> dict[str, str]:
 
 
 TABLES = {
-    "DermAI": table(
+    "Table DermAI": table(
         ACCURACY,
         {"ResNet-34": (88.9,), "ResNet-50": (89.7,), "ResNet-101": (88.2,), "ResNet-152": (89.8,)},
         aims("schedules.py:folder"),
     ),
-    "CIFAR baseline": table(
+    "Table CIFAR baseline": table(
         ACCURACY_AND_TIME,
         {
             "ResNet-34": (90.36, 17757),
@@ -30,7 +30,7 @@ TABLES = {
         aims("cifar10.py:baseline"),
     ),
     # eta: the baseline's time over this one. ResNet-34's printed times give 1.86.
-    "CIFAR speed-up": table(
+    "Table CIFAR speed-up": table(
         ACCURACY_AND_TIME | {"eta": ""},
         {
             "ResNet-34": (96.84, 9565, 1.84),
