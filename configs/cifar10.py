@@ -6,7 +6,8 @@
 | `:baseline_NETWORK_224` | the same at 224 px, in case the paper had that | 49 times as much |
 | `:speedup_NETWORK` | from ImageNet weights at 224 px, the recipe of configs/schedules.py | 10 epochs |
 | `:narrow` | what two cores can train: a narrow ResNet at 32 px (docs/schedules.md) | 7 epochs, 5 minutes |
-| `:demo` | the same on the synthetic set with 10 classes, at 64 px | 1 minute on 2 cores |
+| `:small_baseline`, `:small_speedup` | both recipes as two cores can run them: MobileNet-v2 at 96 px | 14 minutes |
+| `:demo` | `:narrow` on the synthetic set with 10 classes, at 64 px | 1 minute on 2 cores |
 
 `skinjax prepare cifar10 --source=cifar-10-binary.tar.gz` first. A sixth of the training images is the validation part,
 on which runs stop; the test part is CIFAR-10's. The slides say "5:1 split", "early stopping", "lower LR restarts" and
@@ -34,7 +35,7 @@ Printed: percent and seconds of single runs, and eta, the baseline's time over t
 On accelerators networks compute in bfloat16 (`--config.model.dtype=float32` turns that off).
 """
 
-from schedules import MULTIPLIED, NETWORKS, fine_tuned
+from schedules import MULTIPLIED, NETWORKS, RATES_BY_DEPTH, fine_tuned
 
 from skinjax.core.errors import lookup
 from skinjax.recipe import defaults
@@ -91,6 +92,28 @@ def narrow(name, variant):
     return config
 
 
+def small(name, variant, faster):
+    """50,000 images of MobileNet-v2 by the baseline's rates, or by the speed-up's phases (tools/eta_table.py)."""
+    config = on_cifar10(defaults(name, variant))
+    config.stored_size.update(height=96, width=96, filter="bicubic")
+    config.views.update(train="side_on", size=(96, 96), normalisation="half")
+    config.model.backbone = "mobilenetv2_100_same"
+    config.loss.name = "bce_with_logits"
+    config.cache = "host"
+    every = {"unit": "examples", "evaluations": {"every": 5000.0, "unit": "examples"}, "checkpoints": {"every": 0.0}}
+    if faster:
+        head = {"duration": 10000.0, "frozen": ("early", "late"), "augment": False, "features": "stored"}
+        cycles = MULTIPLIED | {"cycle": 40000 / 3}
+        rest = {"duration": 40000.0, "schedule": cycles, "learning_rate_multipliers": RATES_BY_DEPTH}
+        config.phases = {"head": every | head, "all": every | rest}
+        config.phase_order = ("head", "all")
+    else:
+        rates = {"name": "step", "milestones": (20000.0, 35000.0)}
+        config.phases.train = every | {"duration": 50000.0, "schedule": rates}
+    config.evaluations.metric = "accuracy"
+    return config
+
+
 def demo(name, variant):
     config = narrow(name, variant)
     config.dataset.update(name="synthetic", arguments={"images": 3000, "height": 64, "width": 64, "classes": 10})
@@ -102,6 +125,7 @@ def demo(name, variant):
 
 
 VARIANTS = {"demo": (demo, {}), "narrow": (narrow, {})}
+VARIANTS |= {"small_baseline": (small, {"faster": False}), "small_speedup": (small, {"faster": True})}
 for network in ALL_NETWORKS:
     VARIANTS |= {
         f"baseline_{network}": (baseline, {"network": network}),

@@ -49,7 +49,7 @@ def main() -> None:
         short = name.replace(", ", "-").replace(" ", "_")
         # The rate of a last phase that begins from a trained head is that of one which begins from a new one.
         tested = arguments_of(False, by_depth, options.weights)
-        rates[name] = range_test(options.folder / f"lr_range-{by_depth == BY_DEPTH}", tested, options.data_dir)
+        rates[name] = range_test(options.folder / f"lr_range-{by_depth == BY_DEPTH}", tested, options.data_dir, "all")
         folders[name] = [options.folder / f"{short}-{fold}" for fold in range(FOLDS)]
         for fold, folder in enumerate(folders[name]):
             chosen = [f"--config.optimizer.learning_rate={rates[name]:.3g}", f"--config.split.fold={fold}"]

@@ -21,6 +21,7 @@ from demo_table import budget, markdown_table, parser_of_seeds, run, write_docum
 from skinjax.evaluation.intervals import paired_difference
 from skinjax.evaluation.metrics import evaluate
 from skinjax.evaluation.predictions import Predictions, read_predictions
+from skinjax.training.lr_range import Curve, suggest
 
 CONFIG = "--config=configs/cifar10.py:narrow"
 SCHEDULES = {
@@ -63,14 +64,36 @@ def main() -> None:
     write_document(options.doc, text)
 
 
-def range_test(folder: Path, arguments: Sequence[str], data_dir: str | None) -> float:
-    """The suggestion of `skinjax lr-range`, the median of three seeds, which it leaves in `folder`."""
-    there = [f"--data_dir={data_dir}"] if data_dir else []
-    command = [sys.executable, "-m", "skinjax.cli", "lr-range", *arguments, "--repeats=3", f"--out={folder}", *there]
-    if not (folder / "suggestions.csv").exists():
+def range_test(folder: Path, arguments: Sequence[str], data_dir: str | None, phase: str = "train") -> float:
+    """The suggestion of `skinjax lr-range`, the median of three seeds; its curves are left in `folder`."""
+    path = folder / f"{phase}.csv"
+    if not path.exists():
+        there = [f"--data_dir={data_dir}"] if data_dir else []
+        command = [
+            sys.executable,
+            "-m",
+            "skinjax.cli",
+            "lr-range",
+            *arguments,
+            "--repeats=3",
+            f"--out={folder}",
+            *there,
+        ]
         subprocess.run(command, check=True)
-    with open(folder / "suggestions.csv", newline="", encoding="utf-8") as file:
-        return float(np.median([float(row["steepest"]) for row in csv.DictReader(file)]))
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = []
+    for seed in sorted({row["seed"] for row in rows}):
+        curve = Curve(
+            seed,
+            "all",
+            *np.array(
+                [[row[key] for key in ("rate", "loss", "smoothed")] for row in rows if row["seed"] == seed], float
+            ).T,
+        )
+        shown = curve.shown()
+        found.append(suggest(shown.rates, shown.smoothed).steepest)
+    return float(np.exp(np.median(np.log(found))))
 
 
 def document(folders: Mapping[str, Sequence[Path]], rate: float) -> str:

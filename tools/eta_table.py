@@ -1,0 +1,123 @@
+"""How much of paper 002's speed-up is its weights, and how much its recipe: measures and writes docs/eta.md.
+
+    python tools/eta_table.py --weights=FILE --folder=runs/eta [--data_dir=DIR] [--doc=FILE]
+
+Needs `skinjax prepare cifar10` and a safetensors file for `mobilenetv2_100_same`. MobileNet-v2 at 96 px, from scratch
+and from the weights, by both recipes of configs/cifar10.py: 10,000 training, 2,000 validation and all test images,
+50,000 images a run, each with the rate of its own range test. The target is the best validation accuracy of the
+baseline from scratch. Resumable; 55 minutes on 2 idle cores. What the document says below its line "## What it says"
+stays.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import time_to_accuracy
+from demo_table import budget, markdown_table, parser_of_seeds, run, write_document
+from schedule_table import range_test
+
+from skinjax.core.files import write_atomically
+from skinjax.core.tables import csv_text
+from skinjax.data.dataset import Dataset, data_root, open_dataset
+from skinjax.evaluation.intervals import bootstrap
+from skinjax.evaluation.predictions import read_predictions
+
+STARTS = ("scratch", "ImageNet")
+RECIPES = ("baseline", "speed-up")
+TRAINING, VALIDATION = 1000, 200  # of each class
+FIRST, LAST = ("scratch", "baseline"), ("ImageNet", "speed-up")
+
+
+def main() -> None:
+    parser = parser_of_seeds(__doc__)
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--doc", type=Path, default=Path("docs/eta.md"))
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    split = options.folder / "split.csv"
+    if not split.exists():
+        write_atomically(
+            split, csv_text(("image_id", "split"), parts(open_dataset("cifar10", {}, data_root(options.data_dir))))
+        )
+    folders, rates = {}, {}
+    for start in STARTS:
+        for recipe in RECIPES:
+            arguments = [
+                f"--config=configs/cifar10.py:small_{recipe.replace('-', '')}",
+                f"--config.model.weights={options.weights if start == 'ImageNet' else ''}",
+                "--config.split.protocol=file",
+                f"--config.split.file={split}",
+                "--config.split.validation=0.0",
+            ]
+            phase = "all" if recipe == "speed-up" else "train"
+            name = f"{start}-{recipe}"
+            tested = [*arguments, f"--phase={phase}"]
+            rates[start, recipe] = range_test(options.folder / f"lr_range-{name}", tested, options.data_dir, phase)
+            folders[start, recipe] = options.folder / name
+            chosen = f"--config.optimizer.learning_rate={rates[start, recipe]:.3g}"
+            run([*arguments, chosen], folders[start, recipe], 0, options.data_dir)
+    text = document(folders, rates)
+    print(text)
+    write_document(options.doc, text)
+
+
+def parts(dataset: Dataset) -> list[tuple[str, str]]:
+    """(image id, part) of the images that are used: as many of each class, drawn once, and the whole test part."""
+    columns, rng = dataset.columns, np.random.default_rng(0)
+    rows = [(name, "test") for name in columns["image_id"][columns["split"] == "test"]]
+    for label in range(len(dataset.classes)):
+        of_class = np.flatnonzero((columns["label"] == label) & (columns["split"] == "train"))
+        drawn = columns["image_id"][rng.permutation(of_class)]
+        rows += [(name, "train") for name in drawn[:TRAINING]]
+        rows += [(name, "validation") for name in drawn[TRAINING : TRAINING + VALIDATION]]
+    return rows
+
+
+def document(folders: Mapping[tuple[str, str], Path], rates: Mapping[tuple[str, str], float]) -> str:
+    """What the four runs came to."""
+    curves = {names: [time_to_accuracy.read_curve(folder, "accuracy")] for names, folder in folders.items()}
+    target = max(curves[FIRST][0].values)
+    by_name = {" ".join(names): of for names, of in curves.items()}
+    tests = []
+    for names, folder in folders.items():
+        found = bootstrap(read_predictions(folder / "predictions_test.csv"), "accuracy")
+        tests.append(
+            [
+                " ".join(names),
+                f"{rates[names]:.2g}",
+                f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]",
+            ]
+        )
+    shares = []
+    for what, slow, fast in (
+        ("weights and recipe", FIRST, LAST),
+        ("weights, by the baseline's recipe", FIRST, ("ImageNet", "baseline")),
+        ("recipe, from the weights", ("ImageNet", "baseline"), LAST),
+        ("recipe, from scratch", FIRST, ("scratch", "speed-up")),
+    ):
+        times = [
+            [time_to_accuracy.time_to(curves[names], target, of) for names in (slow, fast)]
+            for of in ("steps", "seconds")
+        ]
+        shares.append([what, *(time_to_accuracy.ratio(*pair) for pair in times)])
+    return f"""# Whose is the speed-up?
+
+Written by `tools/eta_table.py` on CIFAR-10 (the JPEG copies of its pictures, enlarged to 96 px): 10,000 training and
+2,000 validation images. {budget({" ".join(names): [folder] for names, folder in folders.items()})} One seed.
+
+To {100 * target:.2f} % on validation, the best of the baseline from scratch:
+
+{markdown_table(list(time_to_accuracy.HEAD), time_to_accuracy.rows(by_name, target))}
+
+How many times sooner, in steps and in seconds:
+
+{markdown_table(("what it has", "eta, steps", "eta, seconds"), shares)}
+
+Test accuracy at the end in %, with 95 % intervals over pictures:
+
+{markdown_table(("start and recipe", "full rate", "accuracy"), tests)}"""
+
+
+if __name__ == "__main__":
+    main()
