@@ -35,7 +35,7 @@ from skinjax.methods.parts import Classification, Network, Parts, Pictures
 from skinjax.models import make_backbone
 from skinjax.models.heads.classifiers import make_head
 from skinjax.models.layers import compiler_options
-from skinjax.models.pretrained.facts import NO_FACTS, Facts, facts_of_plain
+from skinjax.models.pretrained.facts import NO_FACTS, Facts, facts_from_json
 from skinjax.models.pretrained.files import MODEL_FILE, WEIGHTS_FILE, as_safetensors, check_sha256, open_weights
 from skinjax.models.pretrained.mapping import matched
 from skinjax.recipe.recipe import ModelSpec
@@ -127,7 +127,7 @@ def load(run: str | os.PathLike) -> Model:
     folder = Path(run).expanduser()
     record = read_record(folder)
     path = folder / MODEL_FILE
-    facts = facts_of_plain(record["facts"], path)
+    facts = facts_from_json(record["facts"], path)
     model = Model(from_plain(ModelSpec, record["spec"], f"spec of {path}"), tuple(record["classes"]), {}, facts, record)
     weights = folder / WEIGHTS_FILE
     check_sha256(weights, {MODEL_FILE: record["sha256"]}, "bring both back from a copy")
@@ -161,10 +161,10 @@ def write_model(folder: Path, model: Model) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What `model.json` of the run in a folder says, as far as every one does."""
+    """Read `model.json` of the run in a folder, and check the fields that every one has."""
     path = folder / MODEL_FILE
     if not path.is_file():
-        what = "its run has not finished" if folder.is_dir() else "it is no folder"
+        what = "its run has not finished" if folder.is_dir() else "it holds no run"
         raise UserError(f"{folder} has no {MODEL_FILE}, so {what}: start the run's command again, or name another")
     try:
         record = json.loads(read_file(path))
@@ -185,19 +185,19 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def make_method(spec: ModelSpec, classes: Sequence[str], facts: Facts = NO_FACTS) -> Method:
     """The method of a recipe for these classes; `facts` are those of the weights that it starts from."""
-    model, dtype = spec.model, spec.model.computes_in
+    model, dtype = spec.model, spec.model.compute_dtype
     shown_in_training, shown_in_evaluation = make_views(spec.views, normalisation(spec, facts))
     backbone = make_backbone(model.backbone, dtype, model.drop_path, model.remat, model.final_relu)
     head = make_head(model.head, backbone, len(classes), model.dropout, spec.loss.scale)
     mix = make_mixing(spec.method.mixup_share, spec.method.mixup_beta)
     pictures = Pictures(shown_in_training, shown_in_evaluation, mix)
-    task = Classification(tuple(classes), spec.loss.of_classes(), spec.method.logit_adjustment)
+    task = Classification(tuple(classes), spec.loss.classification_loss(), spec.method.logit_adjustment)
     parts = Parts(Network(backbone, head), pictures, task, spec.views, dtype)
     return METHODS[spec.method.name].make(parts, spec.method)
 
 
 def normalisation(spec: ModelSpec, facts: Facts = NO_FACTS) -> Normalisation:
-    """The mean and deviation of a recipe, which may be those that its weights are used to."""
+    """The mean and deviation of a recipe, which may be those that its weights state."""
     known = None if facts.mean is None or facts.std is None else (facts.mean, facts.std)
     return make_normalisation(spec.views, known)
 

@@ -216,5 +216,5 @@ def test_arrays_that_were_cut_or_changed_are_refused(written):
 def test_a_folder_without_a_model_is_told(tmp_path):
     with pytest.raises(UserError, match=r"has no model\.json, so its run has not finished: start the run's command"):
         load(tmp_path)
-    with pytest.raises(UserError, match=r"nowhere has no model\.json, so it is no folder"):
+    with pytest.raises(UserError, match=r"nowhere has no model\.json, so it holds no run"):
         load(tmp_path / "nowhere")

@@ -64,7 +64,7 @@ class LoggingSettings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec(Settings):
-    """How a network is built and what it is shown of a photograph: all of a recipe that a trained one still needs."""
+    """How a network is built and what it is shown of a photograph: the part of a recipe that a trained one needs."""
 
     stored_size: StoredSize = section(StoredSize)
     views: ViewSettings = section(ViewSettings)
@@ -75,12 +75,12 @@ class ModelSpec(Settings):
 
     def check(self) -> None:
         if self.views.normalisation == "weights" and not self.model.weights:
-            raise UserError("config.views.normalisation is 'weights' and model.weights names none")
+            raise UserError("config.views.normalisation is 'weights': set model.weights too, or name a normalisation")
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe(ModelSpec):
-    """What a run is. `name` and `variant` are those of its config file."""
+    """All settings of a run; `name` and `variant` are those of its config file."""
 
     name: str = "own"
     variant: str = "demo"
@@ -121,7 +121,7 @@ class Recipe(ModelSpec):
                 )
 
     def spec(self) -> ModelSpec:
-        """What its trained network needs of it."""
+        """The part that the trained network needs."""
         return ModelSpec(**{field.name: getattr(self, field.name) for field in fields(ModelSpec)})
 
     def remarks(self) -> Iterator[str]:
@@ -137,7 +137,7 @@ class Recipe(ModelSpec):
         return {name: self.phases[name] for name in self.phase_order}
 
     def loss_in(self, phase: PhaseSettings) -> LossSettings:
-        """The loss of the run, with what a phase has otherwise."""
+        """The loss of the run, with the fields that a phase overrides."""
         return self.loss.replace(**phase.loss)
 
     def evaluations_in(self, phase: PhaseSettings) -> EvaluationSettings:
@@ -149,8 +149,8 @@ class Recipe(ModelSpec):
         return self.checkpoints.replace(**phase.checkpoints)
 
     def objective_of(self, phase: PhaseSettings) -> Objective:
-        """What the method is told of a phase, in the words of the config."""
-        loss_function = self.loss_in(phase).of_classes() if phase.loss else None
+        """What the method needs to know of a phase, with names as the config writes them."""
+        loss_function = self.loss_in(phase).classification_loss() if phase.loss else None
         return Objective(phase.frozen, loss_function, tuple(phase.terms.items()))
 
     def sampler_in(self, phase: PhaseSettings) -> Named:
@@ -158,7 +158,7 @@ class Recipe(ModelSpec):
         return phase.sampler or self.sampler
 
     def identity(self) -> dict[str, dict[str, Any]]:
-        """What a run is: all that differs from the defaults, without its name, in what trains it and what judges it."""
+        """What tells runs apart: the fields that differ from the defaults, those that train and those that judge."""
         changed = differences(self, Recipe())
         changed.pop("phases", None)
         for name, phase in self.in_order().items():

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from skinjax.core.compilation_cache import use_compilation_cache
-from skinjax.core.errors import UserError
+from skinjax.core.errors import Print, UserError
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import short_hash
 from skinjax.data.caches import open_pixels
@@ -25,7 +25,6 @@ from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.parallel import check_batch, make_mesh, padded_batch
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs import building
-from skinjax.runs.building import Say
 from skinjax.runs.results import finished_figures, format_figures, mark_finished, validation_figures, write_figures
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
 from skinjax.runs.workdir import claim, default_workdir, environment, read_config, read_recipe
@@ -41,7 +40,7 @@ from skinjax.training.state import TrainState
 SYNTHETIC_NOTICE = "synthetic demo set: photographs drawn by a program, a test bench and not medicine"
 
 
-def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None, say: Say = print) -> dict[str, Any]:
+def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None, say: Print = print) -> dict[str, Any]:
     """Train, evaluate and write everything that `recipe` asks for; returns the figures by split.
 
     Started again with the same recipe, it goes on where it was; a finished run gives its figures at once.
@@ -65,7 +64,7 @@ def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None,
 
 
 def train_and_evaluate(
-    recipe: Recipe, folder: Path, root: Path, should_stop: Callable[[], bool], say: Say
+    recipe: Recipe, folder: Path, root: Path, should_stop: Callable[[], bool], say: Print
 ) -> dict[str, Any]:
     """The run itself: data, method, training, then predictions and figures of every held-out part."""
     use_compilation_cache(root / "compilation_cache")
@@ -90,7 +89,7 @@ def train_and_evaluate(
     ) -> tuple[Predictions | None, dict[str, float]]:
         records = data.records[part]
         batches = evaluation_batches(len(records), padded_batch(recipe.batch, mesh))
-        rows, threads = building.own_rows(batches.batch), recipe.logging.threads
+        rows, threads = building.process_rows(batches.batch), recipe.logging.threads
         program = evaluation_program(method, phase.objective, mesh)
         loaded = held_out_batches(data.dataset, records, batches, pixels.host, rows=rows, threads=threads)
         columns, terms = collect(
@@ -131,7 +130,7 @@ def train_and_evaluate(
             protocol = describe(recipe, folder, data, part, state.step, weights)
             predictions, _ = judge(phases[-1], state.evaluated(), part, protocol)
             if predictions is None:
-                raise UserError(f"the last phase, {phases[-1].name!r}, does not tell the classes: there are no figures")
+                raise UserError(f"the last phase, {phases[-1].name!r}, predicts no classes: end with one that does")
             figures[part] = write_figures(folder, part, predictions, counts, small)
     if not figures:
         say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
@@ -151,8 +150,8 @@ def trained_model(
     return Model(recipe.spec(), data.dataset.classes, state.evaluated(), facts, origin)
 
 
-def open_run(folder: Path, root: Path, say: Say = print) -> tuple[Recipe, Data, Model]:
-    """The finished run in `folder`: what its figures are of; its data set lies under `root`."""
+def open_run(folder: Path, root: Path, say: Print = print) -> tuple[Recipe, Data, Model]:
+    """Open the finished run in `folder`: its recipe, data and network; its data set lies under `root`."""
     recipe, model = read_recipe(folder), load(folder)
     return recipe, building.make_data(recipe, folder, root, say), model
 

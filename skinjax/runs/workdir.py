@@ -50,7 +50,7 @@ def run_identity(recipe: Recipe, workdir: Path | None = None) -> dict[str, Any]:
 
 
 def named_files(recipe: Recipe) -> dict[str, Path]:
-    """The files that a recipe names, by field; weights of the hub are none that is there."""
+    """The files that a recipe names, by field; weights of the hub are paths at which no file lies."""
     names = {"model.weights": recipe.model.weights, "split.file": recipe.split.file}
     return {field: weights_at(Path(name).expanduser()) for field, name in names.items() if name}
 

@@ -56,10 +56,10 @@ class History:
     unlogged: list = dataclasses.field(default_factory=list)
     seconds: float = dataclasses.field(default=0.0, compare=False)
 
-    def after(self, step: int, value: float, falls: bool = False) -> "History":
-        """The history after an evaluation that gave `value` (NaN is no improvement) at `step`; lower may be better."""
-        best = (math.inf if falls else -math.inf) if self.best_value is None else self.best_value
-        if value < best if falls else value > best:
+    def after(self, step: int, value: float, lower_is_better: bool = False) -> "History":
+        """The history after an evaluation that gave `value` (NaN is no improvement) at `step`."""
+        best = (math.inf if lower_is_better else -math.inf) if self.best_value is None else self.best_value
+        if value < best if lower_is_better else value > best:
             return dataclasses.replace(self, evaluated=step, best_value=value, best_step=step, evaluations_since_best=0)
         return dataclasses.replace(self, evaluated=step, evaluations_since_best=self.evaluations_since_best + 1)
 
@@ -72,8 +72,8 @@ class Trainer:
     batches of a phase from its step `start` on, and `pixels` their images where those are on the devices already (see
     `skinjax.parallel.put`); validate(phase, variables) gives named figures of the part `held_out`, or is None if there
     is none. Only those of `validation` choose the best checkpoint and stop a phase early; another part's are curves to
-    look at. should_stop says that the run is to end early; given(variables) are the arrays, by path, of which training
-    starts instead of those that are drawn.
+    look at. should_stop says that the run is to end early; given(variables) are arrays, by path, from which training
+    starts instead of drawing them.
     """
 
     method: Method
@@ -134,7 +134,8 @@ class Trainer:
         phase = next((phase for phase in phases if phase.name == seal.phase), None)
         if phase is None:
             raise UserError(
-                f"checkpoint {seal.step} belongs to the phase {seal.phase!r}, which this config does not have"
+                f"checkpoint {seal.step} belongs to the phase {seal.phase!r}, which this config does not have: use "
+                "another workdir"
             )
         phase = self._resolved(phase)
         like = jax.eval_shape(lambda: self._begin(phase, jnp.zeros((), jnp.int32), init(self._seed)))
@@ -236,7 +237,7 @@ class Trainer:
         values = {f"{part}/{name}": x for name, x in figures.items()}
         self._log.write(step, {"phase": phase.name, **values, "seconds": self._seconds()})
         if part == "validation":
-            history = history.after(step, value, phase.evaluations.falls)
+            history = history.after(step, value, phase.evaluations.lower_is_better)
         else:
             history = dataclasses.replace(history, evaluated=step)
         best = ", the best of the phase so far" if history.best_step == step else ""

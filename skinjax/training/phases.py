@@ -36,7 +36,7 @@ class Evaluations(Settings):
     patience: int = number(0, 0, 2**31)  # evaluations without a better one that end a phase; 0 = none do
 
     @property
-    def falls(self) -> bool:
+    def lower_is_better(self) -> bool:
         """Whether a lower value of the metric is better."""
         return self.better == "lower" or not (self.better or self.metric in CLASS_FIGURES)
 
@@ -63,7 +63,7 @@ class PhaseSettings(Settings):
     warmup: float = number(0.0, 0, 1e9)  # rises to the full rate, in front of any schedule
     learning_rate_multipliers: tuple[tuple[str, float], ...] = number(EVERYTHING, 0, 1e38)
     frozen: tuple[str, ...] = ()
-    sampler: Named | None = one_of(None, "sampler", SAMPLERS)  # another than the run's
+    sampler: Named | None = one_of(None, "sampler", SAMPLERS)  # instead of the run's
     classes: tuple[str, ...] = ()  # train on the images of these only
     begin: str = choice("last", "value of begin", BEGINS)  # where it goes on from
     terms: Mapping[str, float] = dataclasses.field(default_factory=dict)  # coefficients that differ; 0 = not built

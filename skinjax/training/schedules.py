@@ -50,7 +50,7 @@ def make_schedule(
     [1.0, 0.1, 0.01]
     """
     if warmup > steps:
-        raise UserError(f"the warm-up of {warmup} steps does not fit into a phase of {steps} steps")
+        raise UserError(f"the warm-up of {warmup} steps does not fit into a phase of {steps} steps: shorten it")
     span = Span(learning_rate, max(steps - warmup, 1), warmup, in_steps)
     shape = SCHEDULES[settings.name].make(span, settings)
     if warmup:
@@ -67,7 +67,7 @@ def step_decay(span: Span, settings: StepSettings) -> optax.Schedule:
 
 
 SCHEDULES: dict[str, Kind] = {
-    "constant": Kind(Named, lambda span, own: optax.constant_schedule(span.learning_rate)),
+    "constant": Kind(Named, lambda span, settings: optax.constant_schedule(span.learning_rate)),
     "step": Kind(StepSettings, step_decay),
-    "cosine": Kind(Named, lambda span, own: optax.cosine_decay_schedule(span.learning_rate, span.steps)),
+    "cosine": Kind(Named, lambda span, settings: optax.cosine_decay_schedule(span.learning_rate, span.steps)),
 }

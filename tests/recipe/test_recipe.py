@@ -147,7 +147,7 @@ def test_a_new_sampler_is_a_function_its_settings_and_a_line(monkeypatch):
         ("seed.x=1", "seed is a value and has no field 'x'"),
         ("dataset.arguments=3", "dataset.arguments is a section"),
         ("model.weights_sha256=abc", "config.model.weights_sha256 is 'abc'; it must be the 64 hex digits of a sha256"),
-        ("views.normalisation=weights", "config.views.normalisation is 'weights' and model.weights names none"),
+        ("views.normalisation=weights", "config.views.normalisation is 'weights': set model.weights too"),
         ("phase_order=()", "phase_order is (); it must name at least one phase"),
         (
             "phases.train.terms.l_r=hot",
