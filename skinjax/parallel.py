@@ -59,10 +59,7 @@ def put(batch: Mapping[str, np.ndarray], mesh: Mesh, pixels: jax.Array | None = 
 def prefetch(
     batches: Iterable[Mapping[str, np.ndarray]], mesh: Mesh, ahead: int = 2, pixels: jax.Array | None = None
 ) -> Generator[dict[str, Any], None, None]:
-    """The batches on the devices (see `put`), `ahead` of them on their way while one is computed on.
-
-    Closes what it reads from.
-    """
+    """Put batches on the devices (see `put`), `ahead` of them while one is computed on; closes `batches` at the end."""
     waiting: list[dict[str, Any]] = []
     try:
         for batch in batches:

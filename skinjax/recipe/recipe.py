@@ -125,7 +125,7 @@ class Recipe(ModelSpec):
         return ModelSpec(**{field.name: getattr(self, field.name) for field in fields(ModelSpec)})
 
     def remarks(self) -> Iterator[str]:
-        """What is set and used nowhere, a line each."""
+        """Name the settings that nothing uses, a line each."""
         for name in self.phases.keys() - set(self.phase_order):
             if self.phases[name] != PhaseSettings():
                 yield f"phase {name} is not in phase_order: it is not trained"

@@ -87,10 +87,7 @@ class Progress:
         return time.perf_counter() - self._shown >= self._patience
 
     def report(self, step: int, values: Mapping[str, float]) -> float:
-        """Show the state after `step` steps; returns the images per second since the last report.
-
-        nan where no step was made since.
-        """
+        """Show the state after `step` steps; returns images per second since the last report, nan without a step."""
         now = working_seconds()
         rate = math.nan
         if step > self._last_step:

@@ -91,10 +91,7 @@ class Trainer:
     given: Given | None = None
 
     def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
-        """Train through all phases, from the newest undamaged checkpoint on.
-
-        init(seed) gives parameters and statistics.
-        """
+        """Train all phases from the newest undamaged checkpoint on, or from the variables that init(seed) gives."""
         phases = [self._resolved(phase) for phase in phases]
         seal = self._saved = self.checkpoints.latest()
         state, history, index = self._resume(phases, init, seal) if seal else (None, History(), 0)
