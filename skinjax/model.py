@@ -85,7 +85,7 @@ class Model:
         return self._in_batches(self._predict, images)
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """What the head's last layer reads of photographs, averaged over their patches: float32 [n, d]."""
+        """The input of the head's last layer for photographs, averaged over their patches: float32 [n, d]."""
         return self._in_batches(self._features, images)
 
     @functools.cached_property
@@ -108,7 +108,9 @@ class Model:
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.shape[1:] != shape:
             found, wanted = (", ".join(map(str, sides)) for sides in (images.shape, ("n", *shape)))
-            raise UserError(f"images are {images.dtype} [{found}]; this model takes uint8 [{wanted}], as of its `read`")
+            raise UserError(
+                f"images are {images.dtype} [{found}]; this model takes uint8 [{wanted}], as from its `read`"
+            )
         parts = []
         for start in range(0, max(1, len(images)), batch):
             part = images[start : start + batch]

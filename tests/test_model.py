@@ -117,7 +117,7 @@ def test_a_photograph_is_read_as_in_training(tmp_path):
 
 @pytest.mark.parametrize("images", [photographs(2)[0], photographs(2) / 255, np.zeros((2, 24, 20, 3), np.uint8)])
 def test_images_of_another_kind_are_refused(images):
-    with pytest.raises(UserError, match=r"this model takes uint8 \[n, 20, 24, 3\], as of its `read`"):
+    with pytest.raises(UserError, match=r"this model takes uint8 \[n, 20, 24, 3\], as from its `read`"):
         drawn().predict(images)
 
 

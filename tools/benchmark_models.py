@@ -109,12 +109,12 @@ def main() -> None:
         raise SystemExit(f"error: {error}") from None
     if options.threads < len(usable_cores()):
         os.sched_setaffinity(0, usable_cores()[: options.threads])  # from which XLA takes its number of threads
-    machine = elsewhere(describe)
+    machine = in_new_process(describe)
     heading = f"{machine.device}, {options.threads} threads, load {os.getloadavg()[0]:.1f}; {machine.versions}"
     print(heading, flush=True)
     rows, failed = [], []
     for task in make_tasks(options, remat, machine):
-        row = next((row for row in known if is_of(row, task)), None)
+        row = next((row for row in known if matches(row, task)), None)
         if row is None:
             try:
                 row = measure(task, options.turns, options.seconds) | {"versions": machine.versions}
@@ -153,7 +153,7 @@ def make_tasks(options: argparse.Namespace, remat: dict[str, str], machine: Mach
     pytorch, referenced = options.pytorch or ("eager" if on_cpu else "compile"), ()
     if pytorch != "none":
         if all(map(importlib.util.find_spec, ("torch", "timm", "torchvision"))):
-            referenced = elsewhere(names_of_references)
+            referenced = in_new_process(names_of_references)
         else:
             print("without PyTorch: torch, timm or torchvision is not installed")
     return [
@@ -174,7 +174,7 @@ def make_tasks(options: argparse.Namespace, remat: dict[str, str], machine: Mach
     ]
 
 
-def elsewhere(function: Callable[[], T]) -> T:
+def in_new_process(function: Callable[[], T]) -> T:
     """The function's answer from a process of its own, so that this one holds neither a library nor a device."""
     with ProcessPoolExecutor(1, PROCESSES) as pool:
         return pool.submit(function).result()
@@ -449,7 +449,7 @@ class PyTorch:
         return self.cuda.max_memory_allocated() / 1e6 if self.cuda else None
 
 
-def is_of(row: dict[str, Any], task: Task) -> bool:
+def matches(row: dict[str, Any], task: Task) -> bool:
     return all(row[key] == str(value) for key, value in dataclasses.asdict(task).items())
 
 

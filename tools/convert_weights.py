@@ -1,4 +1,4 @@
-"""A checkpoint of PyTorch (.pth, .pt, .bin, .ckpt) as the safetensors file that skinjax reads. Needs torch.
+"""Convert a PyTorch checkpoint (.pth, .pt, .bin, .ckpt) to the safetensors file that skinjax reads. Needs torch.
 
     python tools/convert_weights.py resnet50.pth resnet50.safetensors --architecture=resnet50 --input_size=224 \\
         --interpolation=bilinear --mean=0.485,0.456,0.406 --std=0.229,0.224,0.225

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def operations(names: Sequence[str], zooms: Sequence[float]) -> dict[str, "Correction"]:
-    """What a row shows of its photograph, by label."""
+    """The operations whose results a row shows, by label."""
     import jax.numpy as jnp
 
     from skinjax.images import correction

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def show_list(options: argparse.Namespace) -> None:
-    """The registered backbones, and under each the weights that are usual for it."""
+    """Print the registered backbones, and under each the weights that are usual for it."""
     from skinjax.data.dataset import data_root
     from skinjax.models import BACKBONES
     from skinjax.models.pretrained.hub import HubId, find
@@ -67,7 +67,7 @@ def show_list(options: argparse.Namespace) -> None:
 
 
 def fetch(options: argparse.Namespace) -> None:
-    """Weights of the hub, whole and checked, in their folder."""
+    """Fetch weights of the hub into their folder and check them."""
     from skinjax.models.pretrained.hub import parse_hub_id
     from skinjax.models.pretrained.opening import suggestion
 
@@ -79,7 +79,7 @@ def fetch(options: argparse.Namespace) -> None:
 
 
 def inspect(options: argparse.Namespace) -> None:
-    """What a file holds, says of itself and fits."""
+    """Print what a file holds, what it states, and which backbones it fits."""
     from skinjax.core.files import human_bytes
 
     weights = opened(options)

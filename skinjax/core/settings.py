@@ -132,7 +132,7 @@ def checked(field: dataclasses.Field, value: Any, path: str) -> Any:
 
 
 def described(field: dataclasses.Field) -> str:
-    """What a field must be, for a person."""
+    """Describe what a field must be, for a person."""
     if "choice" in field.metadata:
         table = field.metadata["choice"][1]
         names = ", ".join(sorted(filter(None, table() if callable(table) else table)))

@@ -195,7 +195,7 @@ def write_records(
 
 
 def _save_columns(path: Path, columns: Mapping[str, np.ndarray]) -> None:
-    """What `np.savez` does, whose own arguments (`file`, ...) cannot be names of columns."""
+    """Save columns as `np.savez` does, whose own arguments (`file`, ...) cannot be names of columns."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, column in columns.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:

@@ -210,7 +210,7 @@ def _per_class(predictions: Predictions, confusion: Array) -> dict[str, dict[str
 
 
 def _class_sizes(confusion: Array, training_counts: Sequence[int] | Array | None) -> Array:
-    """What decides which classes are small [classes]; absent classes are infinitely large when the table decides."""
+    """The sizes by which classes are small [classes]; if the table decides, absent classes are infinitely large."""
     classes = confusion.shape[-1]
     if training_counts is None:
         counts = support(confusion).reshape(-1, classes).sum(axis=0)

@@ -39,7 +39,7 @@ def in_trunk(trunk: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def taps_of(trunk: str, at: Mapping[str, T] | None) -> dict[str, T]:
-    """What is done to the maps of a trunk: by stages' names alone, and by those that begin with its own."""
+    """The taps of a trunk: those under the names of stages alone, and those whose names begin with the trunk's."""
     return {
         name.removeprefix(f"{trunk}/"): tap
         for name, tap in (at or {}).items()

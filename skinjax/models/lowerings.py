@@ -103,7 +103,7 @@ def _taps(size: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _shifted(padded: Array, tap: tuple[int, int], stride: int, outputs: tuple[int, int]) -> Array:
-    """What `tap` of a kernel meets: every stride-th pixel of [..., height, width, channels] from the tap on."""
+    """The pixels that `tap` of a kernel meets: every stride-th of [..., height, width, channels] from the tap on."""
     (row, column), (height, width) = tap, outputs
     rows = slice(row, row + (height - 1) * stride + 1, stride)
     return padded[..., rows, column : column + (width - 1) * stride + 1 : stride, :]

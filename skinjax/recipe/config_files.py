@@ -106,7 +106,7 @@ def _is_variant(kind: Any) -> bool:
 
 
 def _below(kind: Any, values: Mapping[str, Any], name: str, path: str) -> Any:
-    """What stands at `name` in a section of this kind: another section's kind, or the field of a value.
+    """The kind of what stands at `name` in a section of a kind: that of another section, or the field of a value.
 
     A kind is a class of settings, a mapping from names to such a class, one that may hold anything, or the field of a
     variant.
@@ -139,7 +139,7 @@ def _importable(folder: Path) -> Iterator[None]:
 
 
 def _literal(text: str) -> Any:
-    """What a text says as a literal; the text itself, if it is none."""
+    """The Python literal that a text is, else the text itself."""
     try:
         return ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
     except (ValueError, SyntaxError, MemoryError, RecursionError):

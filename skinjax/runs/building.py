@@ -1,4 +1,4 @@
-"""What a recipe names, built: data, method, phases."""
+"""Build what a recipe names: data, method, phases."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -130,7 +130,7 @@ def initialisation(method: Method, size: StoredSize) -> Callable[[jax.Array], Va
 
 
 def constants_of(method: Method, data: Data, phase: Phase) -> dict[str, np.ndarray]:
-    """What a method derives from this training part as a phase draws from it."""
+    """The constants of a method for this training part, as a phase samples it."""
     return method.constants(data.training_counts(), phase.sampler.class_shares(len(data.dataset.classes)))
 
 
@@ -173,10 +173,11 @@ def example_weights(recipe: Recipe, data: Data, phase: str) -> np.ndarray | None
 
 
 def process_rows(batch: int) -> slice:
+    """The rows of a global batch that this process loads."""
     return process_slice(batch, jax.process_index(), jax.process_count())
 
 
 def loop_settings(recipe: Recipe) -> LoopSettings:
-    """What all phases share."""
+    """The settings of the loop that all phases share."""
     averaging, every, remat = recipe.ema_decay, recipe.logging.every, recipe.model.remat
     return LoopSettings(recipe.seed, recipe.batch, recipe.optimizer, recipe.accumulate, averaging, every, remat)

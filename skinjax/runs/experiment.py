@@ -1,4 +1,4 @@
-"""From a config to a run and its figures, and back: a finished run, opened."""
+"""Train and judge the run that a config asks for, and open a finished run."""
 
 import functools
 import json

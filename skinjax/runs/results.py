@@ -90,7 +90,7 @@ def validation_figures(
 
 
 def _protocol_in_words(protocol: Mapping[str, Any]) -> str:
-    """What is known of a protocol, of which a table made elsewhere may lack any part."""
+    """A protocol in words; that of a table made elsewhere may lack any part."""
     known = {
         **protocol,
         "split": _record(protocol, "split", "name").get("name"),

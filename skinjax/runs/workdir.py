@@ -61,7 +61,7 @@ def read_recipe(workdir: Path) -> Recipe:
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
-    """What `config.json` of the run in `workdir` holds: its schema number, `config` and `identity`."""
+    """Read `config.json` of the run in `workdir`: its schema number, `config` and `identity`."""
     path = workdir / CONFIG_FILE
     try:
         found = json.loads(path.read_text())
@@ -102,7 +102,10 @@ def claim(workdir: Path, recipe: Recipe) -> Iterator[None]:
         if isinstance(error, BrokenPipeError):
             raise UserError("the program that read the output is gone; the same command continues") from error
         where = error.filename or workdir
-        raise UserError(f"cannot read or write {where}: {error.strerror or error}; what was saved is intact") from error
+        raise UserError(
+            f"cannot read or write {where}: {error.strerror or error}; what was saved is intact, so mend that and "
+            "start the same command again"
+        ) from error
 
 
 def _refuse_foreign(workdir: Path) -> None:
@@ -112,7 +115,7 @@ def _refuse_foreign(workdir: Path) -> None:
 
 
 def _unfinished(path: Path) -> bool:
-    """Whether it was being written (by files.py) when a run was killed."""
+    """Whether a file was being written (by files.py) when a run was killed."""
     return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", path.name) is not None
 
 

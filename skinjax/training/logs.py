@@ -83,7 +83,7 @@ class Progress:
         )
 
     def due(self) -> bool:
-        """Whether nothing has been shown for so long that somebody may wonder."""
+        """Whether it is time to show progress again, between two lines of the log."""
         return time.perf_counter() - self._shown >= self._patience
 
     def report(self, step: int, values: Mapping[str, float]) -> float:

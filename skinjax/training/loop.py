@@ -28,7 +28,7 @@ from skinjax.training.state import TrainState, partition
 
 @dataclasses.dataclass(frozen=True)
 class LoopSettings:
-    """What all phases share."""
+    """The settings that all phases share."""
 
     seed: int
     batch: int

@@ -144,7 +144,7 @@ WINDOWS = np.array([(ALL, ALL), *ONE_SIDE, *TWO_SIDES, (NOT_ENDS, NOT_ENDS), (IN
 
 
 def _proposals(thumbnails: np.ndarray) -> np.ndarray:
-    """What may be copies, int [m, 4]: a picture, another, and the window and turn of the first that are the second."""
+    """Proposed copies, int [m, 4]: a picture, another, and the window and turn in which the first is the second."""
     whole = _hashes(thumbnails, WINDOWS[0])
     parts = [np.empty((0, 5))]
     for number, window in enumerate(WINDOWS):
@@ -197,7 +197,7 @@ def _turnless(hashes: np.ndarray) -> np.ndarray:
 
 
 def _hash_similarities(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """By what is done to a first: transposed or not, rows reversed or not, columns reversed or not, [m, 8]."""
+    """Similarities [m, 8] of a, turned, to b: transposed or not, rows reversed or not, columns reversed or not."""
     products = np.stack([a * b, a.transpose(0, 2, 1) * b], axis=1).reshape(len(a), 2, -1)
     # Reversed, a cosine of odd frequency is its negative.
     row, column = (-1.0) ** np.indices(USED.shape, np.float32).reshape(2, -1)
@@ -221,7 +221,7 @@ LEAST_BLOCKS = 1 / 3
 
 
 def _similarities(thumbnails: Thumbnails, proposals: np.ndarray) -> np.ndarray:
-    """How similar the detail of what is proposed [m, 4] can be made by moving the ends of the windows a little: [m]."""
+    """The similarity of detail in each of `proposals` [m, 4], after the ends of windows are moved to fit best: [m]."""
     a, b, window, turn = proposals.T
     whole, whole_known = (_turn_back(array[b].astype(np.float32), turn) for array in thumbnails[:2])
     part, part_known = (array[a].astype(np.float32) for array in thumbnails[:2])
@@ -275,7 +275,7 @@ def _better_windows(a: np.ndarray, windows: np.ndarray, b: np.ndarray) -> np.nda
 
 
 def _detail(pictures: np.ndarray) -> np.ndarray:
-    """What is left of pictures [m, SIDE, SIDE] without their larger shapes, about equally strong everywhere."""
+    """The detail of pictures [m, SIDE, SIDE] without their larger shapes, about equally strong everywhere."""
     fine, coarse = _blur(0.8), _blur(1.5)
     pictures = fine @ pictures @ fine.T
     detail = pictures - coarse @ pictures @ coarse.T

@@ -52,7 +52,7 @@ class Images:
             shapes = f"records {records.shape}, labels {labels.shape} and weights {weights.shape}"
             raise ValueError(f"{shapes} must be lists of one length")
         if len(records) == 0:
-            raise UserError("there are no images to sample: the training part, or the phase's subset of it, is empty")
+            raise UserError("there are no images to sample: choose another split, or other classes for the phase")
         if len(records) < self.batch:
             raise UserError(f"{len(records)} images are fewer than a batch of {self.batch}: lower the batch size")
         object.__setattr__(self, "records", records)

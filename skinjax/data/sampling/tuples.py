@@ -95,7 +95,8 @@ def _pattern_pool(batch: int, n: int, share: tuple[float, float], fresh: np.rand
     patterns = [pattern for pattern in begun if pattern is not None]
     if not patterns:
         raise UserError(
-            f"no tuples of {n} were found of which any two places agree in {wanted}: choose a larger multiple of 4"
+            f"no tuples of {n} were found of which any two places agree in {wanted}: choose a larger batch, a "
+            "multiple of 4"
         )
     return np.stack(patterns)
 

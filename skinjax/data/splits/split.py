@@ -1,4 +1,4 @@
-"""Who trains and who is held out: split tables, made by lesion or by image, stored as CSV, and checked for leaks.
+"""Which images train and which are held out: tables drawn by lesion or image, stored as CSV, and checked for leaks.
 
 `lesion_grouped` is the protocol of paper 003's published split. `image_stratified` is that of papers 000 and 001, in
 which 37-39 % of HAM10000's held-out photographs show a lesion that training has seen. Splits of other makers are read
@@ -188,7 +188,7 @@ def write_split(path: str | Path, split: Split) -> None:
 
 
 def split_texts(split: Split) -> tuple[str, str]:
-    """What `write_split` writes: the CSV and the JSON."""
+    """The CSV and the JSON that `write_split` writes."""
     columns = (split.image_ids, split.groups, split.labels, split.folds, split.parts)
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return csv_text(COLUMNS, rows), json.dumps(split.protocol, indent=2) + "\n"
@@ -210,7 +210,7 @@ def from_table(table: Table, protocol: dict[str, Any]) -> Split:
 
 
 def read_protocol(path: str | Path) -> dict[str, Any]:
-    """What the JSON beside a split says; {'name': 'file'} where there is none."""
+    """The protocol in the JSON beside a split; {'name': 'file'} where there is none."""
     path = protocol_path(path)
     if not path.exists():
         return {"name": "file"}

@@ -66,7 +66,7 @@ def _read(worker: subprocess.Popen[bytes], row: int) -> bytes:
 
 
 def _write(settings: Settings, first: int, step: int, pipe: BinaryIO) -> None:
-    """What a worker does: draw, and write each photograph behind its length."""
+    """Draw a worker's photographs and write each behind its length."""
     painter = Painter(settings)
     for row in range(first, settings.images, step):
         image = encode(painter.draw(row))

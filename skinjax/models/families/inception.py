@@ -121,7 +121,7 @@ class Stem(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         if min(x.shape[1:3]) < SMALLEST:
-            raise UserError(f"Inception-v3 needs images of at least {SMALLEST} pixels, not {x.shape[1]}x{x.shape[2]}")
+            raise UserError(f"Inception-v3 needs {SMALLEST} pixels, not {x.shape[1]}x{x.shape[2]}: raise views.size")
         unit = functools.partial(Unit, padding=0, dtype=self.dtype)
         x = unit(32, 3, 2, name="1a_3x3")(x, train)
         x = unit(32, 3, name="2a_3x3")(x, train)

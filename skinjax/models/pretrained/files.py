@@ -139,7 +139,7 @@ def _opened(path: Path) -> Any:
 
 
 def _mistaken(path: Path, start: bytes) -> str:
-    """What a file is that does not begin as a safetensors file, for a person."""
+    """Explain what a file is that does not begin as a safetensors file, and what to do with it."""
     if not start:
         return f"{path} is empty; download or copy it again"
     for beginning, what in MISTAKEN.items():

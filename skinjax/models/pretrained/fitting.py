@@ -1,4 +1,4 @@
-"""Which registered backbone a file of weights belongs to, by its tensors and by how the network is built."""
+"""Find the registered backbones that a file of weights fits, by its tensors and by how the networks are built."""
 
 import functools
 from collections.abc import Mapping

@@ -124,7 +124,7 @@ def to_jax_layout(path: Path, tensor: np.ndarray) -> np.ndarray:
 
 
 def is_ignored(name: str, family: type[Backbone]) -> bool:
-    """Whether published files hold a tensor that the network has no use for."""
+    """Whether a tensor of a published file has no use in the network."""
     return name.endswith("num_batches_tracked") or name.startswith(family.unused_tensors)
 
 

@@ -43,7 +43,7 @@ class Pretrained:
         return self.file.metadata.get("classes") == json.dumps(list(classes))
 
     def record(self) -> dict[str, Any]:
-        """What a run keeps of the weights that it started from."""
+        """What a run that starts from these weights records of them."""
         return {"source": self.source, "sha256": self.sha256, "revision": self.revision, "facts": self.facts.known()}
 
 
