@@ -80,7 +80,7 @@ class Model:
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """`probabilities` [n, classes] of photographs uint8 [n, H, W, 3] as `read` gives them, and what else it says.
 
-        They are computed in the batches of training, the last one padded: any n gives the bits that the run gave.
+        They are computed in the batches of training, the last one padded: n changes no bit, the place in a batch may.
         """
         return self._in_batches(self._predict, images)
 

@@ -63,11 +63,19 @@ def exit_status(command: Callable[[], int]) -> int:
         _drop_output()
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f"cannot write {error.filename}" if error.filename else "cannot write"
+            print(f"error: {where}: {error.strerror}; make room and start the same command again", file=sys.stderr)
+            _drop_output()
+        elif error.filename:
+            print(f"error: {str(error.filename)[:200]}: {error.strerror}", file=sys.stderr)
+        else:
             raise
-        where = f"cannot write {error.filename}" if error.filename else "cannot write"
-        print(f"error: {where}: {error.strerror}; make room and start the same command again", file=sys.stderr)
-        _drop_output()
+        return 1
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # what `~nobody` leads to
+            raise
+        print(f"error: a path begins with ~: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

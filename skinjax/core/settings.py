@@ -114,6 +114,8 @@ def checked(field: dataclasses.Field, value: Any, path: str) -> Any:
     if "variant" in field.metadata:
         return _variant(field, value, path)
     if _is_section(field.type):
+        if not isinstance(value, Settings):
+            raise FieldError(path, f" is {value!r}; it must be a section with fields")
         return value
     try:
         value = _typed(value, field.type)
@@ -138,7 +140,7 @@ def described(field: dataclasses.Field) -> str:
         names = ", ".join(sorted(filter(None, table() if callable(table) else table)))
         return f"one of {names}" if field.type is str else f"a tuple of names from {names}"
     low, high = field.metadata.get("range", (-math.inf, math.inf))
-    to = " to less than 1" if high == BELOW_ONE else f" to {high:.6g}" if high < math.inf else " on"
+    to = " to less than 1" if high == BELOW_ONE else f" to {high:.10g}" if high < math.inf else " on"
     limits = f" above 0{to}" if low == ABOVE_ZERO else f" from {low:.6g}{to}" if low > -math.inf else ""
     kind, parts = _optional(field.type), typing.get_args(_optional(field.type))
     if kind in (int, float):
@@ -220,9 +222,7 @@ def _converted(field: dataclasses.Field, value: Any, path: str) -> Any:
     kind = _optional(field.type)
     if "variant" in field.metadata:
         return _variant(field, value, path)
-    if value is None or isinstance(value, Settings):
-        return value
-    if _is_section(kind):
+    if _is_section(kind) and not isinstance(value, Settings):
         return from_plain(kind, value, path)
     if "overrides" in field.metadata:  # some fields of other settings
         whole = from_plain(field.metadata["overrides"], value, path)

@@ -162,9 +162,16 @@ class Recipe(ModelSpec):
         changed = differences(self, Recipe())
         changed.pop("phases", None)
         for name, phase in self.in_order().items():
-            changed |= {f"phases.{name}.{path}": value for path, value in differences(phase, PhaseSettings()).items()}
+            own = {part: _others(getattr(phase, part), getattr(self, part)) for part in ("loss", "evaluations")}
+            of_phase = differences(phase.replace(**own, checkpoints={}), PhaseSettings())
+            changed |= {f"phases.{name}.{path}": value for path, value in of_phase.items()}
         parts: dict[str, dict[str, Any]] = {"training": {}, "judging": {}}
         for path, value in sorted(changed.items()):
             if path.partition(".")[0] not in NOT_IDENTITY:
                 parts["judging" if path in JUDGING else "training"][path] = value
         return parts
+
+
+def _others(overrides: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """The overrides that change a section's settings."""
+    return {name: value for name, value in overrides.items() if value != getattr(settings, name)}

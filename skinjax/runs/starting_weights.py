@@ -67,7 +67,8 @@ class StartingWeights:
         if leaked and LEAK_IS_AN_ERROR[protocol["name"]] and not protocol.get("allow_leak"):
             raise UserError(
                 f"the run that left {self.name} was trained on lesions of {leaked}: split as it did (with its "
-                "protocol, seed and fold), or start from other weights"
+                "protocol, seed and fold), start from other weights, or give other lesions of the same "
+                "names a column `group`"
             )
         if leaked:
             self._say(f"LEAK: the run that left {self.name} was trained on lesions of {leaked}")

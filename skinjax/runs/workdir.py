@@ -88,7 +88,11 @@ def claim(workdir: Path, recipe: Recipe) -> Iterator[None]:
     """Make `workdir` this recipe's, or refuse; hold it against other processes for as long as the context lasts."""
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        _refuse_foreign(workdir)
+        found = sorted(entry.name for entry in workdir.iterdir() if entry.name != ".lock" and not _unfinished(entry))
+        if found and CONFIG_FILE not in found:
+            raise UserError(
+                f"{workdir} is not empty ({found[0]} is in it) and holds no run of skinjax: use another one"
+            )
         taken = f"another process is running in {workdir}: wait for it or use another workdir"
         with exclusive(workdir / ".lock", taken):
             for leftover in filter(_unfinished, list(workdir.iterdir())):
@@ -108,12 +112,6 @@ def claim(workdir: Path, recipe: Recipe) -> Iterator[None]:
         ) from error
 
 
-def _refuse_foreign(workdir: Path) -> None:
-    found = sorted(entry.name for entry in workdir.iterdir() if entry.name != ".lock" and not _unfinished(entry))
-    if found and CONFIG_FILE not in found:
-        raise UserError(f"{workdir} is not empty ({found[0]} is in it) and holds no run of skinjax: use another one")
-
-
 def _unfinished(path: Path) -> bool:
     """Whether a file was being written (by files.py) when a run was killed."""
     return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", path.name) is not None
@@ -126,7 +124,7 @@ def _refuse_other_run(workdir: Path, identity: dict[str, Any]) -> None:
     ours = json.loads(json.dumps(identity))
     if theirs == ours:
         return
-    if not _holds_results(workdir):
+    if not (any(workdir.glob("checkpoints/*.json")) or any(workdir.glob("metrics_*.json"))):
         for name in ("split.csv", "split.json", "weights.json"):  # left by a start that failed before it trained
             (workdir / name).unlink(missing_ok=True)
         return
@@ -137,10 +135,6 @@ def _refuse_other_run(workdir: Path, identity: dict[str, Any]) -> None:
     name = different[0]
     was, is_now = (repr(found[name]) if name in found else "the default" for found in (their_fields, our_fields))
     raise UserError(f"{workdir} belongs to another config: its {name} is {was}, not {is_now}{more}; use another one")
-
-
-def _holds_results(workdir: Path) -> bool:
-    return any(workdir.glob("checkpoints/*.json")) or any(workdir.glob("metrics_*.json"))
 
 
 def environment(seed: int, devices: list[str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from skinjax.data.sampling.samplers import WeightedSettings, natural
 from skinjax.methods import METHODS, Kind
 from skinjax.methods.base import MethodSettings
 from skinjax.methods.patches import PatchesSettings
+from skinjax.objectives.diagnosis import LossSettings
 from skinjax.recipe import Recipe, defaults, load_config
 from skinjax.recipe.config_files import with_changes
 from skinjax.runs.building import make_phases
@@ -191,6 +192,21 @@ def test_a_misspelt_phase_is_told():
     phases = {"train": PhaseSettings(), "trian": PhaseSettings(duration=3)}
     with pytest.raises(UserError, match=r"unknown phase in phase_order: 'trian' .did you mean 'train'"):
         Recipe(phases=phases)
+
+
+def test_what_a_phase_has_as_the_run_has_it_is_no_change():
+    own = PhaseSettings(loss={"gamma": 2.0}, evaluations={"metric": "macro_recall"}, checkpoints={"every": 3.0})
+    assert Recipe(phases={"train": own}).identity() == Recipe().identity()
+    changed = Recipe(phases={"train": own}, loss=LossSettings(gamma=1.0)).identity()["training"]
+    assert changed == {"loss.gamma": 1.0, "phases.train.loss": {"gamma": 2.0}}
+
+
+@pytest.mark.parametrize("section", ["model", "views", "loss", "split", "stored_size"])
+def test_a_section_is_a_section(section):
+    with pytest.raises(UserError, match=f"^config.{section} is None; it must be a section with fields"):
+        from_plain(Recipe, {section: None}, "config")
+    with pytest.raises(UserError, match=f"{section} is 'focal'; it must be a section with fields"):
+        Recipe(**{section: "focal"})
 
 
 def test_a_phase_that_the_order_leaves_out_is_told():

@@ -105,7 +105,7 @@ def check_is_file(path: Path) -> None:
         raise UserError(f"there is no file of weights {str(path)!r}{seen_from}: {reason}") from error
     if stat.S_ISDIR(mode):
         inside = " (model.safetensors is in it)" if (path / "model.safetensors").is_file() else ""
-        raise UserError(f"{path} is a folder{inside}: name the file of weights itself")
+        raise UserError(f"{path} is a folder{inside} and no finished run: name the file of weights itself")
     if not stat.S_ISREG(mode):
         raise UserError(f"{path} is a device, pipe or socket and no file of weights")
     if path.name.lower().endswith(PYTORCH_ENDINGS):
