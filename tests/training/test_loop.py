@@ -156,7 +156,7 @@ def test_history_remembers_the_first_best_value(values, best_value, best_step, s
 def test_where_lower_is_better_the_lowest_is_remembered():
     history = History()
     for step, value in zip((1, 2, 3), (0.5, 0.3, 0.4), strict=True):
-        history = history.after(step, value, falls=True)
+        history = history.after(step, value, lower_is_better=True)
     assert history == History(0, False, 3, 0.3, 2, 1)
 
 
