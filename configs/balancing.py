@@ -80,7 +80,7 @@ def get_config(variant="demo"):
 
 
 def balance(config, strategy):
-    """One of the strategies for a config that has none."""
+    """Apply one of the strategies to a config that has none."""
     config.loss.class_weights = "none"
     config.loss.update(LOSSES[strategy])
     config.sampler = SAMPLERS.get(strategy, "natural")
@@ -94,7 +94,7 @@ def balance(config, strategy):
 
 
 def defer_reweighting(config, share=0.8):
-    """The last fifth of training with class-balanced weights, as a phase of its own, at a hundredth of the rate."""
+    """Make the last fifth of training a phase with class-balanced weights, at a hundredth of the rate."""
     first = config.phases.train.to_dict()
     length = first["duration"]
     last = first | {

@@ -129,7 +129,7 @@ def demo(name, variant, strategy="initial", crops=5):
 
 
 def show(config, strategy, crops, patch_dropout=None):
-    """Views and method of a strategy."""
+    """Set the views and the method of a strategy."""
     train, evaluation, joined = STRATEGIES[strategy]
     config.views.update(train=train, evaluation=evaluation, crops=crops)
     config.method = {"name": "patches"} | joined

@@ -13,7 +13,7 @@ VERBS = {
     "scan": "find damaged, mislabelled and duplicate photographs",
     "split": "make a split of a prepared data set, or check one for leaks",
     "correct": "write before and after pictures of photograph corrections",
-    "predict": "what a trained run says of photographs, as a table",
+    "predict": "predict the classes of photographs by a trained run, as a table",
     "attention": "draw the patches of photographs by the attention that a run gives them",
     "weights": "list and fetch ImageNet weights to start from, or look into a file of them",
     "show": "draw a data set's classes and counts, or a config's views and learning rate",
@@ -35,10 +35,10 @@ def run(arguments: list[str]) -> int:
         raise UserError(f"no verb is given; known: {', '.join(sorted(VERBS))}")
     lookup("verb", options.verb, VERBS)
     command = importlib.import_module(f"skinjax.commands.{options.verb}")
-    own = Parser(prog=f"skinjax {options.verb}", description=command.__doc__, allow_abbrev=False)
-    own.formatter_class = argparse.RawDescriptionHelpFormatter
-    command.add_arguments(own)
-    parse = own.parse_args if own.takes_changes else own.parse_intermixed_args  # flags anywhere among the names
+    parser = Parser(prog=f"skinjax {options.verb}", description=command.__doc__, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_arguments(parser)
+    parse = parser.parse_args if parser.takes_changes else parser.parse_intermixed_args  # flags anywhere among names
     return command.run(parse(arguments[1:]))
 
 

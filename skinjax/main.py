@@ -44,11 +44,11 @@ def start(arguments: list[str]) -> int:
 
     config = load_config(flags.config, flags.changes)
     if flags.help:
-        from skinjax.core.settings import lines
+        from skinjax.core.settings import help_lines
 
-        print("\n".join(lines(config, "--config")))
+        print("\n".join(help_lines(config, "--config")))
         return 0
-    # These import jax: what is wrong with the command is told before.
+    # These import jax, which takes a while: a wrong command is refused before.
     from skinjax.runs.experiment import run
     from skinjax.training.signals import Interrupted
 

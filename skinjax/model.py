@@ -31,16 +31,18 @@ from skinjax.images.mixing import make_mixing
 from skinjax.images.views import make_normalisation, make_views
 from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Variables
+from skinjax.methods.ensemble import Ensemble
 from skinjax.methods.parts import Classification, Network, Parts, Pictures
 from skinjax.models import make_backbone
 from skinjax.models.heads.classifiers import make_head
 from skinjax.models.layers import compiler_options
-from skinjax.models.pretrained.facts import NO_FACTS, Facts, facts_of_plain
+from skinjax.models.pretrained.facts import NO_FACTS, Facts, facts_from_json
 from skinjax.models.pretrained.files import MODEL_FILE, WEIGHTS_FILE, as_safetensors, check_sha256, open_weights
 from skinjax.models.pretrained.mapping import matched
 from skinjax.recipe.recipe import ModelSpec
 
 SCHEMA = 1
+MOST_MEMBERS = 1000
 Program = Callable[[Variables, Any], Any]
 
 
@@ -49,7 +51,8 @@ class Model:
     """A network with its variables, and all that it takes to show it photographs; see `load`.
 
     spec: how it is built; classes: what it tells apart; variables: params, batch_stats and constants; facts: those of
-    the weights that its training started from; origin: what it was trained on and how, JSON-ready.
+    the weights that its training started from; origin: what it was trained on and how, JSON-ready; members: how many
+    such networks answer together, 0 for one alone.
     """
 
     spec: ModelSpec
@@ -57,11 +60,13 @@ class Model:
     variables: Variables = dataclasses.field(repr=False)
     facts: Facts = NO_FACTS
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    members: int = 0
 
     @functools.cached_property
     def method(self) -> Method:
         """The method, whose functions take the variables."""
-        return make_method(self.spec, self.classes, self.facts)
+        method = make_method(self.spec, self.classes, self.facts)
+        return Ensemble(method, self.members) if self.members else method
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -80,12 +85,12 @@ class Model:
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """`probabilities` [n, classes] of photographs uint8 [n, H, W, 3] as `read` gives them, and what else it says.
 
-        They are computed in the batches of training, the last one padded: any n gives the bits that the run gave.
+        They are computed in the batches of training, the last one padded: n changes no bit, the place in a batch may.
         """
         return self._in_batches(self._predict, images)
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """What the head's last layer reads of photographs, averaged over their patches: float32 [n, d]."""
+        """The input of the head's last layer for photographs, averaged over their patches: float32 [n, d]."""
         return self._in_batches(self._features, images)
 
     @functools.cached_property
@@ -108,7 +113,9 @@ class Model:
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.shape[1:] != shape:
             found, wanted = (", ".join(map(str, sides)) for sides in (images.shape, ("n", *shape)))
-            raise UserError(f"images are {images.dtype} [{found}]; this model takes uint8 [{wanted}], as of its `read`")
+            raise UserError(
+                f"images are {images.dtype} [{found}]; this model takes uint8 [{wanted}], as from its `read`"
+            )
         parts = []
         for start in range(0, max(1, len(images)), batch):
             part = images[start : start + batch]
@@ -127,8 +134,9 @@ def load(run: str | os.PathLike) -> Model:
     folder = Path(run).expanduser()
     record = read_record(folder)
     path = folder / MODEL_FILE
-    facts = facts_of_plain(record["facts"], path)
-    model = Model(from_plain(ModelSpec, record["spec"], f"spec of {path}"), tuple(record["classes"]), {}, facts, record)
+    facts = facts_from_json(record["facts"], path)
+    spec, members = from_plain(ModelSpec, record["spec"], f"spec of {path}"), record.get("members", 0)
+    model = Model(spec, tuple(record["classes"]), {}, facts, record, members)
     weights = folder / WEIGHTS_FILE
     check_sha256(weights, {MODEL_FILE: record["sha256"]}, "bring both back from a copy")
     variables = variable_shapes(model.method, model.spec.stored_size, len(model.classes))
@@ -154,6 +162,7 @@ def write_model(folder: Path, model: Model) -> None:
         "classes": model.classes,
         "facts": model.facts.known(),
         "sha256": digest_of(weights),
+        **({"members": model.members} if model.members else {}),
         **model.origin,
     }
     write_atomically(folder / WEIGHTS_FILE, weights)
@@ -161,10 +170,10 @@ def write_model(folder: Path, model: Model) -> None:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What `model.json` of the run in a folder says, as far as every one does."""
+    """Read `model.json` of the run in a folder, and check the fields that every one has."""
     path = folder / MODEL_FILE
     if not path.is_file():
-        what = "its run has not finished" if folder.is_dir() else "it is no folder"
+        what = "its run has not finished" if folder.is_dir() else "it holds no run"
         raise UserError(f"{folder} has no {MODEL_FILE}, so {what}: start the run's command again, or name another")
     try:
         record = json.loads(read_file(path))
@@ -172,7 +181,9 @@ def read_record(folder: Path) -> dict[str, Any]:
         if schema == SCHEMA:
             whole = isinstance(record["sha256"], str) and isinstance(record["facts"], dict) and "spec" in record
             named = isinstance(classes, list) and all(isinstance(name, str) and name for name in classes)
-            if not (whole and named and record["sha256"] and len(set(classes)) == len(classes) >= 2):
+            members = record.get("members", 0)
+            counted = isinstance(members, int) and 0 <= members <= MOST_MEMBERS
+            if not (whole and named and counted and record["sha256"] and len(set(classes)) == len(classes) >= 2):
                 raise ValueError("it names no classes, or lacks something")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}): bring it back from a copy") from error
@@ -185,19 +196,19 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def make_method(spec: ModelSpec, classes: Sequence[str], facts: Facts = NO_FACTS) -> Method:
     """The method of a recipe for these classes; `facts` are those of the weights that it starts from."""
-    model, dtype = spec.model, spec.model.computes_in
+    model, dtype = spec.model, spec.model.compute_dtype
     shown_in_training, shown_in_evaluation = make_views(spec.views, normalisation(spec, facts))
     backbone = make_backbone(model.backbone, dtype, model.drop_path, model.remat, model.final_relu)
     head = make_head(model.head, backbone, len(classes), model.dropout, spec.loss.scale)
     mix = make_mixing(spec.method.mixup_share, spec.method.mixup_beta)
     pictures = Pictures(shown_in_training, shown_in_evaluation, mix)
-    task = Classification(tuple(classes), spec.loss.of_classes(), spec.method.logit_adjustment)
+    task = Classification(tuple(classes), spec.loss.classification_loss(), spec.method.logit_adjustment)
     parts = Parts(Network(backbone, head), pictures, task, spec.views, dtype)
     return METHODS[spec.method.name].make(parts, spec.method)
 
 
 def normalisation(spec: ModelSpec, facts: Facts = NO_FACTS) -> Normalisation:
-    """The mean and deviation of a recipe, which may be those that its weights are used to."""
+    """The mean and deviation of a recipe, which may be those that its weights state."""
     known = None if facts.mean is None or facts.std is None else (facts.mean, facts.std)
     return make_normalisation(spec.views, known)
 

@@ -30,9 +30,9 @@ def over_data(mesh: Mesh) -> NamedSharding:
 
 
 def check_batch(batch: int, mesh: Mesh, accumulate: int = 1) -> None:
-    """A batch, and each part of it when gradients are accumulated, must fall evenly onto the devices."""
+    """Refuse a batch that does not divide over the devices, with each part of it when gradients are accumulated."""
     if accumulate < 1:
-        raise UserError(f"accumulate is {accumulate}; 1 takes each batch at once")
+        raise UserError(f"accumulate is {accumulate}; it must be at least 1, which takes each batch at once")
     devices = mesh.shape["data"]
     share = devices * accumulate
     if batch < 1 or batch % share:
@@ -53,16 +53,13 @@ def put(batch: Mapping[str, np.ndarray], mesh: Mesh, pixels: jax.Array | None = 
     With `pixels`, those of the whole data set on every device, the batch gets the images that its `index` names.
     """
     placed = {name: jax.make_array_from_process_local_data(over_data(mesh), rows) for name, rows in batch.items()}
-    return placed if pixels is None else placed | {"image": _gather(mesh)(pixels, placed["index"])}
+    return placed if pixels is None else placed | {"image": _rows_of(mesh)(pixels, placed["index"])}
 
 
 def prefetch(
     batches: Iterable[Mapping[str, np.ndarray]], mesh: Mesh, ahead: int = 2, pixels: jax.Array | None = None
 ) -> Generator[dict[str, Any], None, None]:
-    """The batches on the devices (see `put`), `ahead` of them on their way while one is computed on.
-
-    Closes what it reads from.
-    """
+    """Put batches on the devices (see `put`), `ahead` of them while one is computed on; closes `batches` at the end."""
     waiting: list[dict[str, Any]] = []
     try:
         for batch in batches:
@@ -108,10 +105,10 @@ def _available_on_host() -> int:
 
 
 @functools.cache
-def _gather(mesh: Mesh) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """Rows of an array that is whole on every device, wherever their numbers are."""
+def _rows_of(mesh: Mesh) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """A function of an array that is whole on every device, and row numbers cut over `data`, to those rows."""
 
-    def gather(pixels: jax.Array, index: jax.Array) -> jax.Array:
+    def rows(pixels: jax.Array, index: jax.Array) -> jax.Array:
         return pixels.at[index].get(mode="promise_in_bounds")
 
-    return jax.jit(gather, out_shardings=over_data(mesh))
+    return jax.jit(rows, out_shardings=over_data(mesh))

@@ -74,9 +74,9 @@ def open_streams(options: argparse.Namespace) -> tuple[list[bytes], dict[str, Ca
 
     def stream(cache: str, batch: int, steps: int) -> Iterable:
         sampler = natural(Images(records, dataset.columns["label"][records], batch, seed=0))
-        own = pixels[cache]
-        batches = training_batches(dataset, sampler, own.host, start=0, stop=steps, threads=options.threads)
-        return batches if own.device is None else prefetch(batches, mesh, pixels=own.device)
+        source = pixels[cache]
+        batches = training_batches(dataset, sampler, source.host, start=0, stop=steps, threads=options.threads)
+        return batches if source.device is None else prefetch(batches, mesh, pixels=source.device)
 
     size = StoredSize(options.height, options.width)
     pixels = {cache: open_pixels(cache, dataset, size, root, mesh) for cache in CACHES}
@@ -160,7 +160,7 @@ def compare(contestants: dict[str, Turn], turns: int) -> None:
                 costs[name].append(1e6 * (time.process_time() - used) / images)
     print(f"{'':<24}{'images/s':>10}{'of the bare loop':>18}{'processor time':>18}")
     for name in contestants:
-        ratio = statistics.median(own / bare for own, bare in zip(rates[name], rates[BARE], strict=True))
+        ratio = statistics.median(rate / bare for rate, bare in zip(rates[name], rates[BARE], strict=True))
         cost = "in other processes" if name.startswith("DataLoader") else f"{statistics.median(costs[name]):.0f} us"
         print(f"{name:<24}{statistics.median(rates[name]):>10.0f}{100 * ratio:>16.0f} %{cost:>18}")
 
@@ -169,8 +169,8 @@ def watch_memory(cache: str, stream: Callable[[int, int], Iterable], batch: int,
     """Print the resident memory of this process after so many batches, and how much of it is the mapped file."""
     for number, _ in enumerate(stream(batch, milestones[-1]), start=1):
         if number in milestones:
-            own, mapped = (resident(kind) for kind in ("RssAnon", "RssFile"))
-            print(f"cache={cache!r}: {own:.0f} MB and {mapped:.0f} MB of files after {number} batches of {batch}")
+            private, mapped = (resident(kind) for kind in ("RssAnon", "RssFile"))
+            print(f"cache={cache!r}: {private:.0f} MB and {mapped:.0f} MB of files after {number} batches of {batch}")
 
 
 def resident(kind: str) -> float:

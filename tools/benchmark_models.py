@@ -109,12 +109,12 @@ def main() -> None:
         raise SystemExit(f"error: {error}") from None
     if options.threads < len(usable_cores()):
         os.sched_setaffinity(0, usable_cores()[: options.threads])  # from which XLA takes its number of threads
-    machine = elsewhere(describe)
+    machine = in_new_process(describe)
     heading = f"{machine.device}, {options.threads} threads, load {os.getloadavg()[0]:.1f}; {machine.versions}"
     print(heading, flush=True)
     rows, failed = [], []
     for task in make_tasks(options, remat, machine):
-        row = next((row for row in known if is_of(row, task)), None)
+        row = next((row for row in known if matches(row, task)), None)
         if row is None:
             try:
                 row = measure(task, options.turns, options.seconds) | {"versions": machine.versions}
@@ -153,7 +153,7 @@ def make_tasks(options: argparse.Namespace, remat: dict[str, str], machine: Mach
     pytorch, referenced = options.pytorch or ("eager" if on_cpu else "compile"), ()
     if pytorch != "none":
         if all(map(importlib.util.find_spec, ("torch", "timm", "torchvision"))):
-            referenced = elsewhere(names_of_references)
+            referenced = in_new_process(names_of_references)
         else:
             print("without PyTorch: torch, timm or torchvision is not installed")
     return [
@@ -174,7 +174,7 @@ def make_tasks(options: argparse.Namespace, remat: dict[str, str], machine: Mach
     ]
 
 
-def elsewhere(function: Callable[[], T]) -> T:
+def in_new_process(function: Callable[[], T]) -> T:
     """The function's answer from a process of its own, so that this one holds neither a library nor a device."""
     with ProcessPoolExecutor(1, PROCESSES) as pool:
         return pool.submit(function).result()
@@ -210,8 +210,8 @@ def measure(task: Task, turns: int, seconds: float) -> dict[str, Any]:
             programs.append(Worker(name, task))
         taken = take_turns(programs, turns, seconds)
         row: dict[str, Any] = dataclasses.asdict(task) | {"turns": len(taken[0])}
-        for program, own in zip(programs, taken, strict=True):
-            lower, median, upper = statistics.quantiles(own, n=4, method="inclusive")
+        for program, seconds in zip(programs, taken, strict=True):
+            lower, median, upper = statistics.quantiles(seconds, n=4, method="inclusive")
             figures = (median, lower, upper, task.batch / median, program.compile_seconds, program.peak_memory())
             row |= {f"{program.name} {figure}": f"{x:.4g}" for figure, x in zip(FIGURES, figures, strict=True) if x}
     finally:
@@ -229,9 +229,9 @@ def take_turns(programs: Sequence["Worker"], turns: int, seconds: float) -> list
     taken: list[list[float]] = [[] for _ in programs]
     start = time.monotonic()
     while len(taken[0]) < turns and (len(taken[0]) < FEWEST_TURNS or time.monotonic() - start < seconds):
-        for program, number, own in zip(programs, steps, taken, strict=True):
+        for program, number, turns_taken in zip(programs, steps, taken, strict=True):
             time.sleep(PAUSE_SECONDS)
-            own.append(program.run(number))
+            turns_taken.append(program.run(number))
     return taken
 
 
@@ -327,7 +327,7 @@ class Skinjax:
             of_backbone, of_head = ({"params": p, "batch_stats": s} for p, s in zip(params, stats, strict=True))
             maps, backbone_stats = backbone.apply(of_backbone, images, train=train, mutable=["batch_stats"])
             values, head_stats = head.apply(of_head, maps["features"], train=train, mutable=["batch_stats"])
-            return values, [own.get("batch_stats", {}) for own in (backbone_stats, head_stats)]
+            return values, [stats.get("batch_stats", {}) for stats in (backbone_stats, head_stats)]
 
         def forward(state, images, labels):
             del labels
@@ -449,7 +449,7 @@ class PyTorch:
         return self.cuda.max_memory_allocated() / 1e6 if self.cuda else None
 
 
-def is_of(row: dict[str, Any], task: Task) -> bool:
+def matches(row: dict[str, Any], task: Task) -> bool:
     return all(row[key] == str(value) for key, value in dataclasses.asdict(task).items())
 
 
@@ -481,10 +481,11 @@ def line(row: dict[str, Any]) -> str:
     parts = []
     for program in PROGRAMS:
         if row.get(f"{program} median_s"):
-            own = {figure: row.get(f"{program} {figure}") for figure in FIGURES}
-            compiled = f", compiled in {own['compile_s']} s" if own["compile_s"] else ""
+            figures = {figure: row.get(f"{program} {figure}") for figure in FIGURES}
+            compiled = f", compiled in {figures['compile_s']} s" if figures["compile_s"] else ""
             parts.append(
-                f"{program} {milliseconds(row, program)}, {own['images_per_s']} images/s, {own['peak_mb']} MB{compiled}"
+                f"{program} {milliseconds(row, program)}, {figures['images_per_s']} images/s, "
+                f"{figures['peak_mb']} MB{compiled}"
             )
     parts.append(f"ratio {row['ratio']} in {row['turns']} turns" if row.get("ratio") else f"{row['turns']} turns")
     return f"{row['network']} {row['measured']}: {'; '.join(parts)}"

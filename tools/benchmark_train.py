@@ -22,7 +22,7 @@ import jax
 
 from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import data_root
-from skinjax.methods.parts import of_module
+from skinjax.methods.parts import subtree
 from skinjax.methods.patches import Patches, attention_at
 from skinjax.models.backbone import PIXELS
 from skinjax.models.heads.patches import PatchAttention
@@ -115,11 +115,11 @@ def attention_seconds(method: Patches, state: TrainState, place: str, shown: tup
     if place != PIXELS:
         maps = functools.partial(method.parts.network.backbone.apply, train=False)
         images = jax.ShapeDtypeStruct((batch * patches, *size), jax.numpy.float32)
-        size = jax.eval_shape(maps, of_module(variables, "backbone"), images)[place].shape[1:]
+        size = jax.eval_shape(maps, subtree(variables, "backbone"), images)[place].shape[1:]
     x = jax.random.normal(
         jax.random.key(0), (batch, patches, *size), method.parts.network.backbone.dtype or jax.numpy.float32
     )
-    params = of_module(variables, attention_at(place))
+    params = subtree(variables, attention_at(place))
 
     def loss(params, x):
         return PatchAttention().apply(params, x)[0].astype(jax.numpy.float32).sum()

@@ -62,11 +62,11 @@ def pin_differences(name: str) -> Iterator[str]:
 
 
 def main() -> int:
-    found = [f"{name}: {told}" for name in KNOWN for told in differences(name)]
+    found = [f"{name}: {difference}" for name in KNOWN for difference in differences(name)]
     used = sorted({architecture_of(name) for name in KNOWN} & set(BACKBONES))
-    found += [f"{name}: {told}" for name in used for told in built_differences(name)]
+    found += [f"{name}: {difference}" for name in used for difference in built_differences(name)]
     try:
-        found += [f"{name}: {told}" for name in PINS for told in pin_differences(name)]
+        found += [f"{name}: {difference}" for name in PINS for difference in pin_differences(name)]
     except Exception as error:
         print(f"the hub cannot be asked about the pins: {str(error).splitlines()[0]}")
     print(

@@ -1,4 +1,4 @@
-"""A published split that is a pickle of positions (paper 003's `indices_*.pkl`) as the CSV that skinjax reads.
+"""Convert a published split, a pickle of positions (paper 003's `indices_*.pkl`), to the CSV that skinjax reads.
 
     python tools/convert_index_pickle.py indices_tbe.pkl HAM10000_metadata.csv indices_tbe.csv
 

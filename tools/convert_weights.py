@@ -1,4 +1,4 @@
-"""A checkpoint of PyTorch (.pth, .pt, .bin, .ckpt) as the safetensors file that skinjax reads. Needs torch.
+"""Convert a PyTorch checkpoint (.pth, .pt, .bin, .ckpt) to the safetensors file that skinjax reads. Needs torch.
 
     python tools/convert_weights.py resnet50.pth resnet50.safetensors --architecture=resnet50 --input_size=224 \\
         --interpolation=bilinear --mean=0.485,0.456,0.406 --std=0.229,0.224,0.225
@@ -21,7 +21,7 @@ import torch
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
-from skinjax.models.pretrained.facts import WORDS, facts_of_header
+from skinjax.models.pretrained.facts import WORDS, facts_from_header
 from skinjax.models.pretrained.files import as_safetensors
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema", "net", "network")
@@ -33,7 +33,7 @@ def convert(source: Path, target: Path, facts: Mapping[str, str]) -> int:
     """Write the tensors of `source` and these facts (in timm's words) to `target`; returns how many tensors."""
     if target.exists():
         raise UserError(f"{target} is there already: give another name, or remove it")
-    facts_of_header(facts, target)  # what skinjax could not read is told now
+    facts_from_header(facts, target)  # refuses now what skinjax could not read
     try:
         checkpoint = torch.load(source, map_location="cpu", weights_only=True)
     except OSError as error:

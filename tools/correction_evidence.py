@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from skinjax.commands.correct import draw_rows, draw_sheet, operations
-from skinjax.data import synthetic
+from skinjax.data.synthetic import photographs
 from skinjax.data.synthetic.photographs import Painter
 from skinjax.data.synthetic.settings import Settings, class_names
 from skinjax.images import correction
@@ -52,7 +52,7 @@ def draw(out: Path) -> None:
 
 def measure_hairs(painter: Painter, hairy: np.ndarray) -> None:
     """How far pixels are from the hairless photograph before and after, in grey levels (the mean of the channels)."""
-    bald, hidden = draw_without(painter, "_draw_hairs")
+    bald, hidden = draw_without(painter, "draw_hairs")
     dark = np.array([bool(np.abs(layers["melanin"]).max()) for layers in hidden])
     clean = functools.partial(in_parts, jax.jit(correction.remove_hair))
     cleaned, cleaned_bald = clean(hairy), clean(bald)
@@ -75,7 +75,7 @@ def measure_hairs(painter: Painter, hairy: np.ndarray) -> None:
 
 def measure_light(painter: Painter, lit: np.ndarray) -> None:
     """How uneven the value is against the evenly lit photograph: the standard deviation of log(value / truth)."""
-    even, hidden = draw_without(painter, "_draw_light")
+    even, hidden = draw_without(painter, "draw_light")
     whole = np.array([layers["light"].min() > -2 for layers in hidden])  # no frame
     print(
         f"\n{whole.sum()} photographs without a frame, unevenness against evenly lit ones: "
@@ -113,7 +113,7 @@ def measure_speed(pictures: np.ndarray) -> None:
 def draw_without(painter: Painter, step: str) -> tuple[np.ndarray, list[dict[str, np.ndarray]]]:
     """Every photograph as it would be without a step of the drawing, and what the step would have added per layer."""
     hidden = []
-    original = getattr(synthetic, step)
+    original = getattr(photographs, step)
 
     def skip(layers, view, rng):
         before = {name: layer.copy() for name, layer in layers.items()}
@@ -121,7 +121,7 @@ def draw_without(painter: Painter, step: str) -> tuple[np.ndarray, list[dict[str
         hidden.append({name: layers[name] - before[name] for name in layers})
         layers.update(before)
 
-    with mock.patch.object(synthetic, step, skip):
+    with mock.patch.object(photographs, step, skip):
         return np.stack([painter.draw(row) for row in range(painter.settings.images)]), hidden
 
 

@@ -62,11 +62,11 @@ def main() -> None:
 
 def document(folders: Mapping[str, Sequence[Path]]) -> str:
     """What the finished runs of every method, a folder for each seed, came to."""
-    rows = {part: {name: [_read(folder, part) for folder in of] for name, of in folders.items()} for part in PARTS}
+    rows = {part: {name: [_read(run, part) for run in seeds] for name, seeds in folders.items()} for part in PARTS}
     first = next(iter(folders))
     counts = training_counts(folders[first][0], rows["test"][first][0].classes)
     offset, choice = choose_offset(rows["validation"][first], counts)
-    adjusted = {name: [with_prior(table, counts, offset) for table in of] for name, of in rows["test"].items()}
+    adjusted = {name: [with_prior(table, counts, offset) for table in runs] for name, runs in rows["test"].items()}
     return f"""# CDC, CD and the plain classifier on the demo set
 
 Written by `tools/demo_table.py`; synthetic photographs, a test bench and not medicine. {facts(folders)}
@@ -140,7 +140,7 @@ def budget(folders: Mapping[str, Sequence[Path]]) -> str:
     protocol = _read(first[0], "test").protocol
     config = json.loads((first[0] / "config.json").read_text())["config"]
     network, shown = config["model"]["backbone"], "x".join(map(str, protocol["size"]))
-    times = "; ".join(f"{method} {', '.join(map(_seconds, of))}" for method, of in folders.items())
+    times = "; ".join(f"{method} {', '.join(map(_seconds, runs))}" for method, runs in folders.items())
     return (
         f"Every run: {network}, {protocol['steps']:,} steps of {config['batch']} photographs, {shown} pixels; seeds 0 "
         f"to {len(first) - 1}. Seconds on {os.cpu_count()} cores ({platform.machine()}), the first with the drawing of "

@@ -34,7 +34,7 @@ class Run:
         with open(self.log, "a") as log:
             self.process = subprocess.Popen([*command, *arguments], stdout=log, stderr=log, start_new_session=True)
 
-    def said(self, text: str) -> bool:
+    def printed(self, text: str) -> bool:
         with open(self.log, errors="replace") as log:
             log.seek(self.started)
             return text in log.read()
@@ -51,10 +51,10 @@ class Run:
 # moment -> (what to wait for, the longest random delay after it in seconds)
 MOMENTS: dict[str, tuple[Callable[[Run], bool], float]] = {
     "drawing the data": (lambda run: any(run.data.glob(".synthetic*.unfinished")), 2.0),
-    "compiling": (lambda run: (run.workdir / "environment.json").exists() and run.said("run in"), 6.0),
-    "training": (lambda run: run.said(" images/s "), 4.0),
+    "compiling": (lambda run: (run.workdir / "environment.json").exists() and run.printed("run in"), 6.0),
+    "training": (lambda run: run.printed(" images/s "), 4.0),
     "checkpoint": (lambda run: any(run.workdir.glob("checkpoints/*orbax*tmp*")), 0.05),
-    "evaluation": (lambda run: run.said(": validation "), 0.5),
+    "evaluation": (lambda run: run.printed(": validation "), 0.5),
     "final predictions": (lambda run: (run.workdir / "predictions_validation.csv").exists(), 0.3),
 }
 

@@ -88,8 +88,8 @@ def main() -> None:
     for case in cases:
         place, size = difference(record.get(case, []), found[case])
         different += place is not None
-        told = "the same" if place is None else f"step {place + 1} is the first to differ, at most by {size:.2g}"
-        print(f"{case}: {told}")
+        verdict = "the same" if place is None else f"step {place + 1} is the first to differ, at most by {size:.2g}"
+        print(f"{case}: {verdict}")
     sys.exit(different > 0)
 
 

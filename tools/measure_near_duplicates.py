@@ -78,7 +78,7 @@ def measure(pictures: Pictures, copies: int, seeds: Sequence[int]) -> None:
     print(f"| copy | {' | '.join(f'seed {seed}' for seed in seeds)} |")
     print(f"|---|{'---|' * len(seeds)}")
     for kind in COPIES | BEYOND:
-        print(f"| {kind} | {' | '.join(f'{recall(of[kind], LEAST_SIMILARITY):.1f}' for of in found)} |")
+        print(f"| {kind} | {' | '.join(f'{recall(seen[kind], LEAST_SIMILARITY):.1f}' for seen in found)} |")
 
     started = time.perf_counter()
     near_duplicates(signatures)

@@ -138,9 +138,9 @@ def training_outputs(name: str, size: int, gain: float) -> dict[str, np.ndarray]
 
     def loss(params, stats, x):
         variables = {"params": params, "batch_stats": stats}
-        maps, own = backbone.apply(_of(variables, "backbone"), x, train=True, mutable=["batch_stats"])
+        maps, of_backbone = backbone.apply(_of(variables, "backbone"), x, train=True, mutable=["batch_stats"])
         logits, of_head = head.apply(_of(variables, "head"), maps["features"], train=True, mutable=["batch_stats"])
-        stats = {"backbone": own.get("batch_stats", {}), "head": of_head.get("batch_stats", {})}
+        stats = {"backbone": of_backbone.get("batch_stats", {}), "head": of_head.get("batch_stats", {})}
         return (logits * coefficients(logits.shape)).sum(), (logits, stats)
 
     @compiled

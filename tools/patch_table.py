@@ -54,10 +54,12 @@ def print_table(runs: dict[str, Sequence[Predictions]], base: str) -> None:
     """Figures of every strategy, and how much better than `base` each of its seeds is."""
     print(f"\n| strategy | {' | '.join(METRICS)} | macro recall of each seed [95 % interval] | against {base} |")
     print(f"|---|{'---|' * (len(METRICS) + 2)}")
-    for name, own in runs.items():
-        gains = [paired_difference(a, b, "macro_recall") for a, b in zip(runs[base], own, strict=True)]
+    for name, tables in runs.items():
+        gains = [paired_difference(a, b, "macro_recall") for a, b in zip(runs[base], tables, strict=True)]
         shown = "; ".join(f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]" for d in gains)
-        print(f"| {' | '.join([name, *figures_of_seeds(own, METRICS), '' if name == base else shown])} |", flush=True)
+        print(
+            f"| {' | '.join([name, *figures_of_seeds(tables, METRICS), '' if name == base else shown])} |", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The verbs of `skinjax VERB`: each module has `add_arguments(parser)` and `run(options) -> exit status`."""
+"""The verbs of `skinjax VERB`: modules with `add_arguments(parser)` and `run(options) -> exit status`, no more."""

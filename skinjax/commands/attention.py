@@ -52,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     out = make_folder(options.out or str(folder), "")
     recipe, data, model = open_run(folder, data_root(options.data_dir))
     method = model.method
+    if model.members:
+        raise UserError(f"the run in {folder} is an ensemble: give one of evaluate=last or best, which has one network")
     if not isinstance(method, Patches) or not method.settings.attention:
         raise UserError(f"the run in {folder} has no attention between patches: its method.attention names no place")
     records = chosen(data, options.image_ids, options.images)
@@ -59,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     outputs = model.predict(stored)
     view = np.asarray(method.parts.pictures.evaluation_view(jax.numpy.asarray(stored)))
     shown = to_bytes(view, normalisation(model.spec, model.facts))
-    grid = recipe.views.corners()
+    grid = recipe.views.crop_grid()
     rows = {"as stored": stored}
     for place in method.settings.attention:
         weights = outputs[attention_at(place)]
@@ -83,7 +85,7 @@ def chosen(data: "Data", image_ids: list[str], images: int) -> np.ndarray:
         return np.array([record_of[name] for name in image_ids])
     part = "test" if len(data.records["test"]) else "validation" if len(data.records["validation"]) else "train"
     records, labels = data.records[part], data.labels(part)
-    turn = np.empty(len(records), int)  # the how-manieth of its class
+    turn = np.empty(len(records), int)  # which image of its class it is, from 0
     for label in np.unique(labels):
         turn[labels == label] = np.arange(np.sum(labels == label))
     return records[np.lexsort((labels, turn))][:images]

@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from skinjax.core.arguments import Parser
-from skinjax.core.errors import UserError, lookup, told
+from skinjax.core.errors import UserError, lookup, os_errors_as_user_errors
 from skinjax.core.files import write_atomically
 
 if TYPE_CHECKING:  # they are imported when needed, which --help does not wait for
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def operations(names: Sequence[str], zooms: Sequence[float]) -> dict[str, "Correction"]:
-    """What a row shows of its photograph, by label."""
+    """The operations whose results a row shows, by label."""
     import jax.numpy as jnp
 
     from skinjax.images import correction
@@ -133,7 +133,7 @@ def read_photographs(options: argparse.Namespace) -> tuple[Photographs, str]:
     from skinjax.data.acquire.sources import ARCHIVE, images, open_source
 
     if path.is_file() and not ARCHIVE.fullmatch(path.name):
-        with told(f"{path} cannot be read"):
+        with os_errors_as_user_errors(f"{path} cannot be read", "check its permissions"):
             return [photograph(path.name, path.read_bytes(), options.max_side)], ""
     with open_source(path) as opened:
         files = images(opened)
@@ -169,14 +169,14 @@ def choose(count: int, options: argparse.Namespace) -> list[int]:
 
 def sheet_folder(out: str | None, source: str) -> Path:
     """Where the sheet goes: not into a file, not over a file that is not ours, not into the source."""
-    own = re.sub(r"[^\w.-]+", "-", Path(source).resolve().name).strip(".-")
-    folder = Path(out).expanduser() if out else Path("correct") / (own or "source")
+    name = re.sub(r"[^\w.-]+", "-", Path(source).resolve().name).strip(".-")
+    folder = Path(out).expanduser() if out else Path("correct") / (name or "source")
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, not a folder for the sheet; give another --out")
     if os.path.isdir(source) and folder.resolve().is_relative_to(Path(source).resolve()):
         raise UserError(f"{folder} lies in {source}, whose images a sheet would join; give an --out elsewhere")
     if os.path.lexists(folder / SHEET) and not is_ours(folder / SHEET):
-        raise UserError(f"{folder / SHEET} is there and not of {SOFTWARE}; give another --out or move it away")
+        raise UserError(f"{folder / SHEET} was not made by `{SOFTWARE}`; give another --out or move it away")
     return folder
 
 
@@ -193,7 +193,7 @@ def write_sheet(sheet: Image.Image, path: Path) -> None:
     encoded, info = io.BytesIO(), PngInfo()
     info.add_text("Software", SOFTWARE)
     sheet.save(encoded, "PNG", pnginfo=info)
-    with told(f"cannot write {path}", "make room or give another --out"):
+    with os_errors_as_user_errors(f"cannot write {path}", "make room or give another --out"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, encoded.getvalue())
 

@@ -4,7 +4,7 @@ import argparse
 
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA
+from skinjax.data.acquire.catalogue import CATALOGUE, USER_DATA
 
 
 def add_arguments(parser: Parser) -> None:
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     print("known:")
     print("  synthetic\n    photographs drawn by a program, a test bench and not medicine; needs no preparing")
     for name, about in CATALOGUE.items():
-        if name in OWN_DATA:
+        if name in USER_DATA:
             print(f"  {name}\n    {about.title}")
             continue
         mark = " (prepared)" if name in found else ""

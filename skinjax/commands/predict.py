@@ -1,4 +1,4 @@
-"""What a trained run says of photographs: a CSV with a row for each.
+"""Predict the classes of photographs by a trained run: a CSV with a row for each.
 
     skinjax predict runs/cdc-demo-0123abcd photograph.jpg
     skinjax predict runs/cdc-demo-0123abcd photos more.zip --out=predictions.csv

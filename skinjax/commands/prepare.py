@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def describe(folder: Path, manifest: dict) -> list[str]:
-    """What the manifest of a prepared set says, in lines for people."""
+    """Describe a prepared set by its manifest, in lines for people."""
     counts: dict[str, int] = manifest["images_per_class"]
     unlabelled = manifest["images"] - sum(counts.values())
     table = counts | ({"(unlabelled)": unlabelled} if unlabelled else {})

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skinjax.core.arguments import Parser
-from skinjax.core.errors import UserError, told
+from skinjax.core.errors import UserError, os_errors_as_user_errors
 
 if TYPE_CHECKING:  # they import jax or matplotlib, which --help does not wait for
     from matplotlib.figure import Figure
@@ -94,7 +94,7 @@ def make_folder(out: str | None, name: str) -> Path:
     folder = Path(out).expanduser() if out else Path("show") / re.sub(r"[^\w.-]+", "-", name).strip(".-")
     if folder.is_file():
         raise UserError(f"{folder} is a file, not a folder for figures; give another --out")
-    with told(f"cannot write figures to {folder}", "give another --out"):
+    with os_errors_as_user_errors(f"cannot write figures to {folder}", "give another --out"):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -146,10 +146,10 @@ def count_lines(dataset: "Dataset", parts: Mapping[str, np.ndarray]) -> list[str
     rows = [["class", "images", "per cent", "groups", *parts]]
     named = [*enumerate(dataset.classes), *([(-1, "(no label)")] if (labels < 0).any() else []), (None, "all")]
     for number, name in named:
-        own = labels == number if number is not None else np.ones(len(labels), bool)
-        share = f"{100 * own.sum() / max(len(labels), 1):.1f}"
-        split = [f"{own[records].sum():,}" for records in parts.values()]
-        rows.append([name, f"{own.sum():,}", share, f"{len(np.unique(groups[own])):,}", *split])
+        members = labels == number if number is not None else np.ones(len(labels), bool)
+        share = f"{100 * members.sum() / max(len(labels), 1):.1f}"
+        split = [f"{members[records].sum():,}" for records in parts.values()]
+        rows.append([name, f"{members.sum():,}", share, f"{len(np.unique(groups[members])):,}", *split])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, *cells in rows:
         aligned = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
@@ -159,7 +159,7 @@ def count_lines(dataset: "Dataset", parts: Mapping[str, np.ndarray]) -> list[str
 
 
 def known(column: np.ndarray) -> int:
-    """How many cells of a column say something."""
+    """How many cells of a column hold a value."""
     says = {"f": lambda: ~np.isnan(column), "U": lambda: column != ""}
     return int(np.sum(says.get(column.dtype.kind, lambda: np.ones(len(column)))()))
 
@@ -224,7 +224,7 @@ def view_rows(
         keys = example_keys(jax.random.fold_in(jax.random.key(recipe.seed), draw), jnp.arange(len(shown)))
         rows[f"training view\n{recipe.views.train}, {size}\ndraw {draw + 1}"] = training(keys, trained)
     rows[f"evaluation view\n{recipe.views.evaluation}, {size}"] = evaluation(stored)
-    grid = recipe.views.corners()
+    grid = recipe.views.crop_grid()
     pictures = {name: to_bytes(np.asarray(row), mean_and_std) for name, row in rows.items()}
     return {name: tiled(row, grid) if row.ndim == 5 else row for name, row in pictures.items()}
 
@@ -255,6 +255,6 @@ def write(figure: "Figure", path: Path) -> None:
     """Save a figure and say so."""
     from skinjax.report.figures import save
 
-    with told(f"cannot write {path}", "make room or give another --out"):
+    with os_errors_as_user_errors(f"cannot write {path}", "make room or give another --out"):
         save(figure, path)
     print(f"wrote {path}")

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skinjax.core.arguments import Parser
-from skinjax.core.errors import UserError, told
+from skinjax.core.errors import UserError, os_errors_as_user_errors
 
 if TYPE_CHECKING:
     from skinjax.data.dataset import Dataset
-    from skinjax.data.splits.check import Pair
+    from skinjax.data.splits.check import SamePhotograph
     from skinjax.data.splits.split import Split
 
 MOST_PAIRS_SHOWN = 10
@@ -82,7 +82,7 @@ def make(options: argparse.Namespace) -> int:
 
 
 def default_name(options: argparse.Namespace) -> str:
-    """ham10000-lesion_grouped-fold0of5-seed0.csv"""
+    """The file to write without --out, like ham10000-lesion_grouped-fold0of5-seed0.csv."""
     fold = f"-fold{options.fold}of{options.folds}" if options.folds > 1 else f"-fold{options.fold}" * bool(options.fold)
     return f"{options.dataset}-{options.protocol}{fold}-seed{options.seed}.csv"
 
@@ -92,7 +92,7 @@ def write_new(path: Path, split: "Split") -> None:
     from skinjax.data.splits.split import protocol_path, split_texts, write_split
 
     texts = dict(zip((path, protocol_path(path)), split_texts(split), strict=True))
-    with told(f"cannot write {path}"):
+    with os_errors_as_user_errors(f"cannot write {path}", "make room or give another --out"):
         for place, text in texts.items():
             if place.exists() and place.read_bytes() != text.encode():
                 raise UserError(f"{place} is there and holds something else: remove it, or give another --out")
@@ -133,7 +133,7 @@ def check_file(path: Path, name: str | None, data_dir: str | None, pictures: boo
 
 
 def recorded_dataset(made_as: dict[str, Any], root: Path) -> "Dataset | None":
-    """The prepared data set that a split of ours was made of, if it is still there unchanged."""
+    """The prepared data set that a split of skinjax was made from, if it is still there, unchanged."""
     from skinjax.data.dataset import is_prepared, read_dataset
 
     name = str(made_as.get("dataset"))
@@ -182,7 +182,7 @@ def shared_groups(split: "Split") -> list[str]:
     return lines
 
 
-def shared_photographs(pairs: "Sequence[Pair]", split: "Split") -> list[str]:
+def shared_photographs(pairs: "Sequence[SamePhotograph]", split: "Split") -> list[str]:
     """A line for each photograph that is in two parts under two groups."""
     from skinjax.data.splits.check import crossings
 

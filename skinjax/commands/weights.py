@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def show_list(options: argparse.Namespace) -> None:
-    """The registered backbones, and under each the weights that are usual for it."""
+    """Print the registered backbones, and under each the weights that are usual for it."""
     from skinjax.data.dataset import data_root
     from skinjax.models import BACKBONES
     from skinjax.models.pretrained.hub import HubId, find
@@ -67,19 +67,19 @@ def show_list(options: argparse.Namespace) -> None:
 
 
 def fetch(options: argparse.Namespace) -> None:
-    """Weights of the hub, whole and checked, in their folder."""
+    """Fetch weights of the hub into their folder and check them."""
     from skinjax.models.pretrained.hub import parse_hub_id
-    from skinjax.models.pretrained.opening import meant
+    from skinjax.models.pretrained.opening import suggestion
 
     if parse_hub_id(options.name) is None:
-        ids = meant(options.name) or "one is like timm/resnet50.a1_in1k"
+        ids = suggestion(options.name) or "one is like timm/resnet50.a1_in1k"
         raise UserError(f"{options.name!r} is no id of the hub; {ids}")
     weights = opened(options)
-    print(f"{weights.source} is in {weights.file.path}\n{use(weights)}")
+    print(f"{weights.source} is in {weights.file.path}\n{usage(weights)}")
 
 
 def inspect(options: argparse.Namespace) -> None:
-    """What a file holds, says of itself and fits."""
+    """Print what a file holds, what it states, and which backbones it fits."""
     from skinjax.core.files import human_bytes
 
     weights = opened(options)
@@ -95,7 +95,7 @@ def inspect(options: argparse.Namespace) -> None:
     print("it says:" if facts else "it says nothing of its training: no facts in its header, no config.json beside it")
     for name, value in facts.items():
         print(f"  {name}: {' '.join(f'{part:g}' for part in value) if isinstance(value, tuple) else value}")
-    print(use(weights))
+    print(usage(weights))
 
 
 def opened(options: argparse.Namespace) -> "Pretrained":
@@ -106,7 +106,7 @@ def opened(options: argparse.Namespace) -> "Pretrained":
     return open_pretrained(options.name, data_root(options.data_dir) / "weights", options.sha256)
 
 
-def use(weights: "Pretrained") -> str:
+def usage(weights: "Pretrained") -> str:
     """Which backbones the weights fit, and the fields of a config that start from them."""
     from skinjax.models.pretrained.opening import fitting_backbones
 

@@ -1,1 +1,1 @@
-"""What every room may use and that knows nothing of images: errors, files, locks, tables, command lines, threads."""
+"""What every room may use, without knowing of images: errors, files, locks, tables, settings, arguments, threads."""

@@ -1,4 +1,4 @@
-"""Command lines whose mistakes are one sentence: what `skinjax.main` and `skinjax VERB` share."""
+"""Parse the command lines of `skinjax.main` and `skinjax VERB`, and report a user's mistake in one sentence."""
 
 import argparse
 import errno
@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
     takes_changes = False
 
     def add_number(self, flag: str, default: int | None, low: int, high: int, help: str, metavar: str = "N") -> None:
-        """Take a whole number from `low` to `high`."""
+        """Add a flag that takes a whole number from `low` to `high`."""
 
         def number(text: str) -> int:
             if not low <= int(text) <= high:
@@ -27,11 +27,11 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(flag, type=number, default=default, help=help, metavar=metavar)
 
     def add_data_dir(self) -> None:
-        """Take --data_dir, which `skinjax.data.dataset.data_root` resolves."""
+        """Add --data_dir, which `skinjax.data.dataset.data_root` resolves."""
         self.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
 
     def add_config_changes(self) -> None:
-        """Let any number of --config.FIELD=VALUE stand anywhere; `changes` is the list of their FIELD=VALUE."""
+        """Accept --config.FIELD=VALUE anywhere and any number of times; `changes` lists their FIELD=VALUE."""
         self.add_argument("--config.FIELD", metavar="VALUE", help="another value of a field: --config.seed=1")
         self.takes_changes = True
 
@@ -49,7 +49,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def exit_status(command: Callable[[], int]) -> int:
-    """What `command` returns; a `UserError` becomes one sentence and status 1, a reader of the output that left, 1."""
+    """Run `command` and return its status; 1 after a `UserError`, which is printed, or if nobody reads the output."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a path may have letters that the terminal lacks
     try:
@@ -63,11 +63,19 @@ def exit_status(command: Callable[[], int]) -> int:
         _drop_output()
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = f"cannot write {error.filename}" if error.filename else "cannot write"
+            print(f"error: {where}: {error.strerror}; make room and start the same command again", file=sys.stderr)
+            _drop_output()
+        elif error.filename:
+            print(f"error: {str(error.filename)[:200]}: {error.strerror}", file=sys.stderr)
+        else:
             raise
-        where = f"cannot write {error.filename}" if error.filename else "cannot write"
-        print(f"error: {where}: {error.strerror}; make room and start the same command again", file=sys.stderr)
-        _drop_output()
+        return 1
+    except RuntimeError as error:
+        if "home directory" not in str(error):  # what `~nobody` leads to
+            raise
+        print(f"error: a path begins with ~: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -75,5 +83,5 @@ def exit_status(command: Callable[[], int]) -> int:
 
 
 def _drop_output() -> None:
-    """Forget what is still buffered and has no place to go; without this, Python complains about it when it leaves."""
+    """Discard buffered output that cannot be written; otherwise Python complains about it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -29,12 +29,12 @@ def drop_damaged(folder: Path) -> None:
     since = marker.stat().st_mtime if marker.exists() else 0.0
     marker.touch()
     for entry in folder.glob("*-cache"):
-        if entry.stat().st_mtime >= since and not _whole(entry.read_bytes()):
+        if entry.stat().st_mtime >= since and not _is_complete(entry.read_bytes()):
             entry.unlink(missing_ok=True)
 
 
-def _whole(entry: bytes) -> bool:
-    """Whether an entry is complete; of those that are not zlib's, only the empty ones are known not to be."""
+def _is_complete(entry: bytes) -> bool:
+    """Whether an entry is complete; of entries in another format than zlib's, only empty ones are known not to be."""
     if not entry.startswith(ZLIB):
         return bool(entry)
     try:

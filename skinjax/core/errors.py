@@ -1,11 +1,12 @@
-"""The one exception that means "a person can mend this", and the lookup that names what is known."""
+"""The exception for what a user can mend, a lookup whose error lists the known names, and how lines are shown."""
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
+Print = Callable[[str], None]  # shows the user a line, as `print` does
 
 
 class UserError(ValueError):
@@ -16,8 +17,8 @@ class UserError(ValueError):
 
 
 @contextlib.contextmanager
-def told(failure: str, remedy: str = "") -> Iterator[None]:
-    """Make an `OSError` within a `UserError`: what failed, why, and what to do."""
+def os_errors_as_user_errors(failure: str, remedy: str = "") -> Iterator[None]:
+    """Turn an `OSError` of the block into a `UserError`: what failed, why, and what to do."""
     try:
         yield
     except OSError as error:

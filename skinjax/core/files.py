@@ -41,7 +41,8 @@ def check_room(folder: pathlib.Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(next(parent for parent in (folder, *folder.parents) if parent.exists())).free
     if needed > free:
         raise UserError(
-            f"{what} need {human_bytes(needed)} in {folder} and {human_bytes(free)} are free: use another --data_dir"
+            f"{what} need {human_bytes(needed)} in {folder} and {human_bytes(free)} are free: make room or use another "
+            "--data_dir"
         )
 
 

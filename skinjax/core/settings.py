@@ -1,8 +1,8 @@
 """Settings of a component: a frozen dataclass whose fields say what they may be, checked once, when one is made.
 
 A field's annotation is its type (whole numbers do for decimal ones, lists for tuples), `number` its range, `choice` the
-table that its name is looked up in, `one_of` a section of which one field, `name`, decides which others it has.
-`from_plain` and `to_plain` are the way from and to text and JSON, with the path of whatever is wrong.
+table that its name is looked up in, `one_of` a section whose field `name` decides which other fields it has.
+`from_plain` and `to_plain` convert from and to plain JSON data; an error names the path of the field.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ Table = Mapping[str, Any]
 
 
 class FieldError(UserError):
-    """A field that cannot be; `reason` continues the field's path, and whoever knows more of that path prepends it."""
+    """A field with a value that it must not have; `reason` follows the path, to which callers may add a beginning."""
 
     def __init__(self, path: str, reason: str):
         super().__init__(f"{path}{reason}")
@@ -45,7 +45,7 @@ class Kind(NamedTuple):
 
 
 def one_of(default: str | None, kind: str, table: Mapping[str, Any]) -> Any:
-    """A section of the settings that the `Kind` of its field `name` in `table` has; that name alone stands for it."""
+    """A section with the settings of the `Kind` that its field `name` picks from `table`; the name alone will do."""
     return dataclasses.field(
         default_factory=lambda: table[default].settings(name=default) if default else None,
         metadata={"variant": (kind, table)},
@@ -59,7 +59,7 @@ def section(settings: "type[Settings]") -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The base of all settings, which are frozen dataclasses; every value of theirs is checked.
+    """The base of all settings: frozen dataclasses that check every value when they are made.
 
     >>> @dataclasses.dataclass(frozen=True)
     ... class Focal(Settings):
@@ -78,7 +78,7 @@ class Settings:
         self.check()
 
     def check(self) -> None:
-        """Refuse what no field shows alone; subclasses extend it."""
+        """Refuse fields that do not fit together; subclasses extend it."""
 
     def replace(self, **changes: Any) -> Self:
         """These settings with other values of some fields."""
@@ -87,7 +87,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Named(Settings):
-    """The settings of one of several components, by its `name`; as they are, those of one that has no others."""
+    """The settings of a component chosen by its `name`; this class itself serves those that have no other fields."""
 
     name: str = ""
 
@@ -98,13 +98,13 @@ def fields(settings: type[Settings]) -> tuple[dataclasses.Field, ...]:
 
 
 def field_named(settings: type[Settings], name: str, path: str) -> dataclasses.Field:
-    """The field of a class of settings, whose path is `path`; one of its sections may have it instead."""
-    inner = [f"{field.name}.{of.name}" for field in fields(settings) for kind in _kinds(field) for of in fields(kind)]
-    return lookup(f"field of {path}", name, {field.name: field for field in fields(settings)}, inner)
+    """The field `name` of the settings at `path`, or a `UserError` that may point to a section that has it."""
+    below = [f"{field.name}.{sub.name}" for field in fields(settings) for kind in _kinds(field) for sub in fields(kind)]
+    return lookup(f"field of {path}", name, {field.name: field for field in fields(settings)}, below)
 
 
 def variant(field: dataclasses.Field, name: str) -> type[Settings]:
-    """The settings that a field of `one_of` has by this name."""
+    """The class of settings that a `one_of` field has under this name."""
     kind, table = field.metadata["variant"]
     return lookup(kind, name, table).settings
 
@@ -114,6 +114,8 @@ def checked(field: dataclasses.Field, value: Any, path: str) -> Any:
     if "variant" in field.metadata:
         return _variant(field, value, path)
     if _is_section(field.type):
+        if not isinstance(value, Settings):
+            raise FieldError(path, f" is {value!r}; it must be a section with fields")
         return value
     try:
         value = _typed(value, field.type)
@@ -132,13 +134,13 @@ def checked(field: dataclasses.Field, value: Any, path: str) -> Any:
 
 
 def described(field: dataclasses.Field) -> str:
-    """What a field must be, for a person."""
+    """Describe what a field must be, for a person."""
     if "choice" in field.metadata:
         table = field.metadata["choice"][1]
         names = ", ".join(sorted(filter(None, table() if callable(table) else table)))
         return f"one of {names}" if field.type is str else f"a tuple of names from {names}"
     low, high = field.metadata.get("range", (-math.inf, math.inf))
-    to = " to less than 1" if high == BELOW_ONE else f" to {high:.6g}" if high < math.inf else " on"
+    to = " to less than 1" if high == BELOW_ONE else f" to {high:.10g}" if high < math.inf else " on"
     limits = f" above 0{to}" if low == ABOVE_ZERO else f" from {low:.6g}{to}" if low > -math.inf else ""
     kind, parts = _optional(field.type), typing.get_args(_optional(field.type))
     if kind in (int, float):
@@ -154,17 +156,17 @@ def described(field: dataclasses.Field) -> str:
     return f"a tuple of {what}{limits}, like ({', '.join(['8'] * max(2, len(parts)))})"
 
 
-def lines(settings: Settings, path: str, told: str = "") -> Iterator[str]:
-    """A line for each field but the one that is `told` already: its path and value, and what it may be."""
-    for field in (field for field in fields(type(settings)) if field.name != told):
+def help_lines(settings: Settings, path: str, skip: str = "") -> Iterator[str]:
+    """A line of help for each field except `skip`: its path, its value, and what it may be."""
+    for field in (field for field in fields(type(settings)) if field.name != skip):
         value, place = getattr(settings, field.name), f"{path}.{field.name}"
         if "variant" in field.metadata:
             yield f"{place}={value and value.name}  # one of {', '.join(sorted(field.metadata['variant'][1]))}"
         if isinstance(value, Settings):
-            yield from lines(value, place, "name" if "variant" in field.metadata else "")
+            yield from help_lines(value, place, "name" if "variant" in field.metadata else "")
         elif isinstance(value, Mapping) and any(isinstance(inner, Settings) for inner in value.values()):
             for name, inner in value.items():
-                yield from lines(inner, f"{place}.{name}")
+                yield from help_lines(inner, f"{place}.{name}")
         elif "variant" not in field.metadata:
             yield f"{place}={value!r}  # {described(field)}"
 
@@ -197,9 +199,9 @@ def to_plain(value: Any) -> Any:
 
 
 def differences(value: Any, default: Any) -> dict[str, Any]:
-    """{path: plain value} of what settings have otherwise than `default` settings.
+    """{path: plain value} of the fields that differ between settings and `default` settings.
 
-    A variant of another name is told by its name and by what differs from that variant's own defaults.
+    A variant of another name is given by its name and by what differs from that variant's own defaults.
     """
     found: dict[str, Any] = {}
     for field in fields(type(value)):
@@ -220,9 +222,7 @@ def _converted(field: dataclasses.Field, value: Any, path: str) -> Any:
     kind = _optional(field.type)
     if "variant" in field.metadata:
         return _variant(field, value, path)
-    if value is None or isinstance(value, Settings):
-        return value
-    if _is_section(kind):
+    if _is_section(kind) and not isinstance(value, Settings):
         return from_plain(kind, value, path)
     if "overrides" in field.metadata:  # some fields of other settings
         whole = from_plain(field.metadata["overrides"], value, path)
@@ -230,13 +230,13 @@ def _converted(field: dataclasses.Field, value: Any, path: str) -> Any:
     if typing.get_origin(kind) in (Mapping, dict) and _is_section(typing.get_args(kind)[1]):
         if not isinstance(value, Mapping):
             raise FieldError(path, f" is {value!r}; it must be a section with fields")
-        of = typing.get_args(kind)[1]
-        return {name: from_plain(of, inner, f"{path}.{name}") for name, inner in value.items()}
+        entry = typing.get_args(kind)[1]
+        return {name: from_plain(entry, inner, f"{path}.{name}") for name, inner in value.items()}
     return checked(field, value, path)
 
 
 def _variant(field: dataclasses.Field, value: Any, path: str) -> Settings | None:
-    """The settings that a name, or a section with a name, stands for; None where that may be."""
+    """The settings that a name, or a section with a name, stands for; None where the field is optional."""
     if value is None and _optional(field.type) != field.type:
         return None
     values = {"name": value} if isinstance(value, str) else to_plain(value)
@@ -246,7 +246,7 @@ def _variant(field: dataclasses.Field, value: Any, path: str) -> Settings | None
 
 
 def _typed(value: Any, kind: Any) -> Any:
-    """`value` as the annotation `kind` has it; a TypeError if it is something else."""
+    """`value` as the type that the annotation `kind` asks for; a TypeError if it is another."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
         return None if value is None else _typed(value, _optional(kind))
@@ -260,7 +260,7 @@ def _typed(value: Any, kind: Any) -> Any:
         if not isinstance(value, tuple | list) or (parts[-1] is not Ellipsis and len(value) != len(parts)):
             raise TypeError
         kinds = [parts[0]] * len(value) if parts[-1] is Ellipsis else parts
-        return tuple(_typed(part, of) for part, of in zip(value, kinds, strict=True))
+        return tuple(_typed(part, kind) for part, kind in zip(value, kinds, strict=True))
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:
@@ -284,7 +284,7 @@ def _optional(kind: Any) -> Any:
 
 
 def _kinds(field: dataclasses.Field) -> list[type[Settings]]:
-    """The classes of settings that a section may be of; none, if the field is none."""
+    """The classes of settings that a section may have; empty for a field that is no section."""
     if "variant" in field.metadata:
         return [kind.settings for kind in field.metadata["variant"][1].values()]
     return [_optional(field.type)] if _is_section(field.type) else []

@@ -1,4 +1,4 @@
-"""CSV: read in the encodings and dialects that spreadsheets write, with the line of each row, and written in one."""
+"""Read CSV in the encodings and dialects that spreadsheets write, with the line of each row, and write one of them."""
 
 import collections
 import csv
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from skinjax.core.errors import UserError, told
+from skinjax.core.errors import UserError, os_errors_as_user_errors
 from skinjax.core.files import human_bytes, write_atomically
 
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -110,16 +110,16 @@ def read_table_file(path: Path, required: Sequence[str] = (), fix: str = "") -> 
 
 
 def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
-    """The bytes of a file that the user names, and of more than it may have only so many that it shows."""
-    with told(f"{path} cannot be read"):
+    """The bytes of a file that the user names; of a longer one, one byte more than the `most` that it may have."""
+    with os_errors_as_user_errors(f"{path} cannot be read", "check its path and permissions"):
         if path.exists() and not path.is_file():
-            raise UserError(f"{path} is no file but a folder, a pipe or a device")
+            raise UserError(f"{path} is a folder, a pipe or a device: name a file")
         with path.open("rb") as file:
             return file.read(most + 1)
 
 
 def refuse_to_overwrite(path: Path, columns: Sequence[str], flag: str) -> None:
-    """Raise a `UserError` if `path`, which `flag` gives, is there and no table that begins so, or has no folder."""
+    """Raise a `UserError` if the file that `flag` names has no folder, or exists and is no table with these columns."""
     if not path.parent.is_dir():
         raise UserError(f"there is no folder {path.parent}: make it, or give another {flag}")
     if path.exists() and not (path.is_file() and path.read_bytes().startswith(",".join(columns).encode())):
@@ -127,8 +127,8 @@ def refuse_to_overwrite(path: Path, columns: Sequence[str], flag: str) -> None:
 
 
 def write_table(path: Path, text: str) -> None:
-    """Write a CSV to where the user wants it; letters that no text has, as paths may, are written as escapes."""
-    with told(f"{path} cannot be written"):
+    """Write a CSV to where the user wants it; what UTF-8 cannot encode, as some paths, is written as escapes."""
+    with os_errors_as_user_errors(f"{path} cannot be written", "make room or name another file"):
         write_atomically(path, text.encode(errors="backslashreplace"))
 
 

@@ -1,4 +1,4 @@
-"""Work on many items by threads, in order, without running far ahead of whoever takes the results."""
+"""Work on many items in threads, in order, without running far ahead of the consumer of the results."""
 
 import os
 import sys
@@ -14,12 +14,12 @@ Result = TypeVar("Result")
 
 
 def progress(items: Iterable[Item], total: int) -> Iterable[Item]:
-    """The items; on a terminal a bar shows how many of `total` images have come."""
+    """Iterate over the items; on a terminal, with a progress bar of `total` images."""
     return tqdm(items, total=total, unit="images", disable=not sys.stderr.isatty(), leave=False)
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int = 0) -> Iterator[Result]:
-    """`function` of each item in order; at most a few results per thread wait to be taken, whatever their number.
+    """Apply `function` to the items in threads and yield the results in order, a few per thread ahead of the consumer.
 
     >>> list(map_in_order(abs, [-2, 1], threads=2))
     [2, 1]

@@ -4,14 +4,13 @@ import dataclasses
 import functools
 import json
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.errors import Print, UserError, lookup
 from skinjax.core.files import check_room, human_bytes
 from skinjax.core.hashes import short_hash
 from skinjax.data.acquire.decoding import DECODER_VERSION
@@ -22,7 +21,6 @@ from skinjax.parallel import check_fits, put_whole
 CACHE_FOLDER, PIXELS_FILE = "pixels", "pixels.uint8"
 CHUNK_BYTES = 2**23  # decoded by a thread before it is written
 REPORT_EVERY = 5000
-Say = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,9 +35,9 @@ class Pixels:
 
 
 def open_pixels(
-    cache: str, dataset: Dataset, size: StoredSize, root: Path, mesh: jax.sharding.Mesh, say: Say = print
+    cache: str, dataset: Dataset, size: StoredSize, root: Path, mesh: jax.sharding.Mesh, say: Print = print
 ) -> Pixels:
-    """The pixels of a data set at its stored size, from the cache of that name; one that is kept is made once."""
+    """The pixels of a data set at its stored size from the cache of that name; a cache that is kept is made once."""
     lookup("cache", cache, CACHES)
     if cache == "none":
         return Pixels(host=functools.partial(load, dataset, size=size))
@@ -53,7 +51,7 @@ def open_pixels(
 CACHES = {"none": "nowhere", "host": "in a file", "device": "on every device"}
 
 
-def host_cache(dataset: Dataset, size: StoredSize, root: Path, say: Say) -> np.ndarray:
+def host_cache(dataset: Dataset, size: StoredSize, root: Path, say: Print) -> np.ndarray:
     """All pixels of a data set, uint8 [n, height, width, 3], mapped from a file under `root` that is written once."""
     shape = (len(dataset), size.height, size.width, 3)
     identity = {"fingerprint": dataset.fingerprint, **dataclasses.asdict(size), "decoder": DECODER_VERSION}
@@ -90,10 +88,10 @@ def _map(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
         raise UserError(f"the pixel cache {folder} is damaged ({error}); delete that folder and run again") from error
 
 
-def _decode_all(dataset: Dataset, size: StoredSize, path: Path, say: Say) -> None:
+def _decode_all(dataset: Dataset, size: StoredSize, path: Path, say: Print) -> None:
     """Decode every record into its place of a file that is synced to disk.
 
-    Through file writes and never a mapping, in which a full disk would be the end of the process.
+    By file writes and never through a mapping, where a full disk would kill the process.
     """
     image_bytes = size.height * size.width * 3
     chunk = max(1, CHUNK_BYTES // image_bytes)

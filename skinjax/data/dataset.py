@@ -1,4 +1,4 @@
-"""Data sets on disk: where they lie, how one that is made from arguments is made once, and how one is opened.
+"""Data sets on disk: where they lie, how the synthetic one is made from arguments, once, and how one is opened.
 
 A prepared data set is a folder with the builder's ArrayRecord files, `columns.npz` (one row per record) and
 `manifest.json`. It appears under its name only when it is whole.
@@ -16,12 +16,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skinjax.core.errors import UserError, lookup, told
+from skinjax.core.errors import UserError, lookup, os_errors_as_user_errors
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import sha256_of, short_hash
 from skinjax.core.locks import exclusive
 from skinjax.core.settings import from_plain
-from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA
+from skinjax.data.acquire.catalogue import CATALOGUE, USER_DATA
 
 # What a prepared folder holds; one of an earlier format is not taken for damaged, but made anew under another name.
 FORMAT = 2
@@ -64,7 +64,7 @@ class Dataset:
         """The image file of a record; one whose bytes do not match their checksum is refused."""
         try:
             return self.records[record]
-        except RuntimeError as error:  # array_record's word for it
+        except RuntimeError as error:  # what array_record raises
             raise UserError(
                 f"image {str(self.columns['image_id'][record])!r} of {self.name} cannot be read: {error}; delete the "
                 "folder of this data set under the data folder and make it again"
@@ -98,10 +98,10 @@ def open_dataset(name: str, arguments: Mapping[str, Any], root: Path, say: Calla
 def check_dataset(name: str, root: Path) -> None:
     """Raise a `UserError`, with what to do, for a name that cannot be opened."""
     found = prepared(root)
-    if name in CATALOGUE and name not in OWN_DATA and name not in found:
+    if name in CATALOGUE and name not in USER_DATA and name not in found:
         way = f"{CATALOGUE[name].download}, then run `skinjax prepare {name} --source=THAT_FOLDER`"
         raise UserError(f"the data set {name} is not prepared under {root}: {way}")
-    known = dict.fromkeys(["synthetic", *(name for name in CATALOGUE if name not in OWN_DATA), *found])
+    known = dict.fromkeys(["synthetic", *(name for name in CATALOGUE if name not in USER_DATA), *found])
     try:
         lookup("data set", name, known)
     except UserError as error:
@@ -145,8 +145,8 @@ def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
 
     A lock lets one process build while others wait for it and then find the folder there.
     """
-    place = f"cannot write data sets to {folder.parent}"
-    with told(place, "use another --data_dir"):
+    failure = f"cannot write data sets to {folder.parent}"
+    with os_errors_as_user_errors(failure, "use another --data_dir"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(folder.parent / f".{folder.name}.lock"):
             if folder.exists():
@@ -159,8 +159,8 @@ def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
                 os.replace(unfinished, folder)
             except BaseException as error:
                 shutil.rmtree(unfinished, ignore_errors=True)
-                if isinstance(error, RuntimeError) and "No space left" in str(error):  # array_record's word for it
-                    raise UserError(f"{place}: the disk is full; make room or use another --data_dir") from error
+                if isinstance(error, RuntimeError) and "No space left" in str(error):  # from array_record
+                    raise UserError(f"{failure}: the disk is full; make room or use another --data_dir") from error
                 raise
 
 
@@ -195,7 +195,7 @@ def write_records(
 
 
 def _save_columns(path: Path, columns: Mapping[str, np.ndarray]) -> None:
-    """What `np.savez` does, whose own arguments (`file`, ...) cannot be names of columns."""
+    """Save columns as `np.savez` does, whose own arguments (`file`, ...) cannot be names of columns."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, column in columns.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
@@ -203,7 +203,7 @@ def _save_columns(path: Path, columns: Mapping[str, np.ndarray]) -> None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """What a prepared folder says of itself."""
+    """The manifest of a prepared folder."""
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_text())
         lacking = [fact for fact in FACTS if not isinstance(manifest, dict) or fact not in manifest]

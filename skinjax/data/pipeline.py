@@ -13,7 +13,7 @@ from skinjax.data.sampling.samplers import EvaluationBatches, Sampler
 HostBatch = dict[str, np.ndarray]
 # Record numbers [...] to their pixels, uint8 [..., height, width, 3].
 LoadPixels = Callable[[np.ndarray], np.ndarray]
-READ_AT_ONCE = 16  # images; turn and turn about, reading and decoding empty the processor's caches for each other
+READ_AT_ONCE = 16  # images; in turns of one, reading and decoding would evict each other from the caches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _batch(dataset: Dataset, records: np.ndarray, pixels: LoadPixels | None, wei
 
 def _threaded(batch: Callable[[int], HostBatch], start: int, stop: int, threads: int) -> Iterator[HostBatch]:
     """Whole batches from grain's threads, in order; the decoders release the GIL."""
-    import grain  # which brings orbax: a trained network opens without either
+    import grain  # slow to import, with orbax, and not needed to open a trained network
 
     options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
     return iter(grain.MapDataset.range(start, max(start, stop)).map(batch).to_iter_dataset(options))

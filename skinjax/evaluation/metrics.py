@@ -14,7 +14,7 @@ from skinjax.evaluation.predictions import Predictions
 
 Array = np.ndarray
 
-SMALL = (1, 2, 3)  # over how many of the smallest classes a summary averages, unless told otherwise
+SMALL = (1, 2, 3)  # over how many of the smallest classes a summary averages, by default
 
 
 def confusion_matrix(labels: Array, predicted: Array, classes: int, weights: Array | None = None) -> Array:
@@ -42,17 +42,17 @@ def support(confusion: Array) -> Array:
 
 def recall(confusion: Array) -> Array:
     """Share of each class that was found [..., classes]."""
-    return _of_present(confusion, _hits(confusion), support(confusion))
+    return _ratio_of_present(confusion, _hits(confusion), support(confusion))
 
 
 def precision(confusion: Array) -> Array:
     """Share of the images given to each class that belong there [..., classes]; 0 for a class never predicted."""
-    return _of_present(confusion, _hits(confusion), confusion.sum(axis=-2))
+    return _ratio_of_present(confusion, _hits(confusion), confusion.sum(axis=-2))
 
 
 def f1(confusion: Array) -> Array:
     """Harmonic mean of precision and recall [..., classes]."""
-    return _of_present(confusion, 2 * _hits(confusion), support(confusion) + confusion.sum(axis=-2))
+    return _ratio_of_present(confusion, 2 * _hits(confusion), support(confusion) + confusion.sum(axis=-2))
 
 
 def specificity(confusion: Array) -> Array:
@@ -210,7 +210,7 @@ def _per_class(predictions: Predictions, confusion: Array) -> dict[str, dict[str
 
 
 def _class_sizes(confusion: Array, training_counts: Sequence[int] | Array | None) -> Array:
-    """What decides which classes are small [classes]; absent classes are infinitely large when the table decides."""
+    """The sizes by which classes are small [classes]; if the table decides, absent classes are infinitely large."""
     classes = confusion.shape[-1]
     if training_counts is None:
         counts = support(confusion).reshape(-1, classes).sum(axis=0)
@@ -239,7 +239,7 @@ def _weighted_f1(confusion: Array, weights: Array) -> Array:
     return _ratio((per_class * weights).sum(axis=-1), weights.sum(axis=-1), empty=np.nan)
 
 
-def _of_present(confusion: Array, numerator: Array, denominator: Array) -> Array:
+def _ratio_of_present(confusion: Array, numerator: Array, denominator: Array) -> Array:
     """numerator / denominator [..., classes], 0 for 0 / 0, and nan for a class absent from the truth."""
     return np.where(support(confusion) > 0, _ratio(numerator, denominator, empty=0), np.nan)
 

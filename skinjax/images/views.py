@@ -60,14 +60,14 @@ class ViewSettings(Settings):
 
     def check(self) -> None:
         if self.several_in_training or self.several_in_evaluation:
-            self.corners()
+            self.crop_grid()
 
-    def corners(self) -> Grid:
+    def crop_grid(self) -> Grid:
         """The grid of the ordered crops."""
         return grid_of(self.crops, self.grid or ())
 
     def shown_crops(self) -> int | None:
-        """How many ordered crops an answer is of; None, if it is of one picture."""
+        """How many ordered crops a prediction is made from; None if it is made from one picture."""
         if not self.several_in_evaluation:
             return None
         return self.grid[0] * self.grid[1] if self.grid else self.crops
@@ -76,19 +76,19 @@ class ViewSettings(Settings):
 @functools.cache  # the same views for the same settings, so that programs that hold them are compiled once
 def make_views(settings: ViewSettings, normalisation: Normalisation) -> tuple[TrainView, EvaluationView]:
     """The training view, of keys and stored images, and the evaluation view, of stored images, both corrected alike."""
-    correct, grid = corrected(settings.corrections), settings.corners()
+    correct, grid = corrected(settings.corrections), settings.crop_grid()
     training = train_view(VIEWS[settings.train], settings.size, normalisation, grid=grid)
     evaluation = evaluation_view(settings.evaluation, settings.size, normalisation, settings.window, grid=grid)
     return lambda keys, images: training(keys, correct(images)), lambda images: evaluation(correct(images))
 
 
-def make_normalisation(settings: ViewSettings, of_weights: tuple | None = None) -> Normalisation:
-    """The mean and deviation by name; `of_weights` are those (mean, std) that the run's weights are used to."""
+def make_normalisation(settings: ViewSettings, from_weights: tuple | None = None) -> Normalisation:
+    """The mean and deviation that the settings name; from_weights: the (mean, std) that the run's weights state."""
     if settings.normalisation != WEIGHTS:
         return NORMALISATIONS[settings.normalisation]
-    if of_weights is None:
-        raise UserError(f"the weights say no normalisation: set views.normalisation to {' or '.join(NORMALISATIONS)}")
-    return Normalisation(*of_weights)
+    if from_weights is None:
+        raise UserError(f"the weights state no normalisation: set views.normalisation to {' or '.join(NORMALISATIONS)}")
+    return Normalisation(*from_weights)
 
 
 class Step(NamedTuple):

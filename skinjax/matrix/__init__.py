@@ -1,1 +1,1 @@
-"""Many runs: the papers' tables; what they print, as data."""
+"""Many runs: the papers' tables; what they print, as data. It knows runs by their folders alone."""

@@ -1,7 +1,4 @@
-"""Paper 003 (patch attention, balancing): mean and standard deviation over three folds, in percent.
-
-Table IV is of one run.
-"""
+"""Paper 003 (patch attention, balancing): mean and standard deviation of three folds (Table IV: one run), percent."""
 
 from skinjax.matrix.printed import grouped_rows, table
 

@@ -10,14 +10,14 @@ import numpy as np
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import Settings, number
 from skinjax.images.mixing import make_mixing
-from skinjax.methods.names import addressed, words
+from skinjax.methods.names import accepted_names, addressed
 from skinjax.objectives.losses import ClassificationLoss
 
 Array = jax.Array
 Batch = Mapping[str, Array]
 Module = Any  # a flax.linen.Module, whose `apply` is typed as a union of everything it may return
 Variables = dict[str, Any]
-Taps = Mapping[str, Callable[[Array], Array]]  # place: what is done to the map there
+Taps = Mapping[str, Callable[[Array], Array]]  # stage: the function that is applied to its map
 # name -> (coefficient, sum, count): the trainer adds coefficient * sum / count, divided once over the global batch.
 # Vectors are allowed; counts depend on labels, weights and mask only; a count of None is a sum that is not divided. A
 # coefficient of None is a term that is reported and not trained on.
@@ -26,7 +26,7 @@ Terms = dict[str, tuple[Any, Array, Array | None]]
 
 @dataclasses.dataclass(frozen=True)
 class MethodSettings(Settings):
-    """What every method can be told; a method with more to say has a class of its own that begins with this."""
+    """The settings of every method; a method with others has a subclass of its own."""
 
     place = "method"
 
@@ -42,7 +42,7 @@ class MethodSettings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """What a method is told of the phase that it is trained in; programs are compiled for it.
+    """What a method needs to know of the phase that it is trained in; programs are compiled for it.
 
     `frozen` are names as `Method.stages` has them; `coefficients` those of terms that differ from the method's own.
     """
@@ -51,9 +51,9 @@ class Objective:
     loss_function: ClassificationLoss | None = None
     coefficients: tuple[tuple[str, float], ...] = ()
 
-    def coefficient(self, term: str, of_method: float) -> float:
+    def coefficient(self, term: str, default: float) -> float:
         """The coefficient of a term; one of 0 is not built."""
-        return dict(self.coefficients).get(term, of_method)
+        return dict(self.coefficients).get(term, default)
 
     def trains(self, module: str) -> bool:
         """Whether the parameters of a module change; one that is frozen runs in evaluation mode."""
@@ -64,15 +64,15 @@ class Objective:
         stages, terms = method.stages(), method.terms()
         for name in self.frozen:
             if not addressed(name, stages):
-                lookup(f"stage to freeze in phase {phase!r}:", name, dict.fromkeys(words(stages)))
+                lookup(f"stage to freeze in phase {phase!r}:", name, dict.fromkeys(accepted_names(stages)))
         for term, coefficient in self.coefficients:
             if not lookup(f"term of phase {phase!r}:", term, terms) and coefficient:
                 raise UserError(
-                    f"phase {phase!r} has the term {term!r}, for which method has built nothing: give it a coefficient "
-                    "in config.method, and 0 in the phases that go without"
+                    f"phase {phase!r} has the term {term!r}, for which the method builds nothing: give it a "
+                    "coefficient in config.method, and 0 in the phases that go without"
                 )
-        if not any(self.coefficient(term, own) for term, own in terms.items()):
-            raise UserError(f"phase {phase!r} has no term left to train on: every coefficient is 0")
+        if not any(self.coefficient(term, default) for term, default in terms.items()):
+            raise UserError(f"phase {phase!r} has no term left to train on: raise a coefficient above 0")
         frozen = tuple(stage for stage in stages if any(stage in addressed(name, stages) for name in self.frozen))
         return dataclasses.replace(self, frozen=frozen)
 
@@ -84,13 +84,13 @@ class Method(Hashable, Protocol):
         """`params` and `batch_stats` of the modules by name, from the shapes of a batch."""
 
     def constants(self, counts: np.ndarray, shares: np.ndarray) -> dict[str, np.ndarray]:
-        """`variables['constants']` of a phase: arrays whose change compiles nothing anew.
+        """`variables['constants']` of a phase: arrays that may change without recompilation.
 
-        counts: the training images per class; shares: what each class is expected to be of a batch, of its sampler
+        counts: the training images per class; shares: the expected share of each class in a batch
         """
 
     def terms(self) -> Mapping[str, float]:
-        """The coefficients of the terms of the loss, which a phase may set otherwise."""
+        """The coefficients of the terms of the loss, which a phase may override."""
 
     def loss(
         self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: Objective
@@ -98,7 +98,7 @@ class Method(Hashable, Protocol):
         """The terms of the loss of a batch, and the batch statistics after it."""
 
     def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
-        """What is said of stored uint8 images, through the evaluation view.
+        """The outputs for stored uint8 images, through the evaluation view.
 
         `probabilities` [batch, classes], `logits` of which they are the softmax, `pooled` (what the last layer reads),
         and more; nothing of a method that does not know the classes. `at` changes maps: a stage's name is that stage of
@@ -109,7 +109,7 @@ class Method(Hashable, Protocol):
         """The (sum, count) of validation terms."""
 
     def stages(self) -> tuple[str, ...]:
-        """All by which parameters can be frozen, given rates or looked at: `trunk/stage`, and other modules by name."""
+        """The names by which parts can be frozen, given rates or looked at: `trunk/stage`, and other modules."""
 
     def trunks(self) -> Mapping[str, Sequence[str]]:
-        """The networks that weights can be given to, each with the heads that may come from the same file."""
+        """The networks that can start from given weights, each with the heads that the same file may fill."""

@@ -28,7 +28,7 @@ class Classifier:
     ) -> tuple[Terms, dict]:
         network, task = self.parts.network, self.parts.task
         images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes))
-        draws = Draws.of(rng, batch)
+        draws = Draws.for_batch(rng, batch)
         maps, variables = network.train_maps(variables, images, draws, phase)
         logits, variables = network.train_logits(variables, maps["features"], draws, phase)
         coefficient = phase.coefficient("classification", 1.0)

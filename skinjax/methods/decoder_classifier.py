@@ -13,7 +13,7 @@ import numpy as np
 
 from skinjax.core.settings import choice, number, section, to_plain
 from skinjax.methods.base import Array, Batch, MethodSettings, Module, Objective, Taps, Terms, Variables
-from skinjax.methods.parts import Draws, Parts, by_collection, module_key, of_module, train_pass
+from skinjax.methods.parts import Draws, Parts, by_collection, module_key, subtree, train_pass
 from skinjax.models.heads.decoder import Decoder, DecoderSettings
 from skinjax.objectives.class_weights import CLASS_WEIGHTS
 from skinjax.objectives.reconstruction import (
@@ -83,9 +83,9 @@ class DecoderClassifier:
         self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: Objective
     ) -> tuple[Terms, dict]:
         network, task, settings = self.parts.network, self.parts.task, self.settings
-        classification, alpha, beta = (phase.coefficient(name, own) for name, own in self.terms().items())
+        classification, alpha, beta = (phase.coefficient(name, default) for name, default in self.terms().items())
         images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes))
-        draws = Draws.of(rng, batch)
+        draws = Draws.for_batch(rng, batch)
         maps, after = network.train_maps(variables, images, draws, phase)
         terms: Terms = {}
         if alpha or beta:
@@ -102,8 +102,8 @@ class DecoderClassifier:
         if classification:
             terms["classification"] = (classification, *task.term(variables, logits, targets, weights, phase))
         if alpha:
-            of_classes, reduction = variables["constants"]["reconstruction_weights"], settings.reconstruction_reduction
-            term = reconstruction(rebuilt, images, targets, of_classes, weights, settings.norm, reduction)
+            by_class, reduction = variables["constants"]["reconstruction_weights"], settings.reconstruction_reduction
+            term = reconstruction(rebuilt, images, targets, by_class, weights, settings.norm, reduction)
             terms["reconstruction"] = (alpha * term[0], *term[1:])
         return terms, after["batch_stats"]
 
@@ -121,8 +121,8 @@ class DecoderClassifier:
             logits, twin_logits = jnp.split(logits, 2)
             return logits, twin_logits, variables
         logits, variables = network.train_logits(variables, features, draws, phase)
-        maps, twice = network.train_maps(variables, rebuilt, draws.of_twins(), phase)
-        twin_logits, twice = network.train_logits(twice, maps["features"], draws.of_twins(), phase)
+        maps, twice = network.train_maps(variables, rebuilt, draws.for_twins(), phase)
+        twin_logits, twice = network.train_logits(twice, maps["features"], draws.for_twins(), phase)
         return logits, twin_logits, twice if option == "update" else variables
 
     def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
@@ -130,7 +130,7 @@ class DecoderClassifier:
         features = self.features(variables, images, at)
         outputs = self.parts.task.outputs(variables, *self.parts.network.answer(variables, features))
         if self.has_decoder:
-            outputs["reconstruction"] = self.decoder.apply(of_module(variables, "decoder"), features, train=False)
+            outputs["reconstruction"] = self.decoder.apply(subtree(variables, "decoder"), features, train=False)
         return outputs
 
     def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict:

@@ -11,7 +11,7 @@ T = TypeVar("T", bound=Callable)
 
 
 def addressed(name: str, stages: Sequence[str]) -> tuple[str, ...]:
-    """Those of a method's `stages` that `name` stands for; none for a word that it does not know.
+    """Those of a method's `stages` that `name` stands for; none for an unknown name.
 
     >>> addressed("stem", ["backbone/stem", "backbone/features", "head"])
     ('backbone/stem',)
@@ -21,8 +21,8 @@ def addressed(name: str, stages: Sequence[str]) -> tuple[str, ...]:
     return tuple(stage for stage in stages if name in (stage, *stage.split("/")))
 
 
-def words(stages: Sequence[str]) -> tuple[str, ...]:
-    """What a person may write for them: stages alone, modules, trunks, and where trunks are several the whole names."""
+def accepted_names(stages: Sequence[str]) -> tuple[str, ...]:
+    """The names that a user may write: stages alone, modules, trunks, and whole names if there are several trunks."""
     trunks = dict.fromkeys(stage.partition("/")[0] for stage in stages if "/" in stage)
     alone = dict.fromkeys(stage.rpartition("/")[2] for stage in stages)
     return (*alone, *trunks, *(stage for stage in stages if len(trunks) > 1 and "/" in stage))
@@ -39,7 +39,7 @@ def in_trunk(trunk: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def taps_of(trunk: str, at: Mapping[str, T] | None) -> dict[str, T]:
-    """What is done to the maps of a trunk: by stages' names alone, and by those that begin with its own."""
+    """The taps of a trunk: those under the names of stages alone, and those whose names begin with the trunk's."""
     return {
         name.removeprefix(f"{trunk}/"): tap
         for name, tap in (at or {}).items()

@@ -19,7 +19,7 @@ from skinjax.images.mixing import Mixed, mix_weights
 from skinjax.images.views import EvaluationView, TrainView, ViewSettings, example_keys
 from skinjax.methods.base import Array, Batch, Module, Objective, Taps, Variables
 from skinjax.methods.names import in_trunk, taps_of
-from skinjax.models.layers import drawn_by_position
+from skinjax.models.layers import dropout_by_position
 from skinjax.objectives.class_weights import check_every_class_has_images
 from skinjax.objectives.losses import ClassificationLoss
 
@@ -32,11 +32,11 @@ class Draws:
     positions: Array
 
     @classmethod
-    def of(cls, rng: Array, batch: Batch) -> "Draws":
+    def for_batch(cls, rng: Array, batch: Batch) -> "Draws":
         """The draws of a training step."""
         return cls(module_key(rng, "dropout"), batch["position"])
 
-    def of_twins(self) -> "Draws":
+    def for_twins(self) -> "Draws":
         """Draws of a second image of each row, at positions that no first image has: -1 - position."""
         return Draws(self.key, ~self.positions)
 
@@ -44,7 +44,7 @@ class Draws:
         """Draws of a batch followed by its second images."""
         return Draws(self.key, jnp.concatenate([self.positions, ~self.positions]))
 
-    def of_slots(self, slots: int) -> "Draws":
+    def for_slots(self, slots: int) -> "Draws":
         """Draws of each row's `slots` images, which lie side by side."""
         return Draws(self.key, (self.positions[:, None] * slots + jnp.arange(slots)).ravel())
 
@@ -104,11 +104,11 @@ class Network:
 
     def maps(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
         """The maps of images as they are shown, by stage."""
-        return self.backbone.apply(of_module(variables, self.trunk), images, train=False, at=taps_of(self.trunk, at))
+        return self.backbone.apply(subtree(variables, self.trunk), images, train=False, at=taps_of(self.trunk, at))
 
     def answer(self, variables: Variables, features: Array) -> tuple[Array, Array | None]:
         """(logits [batch, classes], what the head's last layer reads [batch, channels]) of last maps."""
-        logits, sown = self.head.apply(of_module(variables, self.top), features, train=False, mutable=["intermediates"])
+        logits, sown = self.head.apply(subtree(variables, self.top), features, train=False, mutable=["intermediates"])
         found = [values for path, values in flatten_dict(sown).items() if path[-1] == "pooled"]
         return logits, found[0][0] if found else None
 
@@ -138,7 +138,7 @@ class Classification:
     logit_adjustment: float = 0.0
 
     def constants(self, counts: np.ndarray) -> dict[str, np.ndarray]:
-        """What depends on the training images: their `counts` [classes], which must do for the loss."""
+        """What depends on the training images: their `counts` [classes], which the loss must be able to use."""
         self.loss_function.check_counts(counts, self.classes)
         if self.logit_adjustment:
             check_every_class_has_images(counts, self.classes)
@@ -166,7 +166,7 @@ class Classification:
         return logits - self.logit_adjustment * jnp.log(counts / counts.sum())
 
     def outputs(self, variables: Variables, logits: Array, pooled: Array | None = None) -> dict[str, Array]:
-        """What is predicted from logits [batch, classes], and what they were computed from."""
+        """The outputs of `predict`, from logits [batch, classes] and from what they were computed from."""
         logits = self.adjusted(variables, logits)
         outputs = {"probabilities": jax.nn.softmax(logits), "logits": logits}
         if self.loss_function.name == "bce_with_logits":
@@ -176,7 +176,7 @@ class Classification:
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What a run gives every method; its own settings come beside it."""
+    """What every method is built from, beside its own settings."""
 
     network: Network
     pictures: Pictures
@@ -204,9 +204,9 @@ def train_pass(
     module: Module, name: str, variables: Variables, inputs: Array, draws: Draws, **arguments: Any
 ) -> tuple[Any, Variables]:
     """(outputs, variables with its new batch statistics) of the module `name`, with dropout as `draws` has it."""
-    with drawn_by_position(draws.positions):
+    with dropout_by_position(draws.positions):
         outputs, updated = module.apply(
-            of_module(variables, name),
+            subtree(variables, name),
             inputs,
             rngs={"dropout": module_key(draws.key, name)},
             mutable=["batch_stats"],
@@ -216,7 +216,7 @@ def train_pass(
     return outputs, {**variables, "batch_stats": statistics}
 
 
-def of_module(variables: Variables, name: str) -> Variables:
+def subtree(variables: Variables, name: str) -> Variables:
     """The variables of one module."""
     return {collection: variables[collection][name] for collection in ("params", "batch_stats")}
 

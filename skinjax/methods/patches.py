@@ -87,13 +87,13 @@ class Patches:
         shown, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes))
         keys = example_keys(module_key(rng, "patches"), batch["position"])
         shown = dropped(keys, in_patches(shown), self.settings.patch_dropout)
-        draws, patches = Draws.of(rng, batch), shown.shape[1]
+        draws, patches = Draws.for_batch(rng, batch), shown.shape[1]
         at, _ = self.attention(variables, patches)
-        maps, variables = network.train_maps(variables, flat(shown), draws.of_slots(patches), phase, at)
+        maps, variables = network.train_maps(variables, flat(shown), draws.for_slots(patches), phase, at)
         features = maps["features"]
         if self.gru:
             features, patches = self.read_in_order(variables, features, patches), 1
-        each, variables = network.train_logits(variables, features, draws.of_slots(patches), phase)
+        each, variables = network.train_logits(variables, features, draws.for_slots(patches), phase)
         logits = joined(each.reshape(-1, patches, each.shape[-1]), self.settings.join)
         coefficient = phase.coefficient("classification", 1.0)
         terms: Terms = {"classification": (coefficient, *task.term(variables, logits, targets, weights, phase))}
@@ -134,8 +134,8 @@ class Patches:
         """
         shown, network = in_patches(self.parts.pictures.evaluation_view(images)), self.parts.network
         patches = shown.shape[1]
-        own, weights = self.attention(variables, patches)
-        features = network.maps(variables, flat(shown), both(own, taps_of(network.trunk, at)))["features"]
+        taps, weights = self.attention(variables, patches)
+        features = network.maps(variables, flat(shown), chained_taps(taps, taps_of(network.trunk, at)))["features"]
         if self.gru:
             features, patches = self.read_in_order(variables, features, patches), 1
         each, read = network.answer(variables, features)
@@ -143,14 +143,14 @@ class Patches:
         return each.reshape(-1, patches, each.shape[-1]), read, weights
 
     def attention(self, variables: Variables, patches: int) -> tuple[dict[str, Callable], dict[str, Array]]:
-        """What attention does at its places, and its weights by place, which are there once the backbone has run."""
+        """The taps that apply attention, and its weights by place, which are filled in as the backbone runs."""
         weights: dict[str, Array] = {}
 
         def at_place(place: str) -> Callable[[Array], Array]:
             def scale(x: Array) -> Array:
-                own = {"params": variables["params"][attention_at(place)]}
+                params = {"params": variables["params"][attention_at(place)]}
                 attention: Module = PatchAttention()
-                scaled, weights[place] = attention.apply(own, x.reshape(-1, patches, *x.shape[1:]))
+                scaled, weights[place] = attention.apply(params, x.reshape(-1, patches, *x.shape[1:]))
                 return flat(scaled)
 
             return scale
@@ -158,13 +158,13 @@ class Patches:
         return {place: at_place(place) for place in self.settings.attention}, weights
 
     def read_in_order(self, variables: Variables, features: Array, patches: int) -> Array:
-        """What the recurrent network says after the last patch, as maps of one pixel [batch, 1, 1, features]."""
+        """The output of the recurrent network after the last patch, as maps of one pixel [batch, 1, 1, features]."""
         vectors = pooled(features, patches)
         return self.gru.apply({"params": variables["params"]["gru"]}, vectors)[:, -1, None, None]
 
 
 def build(parts: Parts, settings: PatchesSettings) -> Patches:
-    """The method of these parts; refuses what joins patches where none are shown, and a loss that has no meaning so."""
+    """The method of these parts; refuses settings that need several patches, or probabilities, where there are none."""
     views, join = parts.views, settings.join
     by_place = [f"method.attention at {place!r}" for place in settings.attention]
     by_place += ["method.join 'gru'"] * (join == "gru")
@@ -183,7 +183,7 @@ def build(parts: Parts, settings: PatchesSettings) -> Patches:
 
 
 def attention_at(place: str) -> str:
-    """The name of the attention there among modules, parameters and outputs."""
+    """The name of the attention at `place` among modules, parameters and outputs."""
     return f"attention_{place}"
 
 
@@ -218,8 +218,8 @@ def dropped(keys: Array, patches: Array, rate: float) -> Array:
     return jnp.where(kept.reshape(*kept.shape, *(1,) * (patches.ndim - 2)), patches, 0)
 
 
-def both(first: Taps, then: Taps) -> dict[str, Callable]:
-    """What is done to a stage's map by two sets of functions, one after the other."""
+def chained_taps(first: Taps, then: Taps) -> dict[str, Callable]:
+    """Two sets of taps applied one after the other."""
 
     def in_turn(before: Callable, after: Callable) -> Callable:
         return lambda x: after(before(x))

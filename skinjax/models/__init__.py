@@ -40,18 +40,18 @@ class ModelSettings(Settings):
     final_relu: bool = True  # of a DenseNet; off in paper 003's attention and GRU models
     remat: tuple[str, ...] = ()  # stages whose inner maps are computed again in the backward pass, to save memory
     weights: str = ""  # to start from: a safetensors file of timm, timm/NAME on the hub, or a finished run
-    weights_sha256: str = ""  # what that file must be, to the last byte
+    weights_sha256: str = ""  # the digest that this file must have
 
     def check(self) -> None:
         if not re.fullmatch("([0-9a-f]{64})?", self.weights_sha256):
             reason = f" is {self.weights_sha256!r}; it must be the 64 hex digits of a sha256"
             raise FieldError("model.weights_sha256", reason)
         if self.weights_sha256 and not self.weights:
-            raise FieldError("model.weights_sha256", f" is {self.weights_sha256!r} and model.weights names none")
+            raise FieldError("model.weights_sha256", f" is {self.weights_sha256!r}: set model.weights too")
 
     @property
-    def computes_in(self) -> Any:
-        """What the backbone computes in; None is the type of its input."""
+    def compute_dtype(self) -> Any:
+        """The dtype that the backbone computes in; None is that of its input."""
         if self.dtype == "auto":
             return None if jax.default_backend() == "cpu" else jnp.bfloat16
         return DTYPES[self.dtype]

@@ -1,4 +1,4 @@
-"""What every backbone is: stages in order, each under its own name, each giving its map."""
+"""The base class of all backbones: named stages in order, each of which gives a feature map."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ class Backbone(nn.Module, kw_only=True):
     compiled with it takes `compiler_options(remat)` (layers.py).
 
     `timm_names` rewrites paths `stage/module/...` or `head/...`, without their leaf, to timm's, but for its dots;
-    `unused_tensors` are how the names begin of what published files hold beside the network.
+    `unused_tensors` are the prefixes of tensors that published files hold beside those of the network.
     """
 
     dtype: Any = None
@@ -39,7 +39,7 @@ class Backbone(nn.Module, kw_only=True):
     def original_head(self, classes: int) -> nn.Module:
         """What the network's authors put on top of `features`.
 
-        Its last layer begins as PyTorch's linear layer whatever they did: it is drawn for classes that are not theirs.
+        Its last layer is initialised as PyTorch's linear layers, whatever they did, because the classes are others.
         """
         return LinearHead(classes)
 
@@ -63,10 +63,10 @@ class Backbone(nn.Module, kw_only=True):
             x = at[PIXELS](x)
         for name, layer in zip(self.stages, self.layers(), strict=True):
             x = _run(layer, x, train and name not in frozen, recompute=name in self.remat)
-            if 0 in x.shape[1:3]:  # its mean would be no number
+            if 0 in x.shape[1:3]:  # its mean would be NaN
                 raise UserError(
-                    f"images of {images[1]}x{images[2]} are too small for {type(self).__name__}, which has nothing of "
-                    f"them left in {name}: raise views.size"
+                    f"images of {images[1]}x{images[2]} are too small for {type(self).__name__}, which has nothing "
+                    f"left of them in {name}: raise views.size"
                 )
             maps[name] = x = at[name](x) if name in at else x
         return maps

@@ -102,13 +102,13 @@ LOWERINGS: dict[str, tuple[dict[str, Callable[..., Any]], Callable[..., Any]]] =
 
 
 def lowering(operation: str) -> Callable[..., Any]:
-    """How the platform that computes unless told otherwise performs `operation`."""
+    """The implementation of `operation` for the default platform."""
     by_platform, elsewhere = LOWERINGS[operation]
     return by_platform.get(jax.default_backend(), elsewhere)
 
 
 def compiler_options(remat: Sequence[str] = ()) -> dict[str, str]:
-    """What `jax.jit` of anything with a network in it takes as its options; `remat` are the stages computed again."""
+    """The options to give `jax.jit` for any program with a network; `remat`: the stages that are computed again."""
     if jax.default_backend() != "cpu":
         return {}
     options = {name: value for name, value in CPU_OPTIONS.items() if _is_option(name, value)}
@@ -224,7 +224,7 @@ class SqueezeExcitation(nn.Module):
 class Dropout(nn.Module):
     """In training each value is dropped at `rate` and the others are scaled up.
 
-    What an example loses depends on the key and on its position [batch] in the global batch (`drawn_by_position`), by
+    What an example loses depends on the key and on its position [batch] in the global batch (`dropout_by_position`), by
     default its row: not on how the batch is cut up.
     """
 
@@ -248,8 +248,8 @@ class DropPath(Dropout):
     whole: ClassVar[bool] = True
 
 
-def drawn_by_position(positions: Array) -> contextlib.AbstractContextManager[None]:
-    """While modules are applied, row i of their batch is at position positions[i] of the global batch to `Dropout`."""
+def dropout_by_position(positions: Array) -> contextlib.AbstractContextManager[None]:
+    """While the context lasts, `Dropout` takes row i of a batch to be at positions[i] of the global batch."""
 
     def give_positions(call: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
         if isinstance(context.module, Dropout) and context.method_name == "__call__":

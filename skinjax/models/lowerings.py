@@ -85,7 +85,7 @@ def _dense(x: Array, kernel: Array) -> bool:
 
 
 def _better_as_product(x: Array, kernel: Array, stride: int, padding: Padding) -> bool:
-    """Maps of a few pixels, and kernels of more features than there are pixels in the batch."""
+    """Whether a matrix product is faster: for maps of a few pixels, and for more features than pixels in the batch."""
     pixels = x.shape[0] * math.prod(_outputs(x, kernel.shape[:2], stride, padding))
     return _dense(x, kernel) and (max(x.shape[1:3]) <= SMALL_MAP or pixels <= kernel.shape[3])
 
@@ -103,7 +103,7 @@ def _taps(size: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _shifted(padded: Array, tap: tuple[int, int], stride: int, outputs: tuple[int, int]) -> Array:
-    """What `tap` of a kernel meets: every stride-th pixel of [..., height, width, channels] from the tap on."""
+    """The pixels that `tap` of a kernel meets: every stride-th of [..., height, width, channels] from the tap on."""
     (row, column), (height, width) = tap, outputs
     rows = slice(row, row + (height - 1) * stride + 1, stride)
     return padded[..., rows, column : column + (width - 1) * stride + 1 : stride, :]
@@ -226,7 +226,7 @@ def _scattered(
     stride: int,
     padding: Padding,
 ) -> Array:
-    """What `contribution(tap, *outputs)` adds up to in the pixels, of `shape`, that the taps of a kernel meet.
+    """The sum of `contribution(tap, *outputs)` at each pixel, of `shape`, over the taps of a kernel that meet it.
 
     The pixels of one phase, those that are a multiple of the stride apart, meet the same taps: they are sums of shifted
     outputs, and the phases are interleaved at the end.

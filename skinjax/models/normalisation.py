@@ -13,10 +13,7 @@ Array = jax.Array
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation with PyTorch's statistics: momentum 0.1 (their convention), unbiased running variance.
-
-    Statistics are of the global batch under jit and sharding, and never computed in less than float32.
-    """
+    """Batch normalisation over the global batch, with PyTorch's momentum of 0.1 and its unbiased running variance."""
 
     momentum: float = 0.1
     epsilon: float = 1e-5

@@ -1,6 +1,6 @@
 """Class weights from training counts: the five formulae that the papers and their code use (papers.md, 1.4).
 
-A formula takes the counts [classes] as an array of numpy or of jax, and gives such a one.
+A formula maps counts [classes] to weights [classes], as arrays of numpy or of jax.
 """
 
 import math

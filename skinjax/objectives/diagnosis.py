@@ -37,8 +37,8 @@ class LossSettings(ClassificationLoss):
         if self.diagnosis_as_released and not names:
             raise UserError("loss.diagnosis_as_released repeats defects of the factors: set loss.diagnosis_factors")
 
-    def of_classes(self) -> ClassificationLoss:
-        """The loss without what weighs single images."""
+    def classification_loss(self) -> ClassificationLoss:
+        """The loss without the factors of single images."""
         return ClassificationLoss(**{field.name: getattr(self, field.name) for field in fields(ClassificationLoss)})
 
 
@@ -69,7 +69,7 @@ def diagnosis_factors(
 def as_released(
     dx_types: np.ndarray, training: np.ndarray, image_ids: np.ndarray, factors: Mapping[str, float]
 ) -> np.ndarray:
-    """What each image's factor is in the released code, by its two defects: that of another image, and in every class.
+    """Each image's factor with the two defects of the released code: it is another image's, and holds in every class.
 
     The code lists factors by the place of an image among all images, sorted by name, and looks them up by its place in
     the training part. The test for nevi reads a variable left over from a loop before, and lets every image pass.

@@ -50,9 +50,9 @@ class ClassificationLoss(Settings):
     reduction: str = choice("torch_weighted_mean", "loss reduction", REDUCTIONS)
 
     def check_counts(self, counts: Sequence[int] | np.ndarray, classes: Sequence[str]) -> None:
-        """Refuse training counts [classes] of which this loss can make nothing."""
+        """Refuse training counts [classes] that this loss cannot use: those with a class without images."""
         formulas.class_weights(self.class_weights, counts, classes)
-        if self.name in OF_COUNTS:
+        if self.name in NEED_COUNTS:
             formulas.check_every_class_has_images(counts, classes)
 
     def weights(self, counts: Array) -> Array:
@@ -66,12 +66,12 @@ class ClassificationLoss(Settings):
     ) -> tuple[Array, Array | None]:
         """(sum, count) of `logits`, `targets` [batch, classes]; `example_weights` [batch] are 0 where masked.
 
-        `counts` [classes] are the training images per class, which the losses of `OF_COUNTS` need. The count that is
+        `counts` [classes] are the training images per class, which the losses of `NEED_COUNTS` need. The count that is
         returned is None where nothing is divided.
         """
         logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
         labelled = targets.sum(axis=-1)
-        if self.name in OF_COUNTS and counts is None:
+        if self.name in NEED_COUNTS and counts is None:
             raise ValueError(f"the loss {self.name} needs the training images per class")
         smooth = self.label_smoothing
         smoothed = (1 - smooth) * targets + smooth * labelled[:, None] / logits.shape[-1]
@@ -80,9 +80,9 @@ class ClassificationLoss(Settings):
         # The count uses the targets before smoothing, as PyTorch does.
         if self.reduction == "sum":
             return total, None
-        of_class = jnp.sum(targets * class_weights, axis=-1)
+        weight = jnp.sum(targets * class_weights, axis=-1)
         weighted = self.reduction == "torch_weighted_mean"
-        count = example_weights * of_class if weighted else (example_weights > 0) * labelled
+        count = example_weights * weight if weighted else (example_weights > 0) * labelled
         return total, jnp.sum(count).astype(total.dtype)
 
 
@@ -115,7 +115,7 @@ def logit_adjusted(loss: ClassificationLoss, logits: Array, counts: Array) -> Ar
 
 
 def ldam(loss: ClassificationLoss, logits: Array, counts: Array) -> Array:
-    """Cross-entropy of logits whose own class stands lower by scale * margin (n_min / n_c)^(1/4).
+    """Cross-entropy after the true class's logit is lowered by scale * margin (n_min / n_c)^(1/4).
 
     Label-distribution-aware margins: log(1 + e^margin (1 - p_c) / p_c), with the p of the logits as they are.
     """
@@ -123,7 +123,7 @@ def ldam(loss: ClassificationLoss, logits: Array, counts: Array) -> Array:
     return jax.nn.softplus(margins + log_one_minus_softmax(logits) - jax.nn.log_softmax(logits))
 
 
-# From logits [batch, classes], and for those of `OF_COUNTS` the training images per class: what each class would cost
+# From logits [batch, classes], and for those of `NEED_COUNTS` the training images per class: what each class would cost
 # were it the label, [batch, classes].
 LOSSES: dict[str, Callable[..., Array]] = {
     "cross_entropy": cross_entropy,
@@ -133,7 +133,7 @@ LOSSES: dict[str, Callable[..., Array]] = {
     "logit_adjusted": logit_adjusted,
     "ldam": ldam,
 }
-OF_COUNTS = ("balanced_softmax", "logit_adjusted", "ldam")
+NEED_COUNTS = ("balanced_softmax", "logit_adjusted", "ldam")
 
 
 def log_one_minus_softmax(logits: Array) -> Array:
@@ -143,5 +143,5 @@ def log_one_minus_softmax(logits: Array) -> Array:
     """
     log_p = jax.nn.log_softmax(logits)
     top = jax.nn.one_hot(jnp.argmax(logits, axis=-1), logits.shape[-1], dtype=bool)
-    of_top = jax.nn.logsumexp(log_p, axis=-1, where=~top, keepdims=True)
-    return jnp.where(top, of_top, jnp.log1p(-jnp.where(top, 0, jnp.exp(log_p))))
+    rest = jax.nn.logsumexp(log_p, axis=-1, where=~top, keepdims=True)
+    return jnp.where(top, rest, jnp.log1p(-jnp.where(top, 0, jnp.exp(log_p))))

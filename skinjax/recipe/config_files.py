@@ -49,7 +49,7 @@ def load_config(name: str, changes: Sequence[str] = ()) -> Recipe:
     except (OSError, ValueError):  # a name too long for the system, or with a NUL in it
         readable = False
     if not readable:
-        raise UserError(f"there is no config file {path[:200]!r}")
+        raise UserError(f"there is no config file {path[:200]!r}: give one as FILE[:VARIANT], like configs/cdc.py:demo")
     try:
         with _importable(Path(path).parent):
             get_config = runpy.run_path(path).get("get_config")
@@ -59,7 +59,7 @@ def load_config(name: str, changes: Sequence[str] = ()) -> Recipe:
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        # The config is a program of the user's: whatever it raises is told with its place.
+        # The config is a program of the user's: whatever it raises is reported with its place.
         raise UserError(f"the config cannot be read: {_place(error, path)}: {_reason(error)}") from error
     if not isinstance(config, ConfigDict):
         raise UserError(f"get_config of {path} gives {type(config).__name__}, not the ConfigDict of defaults()")
@@ -67,7 +67,7 @@ def load_config(name: str, changes: Sequence[str] = ()) -> Recipe:
 
 
 def with_changes(recipe: Recipe, changes: Sequence[str]) -> Recipe:
-    """The recipe with `FIELD=VALUE` changes; a name that decides which fields there are is changed before these."""
+    """Apply `FIELD=VALUE` changes to a recipe; a name that decides which fields exist is changed before those."""
     for change in changes:
         if "=" not in change:
             raise UserError(f"--config.{change} needs a value: --config.{change}=VALUE")
@@ -106,7 +106,7 @@ def _is_variant(kind: Any) -> bool:
 
 
 def _below(kind: Any, values: Mapping[str, Any], name: str, path: str) -> Any:
-    """What stands at `name` in a section of this kind: another section's kind, or the field of a value.
+    """The kind of what stands at `name` in a section of a kind: that of another section, or the field of a value.
 
     A kind is a class of settings, a mapping from names to such a class, one that may hold anything, or the field of a
     variant.
@@ -118,9 +118,9 @@ def _below(kind: Any, values: Mapping[str, Any], name: str, path: str) -> Any:
     if isinstance(kind, dataclasses.Field):
         raise UserError(f"the config's field {path.removeprefix('config.')} is a value and has no field {name!r}")
     if not isinstance(kind, type):
-        of = typing.get_args(kind)[1]
-        is_section = isinstance(of, type) and issubclass(of, Settings)
-        return lookup(f"field of {path}", name, dict.fromkeys(values, of)) if is_section else ANYTHING
+        entry = typing.get_args(kind)[1]
+        is_section = isinstance(entry, type) and issubclass(entry, Settings)
+        return lookup(f"field of {path}", name, dict.fromkeys(values, entry)) if is_section else ANYTHING
     found = field_named(kind, name, path)
     if "overrides" in found.metadata:
         return found.metadata["overrides"]
@@ -139,7 +139,7 @@ def _importable(folder: Path) -> Iterator[None]:
 
 
 def _literal(text: str) -> Any:
-    """What a text says as a literal; the text itself, if it is none."""
+    """The Python literal that a text is, else the text itself."""
     try:
         return ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
     except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -20,7 +20,11 @@ from skinjax.objectives.diagnosis import LossSettings
 from skinjax.training.optimizers import OptimizerSettings
 from skinjax.training.phases import Evaluations, PhaseSettings, Saves
 
-EVALUATED = {"last": "the checkpoint at the end", "best": "that with the best validation metric of the last phase"}
+EVALUATED = {
+    "last": "the checkpoint at the end",
+    "best": "that with the best validation metric of the last phase",
+    "snapshots": "the mean of those at the ends of the last phase's cycles",
+}
 # What says where and how loudly a run works, and what it is called; two recipes that differ only here are one run.
 NOT_IDENTITY = ("name", "variant", "cache", "logging", "checkpoints")
 # What is done with a trained network; runs that differ only here train alike.
@@ -64,7 +68,7 @@ class LoggingSettings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec(Settings):
-    """How a network is built and what it is shown of a photograph: all of a recipe that a trained one still needs."""
+    """How a network is built and what it is shown of a photograph: the part of a recipe that a trained one needs."""
 
     stored_size: StoredSize = section(StoredSize)
     views: ViewSettings = section(ViewSettings)
@@ -75,12 +79,12 @@ class ModelSpec(Settings):
 
     def check(self) -> None:
         if self.views.normalisation == "weights" and not self.model.weights:
-            raise UserError("config.views.normalisation is 'weights' and model.weights names none")
+            raise UserError("config.views.normalisation is 'weights': set model.weights too, or name a normalisation")
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe(ModelSpec):
-    """What a run is. `name` and `variant` are those of its config file."""
+    """All settings of a run; `name` and `variant` are those of its config file."""
 
     name: str = "own"
     variant: str = "demo"
@@ -113,6 +117,10 @@ class Recipe(ModelSpec):
             raise UserError(f"config.phases.{first}.begin is 'best' and no phase comes before it: leave it at 'last'")
         for phase in self.in_order().values():
             loss = self.loss_in(phase)
+            if self.evaluate == "snapshots" and self.evaluations_in(phase).target is not None:
+                raise UserError(
+                    "evaluations.target may end a run within a cycle and evaluate is 'snapshots': leave one of them out"
+                )
             if loss.name == "ldam" and self.model.head != "cosine":
                 raise UserError("loss.name 'ldam' takes margins off cosines: set model.head to cosine, or another loss")
             if loss.scale != self.loss.scale:
@@ -121,11 +129,11 @@ class Recipe(ModelSpec):
                 )
 
     def spec(self) -> ModelSpec:
-        """What its trained network needs of it."""
+        """The part that the trained network needs."""
         return ModelSpec(**{field.name: getattr(self, field.name) for field in fields(ModelSpec)})
 
     def remarks(self) -> Iterator[str]:
-        """What is set and used nowhere, a line each."""
+        """Name the settings that nothing uses, a line each."""
         for name in self.phases.keys() - set(self.phase_order):
             if self.phases[name] != PhaseSettings():
                 yield f"phase {name} is not in phase_order: it is not trained"
@@ -137,7 +145,7 @@ class Recipe(ModelSpec):
         return {name: self.phases[name] for name in self.phase_order}
 
     def loss_in(self, phase: PhaseSettings) -> LossSettings:
-        """The loss of the run, with what a phase has otherwise."""
+        """The loss of the run, with the fields that a phase overrides."""
         return self.loss.replace(**phase.loss)
 
     def evaluations_in(self, phase: PhaseSettings) -> EvaluationSettings:
@@ -149,8 +157,8 @@ class Recipe(ModelSpec):
         return self.checkpoints.replace(**phase.checkpoints)
 
     def objective_of(self, phase: PhaseSettings) -> Objective:
-        """What the method is told of a phase, in the words of the config."""
-        loss_function = self.loss_in(phase).of_classes() if phase.loss else None
+        """What the method needs to know of a phase, with names as the config writes them."""
+        loss_function = self.loss_in(phase).classification_loss() if phase.loss else None
         return Objective(phase.frozen, loss_function, tuple(phase.terms.items()))
 
     def sampler_in(self, phase: PhaseSettings) -> Named:
@@ -158,13 +166,20 @@ class Recipe(ModelSpec):
         return phase.sampler or self.sampler
 
     def identity(self) -> dict[str, dict[str, Any]]:
-        """What a run is: all that differs from the defaults, without its name, in what trains it and what judges it."""
+        """What tells runs apart: the fields that differ from the defaults, those that train and those that judge."""
         changed = differences(self, Recipe())
         changed.pop("phases", None)
         for name, phase in self.in_order().items():
-            changed |= {f"phases.{name}.{path}": value for path, value in differences(phase, PhaseSettings()).items()}
+            own = {part: _others(getattr(phase, part), getattr(self, part)) for part in ("loss", "evaluations")}
+            of_phase = differences(phase.replace(**own, checkpoints={}), PhaseSettings())
+            changed |= {f"phases.{name}.{path}": value for path, value in of_phase.items()}
         parts: dict[str, dict[str, Any]] = {"training": {}, "judging": {}}
         for path, value in sorted(changed.items()):
             if path.partition(".")[0] not in NOT_IDENTITY:
                 parts["judging" if path in JUDGING else "training"][path] = value
         return parts
+
+
+def _others(overrides: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """The overrides that change a section's settings."""
+    return {name: value for name, value in overrides.items() if value != getattr(settings, name)}

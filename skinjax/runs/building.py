@@ -1,4 +1,4 @@
-"""What a recipe names, built: data, method, phases."""
+"""Build what a recipe names: data, method, phases."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.errors import Print, UserError, lookup
 from skinjax.data.dataset import open_dataset
 from skinjax.data.pipeline import HostBatch, LoadPixels, StoredSize, training_batches
 from skinjax.data.sampling import SAMPLERS
@@ -27,17 +27,15 @@ from skinjax.recipe.recipe import Recipe
 from skinjax.runs.starting_weights import StartingWeights
 from skinjax.training.loop import LoopSettings
 from skinjax.training.phases import CLASS_FIGURES, Phase, duration_in_steps
-from skinjax.training.schedules import make_schedule
-
-Say = Callable[[str], None]
+from skinjax.training.schedules import cycle_ends, make_schedule
 
 
 def check(recipe: Recipe) -> None:
-    """Refuse what no settings show alone, before anything is built or written."""
+    """Refuse settings that do not fit together, before anything is built or written."""
     method = make_method(recipe, ("some", "others"), Facts(mean=(0.0,) * 3, std=(1.0,) * 3))  # the real ones come later
     if recipe.views.several_in_training or recipe.views.several_in_evaluation:
         stored = (recipe.stored_size.height, recipe.stored_size.width)
-        ordered_corners(stored, recipe.views.size, recipe.views.corners())
+        ordered_corners(stored, recipe.views.size, recipe.views.crop_grid())
     for name, phase in recipe.in_order().items():
         objective = recipe.objective_of(phase).resolved(method, name)
         check_metric(method, objective, recipe.evaluations_in(phase).metric, recipe)
@@ -55,8 +53,8 @@ def check_metric(method: Method, objective: Objective, metric: str, recipe: Reci
     lookup("metric", metric, dict.fromkeys((*CLASS_FIGURES, *terms)))
 
 
-def open_weights(recipe: Recipe, folder: Path, root: Path, say: Say) -> StartingWeights | None:
-    """The weights that the run in `folder` starts from, and at its first start what its config does otherwise."""
+def open_weights(recipe: Recipe, folder: Path, root: Path, say: Print) -> StartingWeights | None:
+    """The weights that the run in `folder` starts from; at the first start, say what its config does otherwise."""
     model = recipe.model
     if not model.weights:
         return None
@@ -68,7 +66,7 @@ def open_weights(recipe: Recipe, folder: Path, root: Path, say: Say) -> Starting
     return weights
 
 
-def make_data(recipe: Recipe, folder: Path, root: Path, say: Say) -> Data:
+def make_data(recipe: Recipe, folder: Path, root: Path, say: Print) -> Data:
     """The data set, split as the run's `split.csv` says; the first start writes it."""
     dataset = open_dataset(recipe.dataset.name, recipe.dataset.arguments, root, say)
     kept = folder / "split.csv"
@@ -85,6 +83,7 @@ def make_data(recipe: Recipe, folder: Path, root: Path, say: Say) -> Data:
     wanted = {
         "evaluate='best'": recipe.evaluate == "best",
         "early stopping": any(recipe.evaluations_in(phase).patience for phase in phases),
+        "evaluations.target": any(recipe.evaluations_in(phase).target is not None for phase in phases),
         "a phase that begins from the best state": any(phase.begin == "best" for phase in phases),
     }
     for what, is_wanted in wanted.items():
@@ -95,20 +94,26 @@ def make_data(recipe: Recipe, folder: Path, root: Path, say: Say) -> Data:
 
 def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
     """The phases in order, with durations in steps."""
-    phases = []
+    phases, last = [], recipe.phase_order[-1]
     for number, (name, settings) in enumerate(recipe.in_order().items()):
         records, classes = training_records(data, settings.classes)
         # Another stream for each phase, so that a second one does not repeat the batches of the first.
         seed = recipe.seed + 1000003 * number
-        columns, own = data.dataset.columns, recipe.sampler_in(settings)
+        columns, chosen = data.dataset.columns, recipe.sampler_in(settings)
         weights = columns["weight"][records] if "weight" in columns else None
         images = Images(records, columns["label"][records], recipe.batch, seed, classes, weights, recipe.seed)
-        sampler = SAMPLERS[own.name].make(images, own)
+        sampler = SAMPLERS[chosen.name].make(images, chosen)
         epoch = sampler.epoch_length
         in_steps = functools.partial(duration_in_steps, unit=settings.unit, batch=recipe.batch, epoch_length=epoch)
         steps = in_steps(settings.duration)
-        warmup = in_steps(settings.warmup) if settings.warmup else 0
-        schedule = make_schedule(settings.schedule, recipe.optimizer.learning_rate, steps, warmup, in_steps)
+        length = (steps, settings.warmup, in_steps)
+        schedule = make_schedule(settings.schedule, recipe.optimizer.learning_rate, *length)
+        ends, kept = cycle_ends(settings.schedule, *length), recipe.evaluate == "snapshots" and name == last
+        if kept and not ends:
+            raise UserError(
+                f"evaluate='snapshots' is of the ends of cycles, and the last phase, {name!r}, has no whole one: set "
+                "its schedule to warm_restarts and its duration to a cycle or more"
+            )
         objective = recipe.objective_of(settings)
         if objective.loss_function:
             objective.loss_function.check_counts(data.training_counts(), data.dataset.classes)
@@ -119,7 +124,8 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
             for section in (evaluations, saves)
         )
         rates, best = settings.learning_rate_multipliers, settings.begin == "best"
-        phases.append(Phase(name, steps, sampler, schedule, rates, objective, evaluations, evaluate, save, best))
+        periods = (evaluations, evaluate, save)
+        phases.append(Phase(name, steps, sampler, schedule, rates, objective, *periods, best, ends, kept))
     return phases
 
 
@@ -132,7 +138,7 @@ def initialisation(method: Method, size: StoredSize) -> Callable[[jax.Array], Va
 
 
 def constants_of(method: Method, data: Data, phase: Phase) -> dict[str, np.ndarray]:
-    """What a method derives from this training part as a phase draws from it."""
+    """The constants of a method for this training part, as a phase samples it."""
     return method.constants(data.training_counts(), phase.sampler.class_shares(len(data.dataset.classes)))
 
 
@@ -140,7 +146,7 @@ def phase_batches(
     recipe: Recipe, data: Data, pixels: LoadPixels | None, phase: Phase, start: int
 ) -> Iterator[HostBatch]:
     """The host batches of a phase from its step `start` on."""
-    rows, threads = own_rows(recipe.batch), recipe.logging.threads
+    rows, threads = process_rows(recipe.batch), recipe.logging.threads
     weights = example_weights(recipe, data, phase.name)
     return training_batches(
         data.dataset, phase.sampler, pixels, start=start, stop=phase.steps, rows=rows, threads=threads, weights=weights
@@ -174,11 +180,12 @@ def example_weights(recipe: Recipe, data: Data, phase: str) -> np.ndarray | None
     return found if weights is None else found * weights
 
 
-def own_rows(batch: int) -> slice:
+def process_rows(batch: int) -> slice:
+    """The rows of a global batch that this process loads."""
     return process_slice(batch, jax.process_index(), jax.process_count())
 
 
 def loop_settings(recipe: Recipe) -> LoopSettings:
-    """What all phases share."""
+    """The settings of the loop that all phases share."""
     averaging, every, remat = recipe.ema_decay, recipe.logging.every, recipe.model.remat
     return LoopSettings(recipe.seed, recipe.batch, recipe.optimizer, recipe.accumulate, averaging, every, remat)

@@ -1,8 +1,8 @@
-"""From a config to a run and its figures, and back: a finished run, opened."""
+"""Train and judge the run that a config asks for, and open a finished run."""
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from skinjax.core.compilation_cache import use_compilation_cache
-from skinjax.core.errors import UserError
+from skinjax.core.errors import Print, UserError
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import short_hash
 from skinjax.data.caches import open_pixels
@@ -19,13 +19,13 @@ from skinjax.data.pipeline import held_out_batches
 from skinjax.data.sampling.samplers import evaluation_batches
 from skinjax.data.splits.parts import Data
 from skinjax.evaluation.predictions import Predictions
-from skinjax.methods.base import Variables
+from skinjax.methods.base import Method, Variables
+from skinjax.methods.ensemble import united
 from skinjax.model import Model, load, make_method, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.parallel import check_batch, make_mesh, padded_batch
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs import building
-from skinjax.runs.building import Say
 from skinjax.runs.results import finished_figures, format_figures, mark_finished, validation_figures, write_figures
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
 from skinjax.runs.workdir import claim, default_workdir, environment, read_config, read_recipe
@@ -41,7 +41,7 @@ from skinjax.training.state import TrainState
 SYNTHETIC_NOTICE = "synthetic demo set: photographs drawn by a program, a test bench and not medicine"
 
 
-def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None, say: Say = print) -> dict[str, Any]:
+def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None, say: Print = print) -> dict[str, Any]:
     """Train, evaluate and write everything that `recipe` asks for; returns the figures by split.
 
     Started again with the same recipe, it goes on where it was; a finished run gives its figures at once.
@@ -65,7 +65,7 @@ def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None,
 
 
 def train_and_evaluate(
-    recipe: Recipe, folder: Path, root: Path, should_stop: Callable[[], bool], say: Say
+    recipe: Recipe, folder: Path, root: Path, should_stop: Callable[[], bool], say: Print
 ) -> dict[str, Any]:
     """The run itself: data, method, training, then predictions and figures of every held-out part."""
     use_compilation_cache(root / "compilation_cache")
@@ -86,12 +86,12 @@ def train_and_evaluate(
     held_out = "validation" if len(data.records["validation"]) else "test"
 
     def judge(
-        phase: Phase, variables: Variables, part: str, protocol: dict[str, Any]
+        of: Method, phase: Phase, variables: Variables, part: str, protocol: dict[str, Any]
     ) -> tuple[Predictions | None, dict[str, float]]:
         records = data.records[part]
         batches = evaluation_batches(len(records), padded_batch(recipe.batch, mesh))
-        rows, threads = building.own_rows(batches.batch), recipe.logging.threads
-        program = evaluation_program(method, phase.objective, mesh)
+        rows, threads = building.process_rows(batches.batch), recipe.logging.threads
+        program = evaluation_program(of, phase.objective, mesh)
         loaded = held_out_batches(data.dataset, records, batches, pixels.host, rows=rows, threads=threads)
         columns, terms = collect(
             program, variables, loaded, len(records), mesh=mesh, pixels=pixels.device, check=trainer.check_interrupted
@@ -99,7 +99,7 @@ def train_and_evaluate(
         return table(columns, data.dataset, records, split=part, protocol=protocol), terms
 
     def validate(phase: Phase, variables: Variables) -> dict[str, float]:
-        predictions, terms = judge(phase, variables, held_out, {})
+        predictions, terms = judge(method, phase, variables, held_out, {})
         if predictions is None:
             return terms
         return {**validation_figures(predictions, counts, small), **terms}
@@ -122,43 +122,46 @@ def train_and_evaluate(
     )
     init = building.initialisation(method, data.size)
     state, history = trainer.fit(phases, init)
-    if recipe.evaluate == "best" and history.best_step is not None:
-        state = trainer.restore(phases, init, checkpoints.sealed(history.best_step))
+    best = [history.best_step] if recipe.evaluate == "best" and history.best_step is not None else []
+    states = [trainer.restore(phases, init, checkpoints.sealed(step)) for step in history.snapshots or best] or [state]
     checkpoints.close()
+    model, phase = trained_model(recipe, folder, data, states, weights), trainer.last
     figures = {}
     for part in ("validation", "test"):
         if len(data.records[part]):
-            protocol = describe(recipe, folder, data, part, state.step, weights)
-            predictions, _ = judge(phases[-1], state.evaluated(), part, protocol)
+            protocol = describe(recipe, folder, data, part, states, weights)
+            predictions, _ = judge(model.method, phase, model.variables, part, protocol)
             if predictions is None:
-                raise UserError(f"the last phase, {phases[-1].name!r}, does not tell the classes: there are no figures")
+                raise UserError(f"the last phase, {phase.name!r}, predicts no classes: end with one that does")
             figures[part] = write_figures(folder, part, predictions, counts, small)
     if not figures:
         say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
-    write_model(folder, trained_model(recipe, folder, data, state, weights))
+    write_model(folder, model)
     mark_finished(folder, list(figures))
     return figures
 
 
 def trained_model(
-    recipe: Recipe, folder: Path, data: Data, state: TrainState, weights: StartingWeights | None
+    recipe: Recipe, folder: Path, data: Data, states: Sequence[TrainState], weights: StartingWeights | None
 ) -> Model:
-    """The network of a run that has ended, with what it was trained on."""
-    protocol = describe(recipe, folder, data, "train", state.step, weights)
+    """The network of a run that has ended, or those of its snapshots, with what it was trained on."""
+    protocol = describe(recipe, folder, data, "train", states, weights)
     groups = {*hashed_groups(data, "train"), *(weights.groups if weights else ())}
     origin = {"protocol": protocol, "training_groups": sorted(groups)}
     facts = weights.facts if weights else NO_FACTS
-    return Model(recipe.spec(), data.dataset.classes, state.evaluated(), facts, origin)
+    members = len(states) if recipe.evaluate == "snapshots" else 0
+    variables = united([state.evaluated() for state in states]) if members else states[0].evaluated()
+    return Model(recipe.spec(), data.dataset.classes, variables, facts, origin, members)
 
 
-def open_run(folder: Path, root: Path, say: Say = print) -> tuple[Recipe, Data, Model]:
-    """The finished run in `folder`: what its figures are of; its data set lies under `root`."""
+def open_run(folder: Path, root: Path, say: Print = print) -> tuple[Recipe, Data, Model]:
+    """Open the finished run in `folder`: its recipe, data and network; its data set lies under `root`."""
     recipe, model = read_recipe(folder), load(folder)
     return recipe, building.make_data(recipe, folder, root, say), model
 
 
 def describe(
-    recipe: Recipe, folder: Path, data: Data, part: str, step: jax.Array, weights: StartingWeights | None = None
+    recipe: Recipe, folder: Path, data: Data, part: str, states: Sequence[TrainState], weights: StartingWeights | None
 ) -> dict[str, Any]:
     """The protocol that every figure carries."""
     return {
@@ -170,7 +173,8 @@ def describe(
         "split": data.split.protocol,
         "part": part,
         "checkpoint": recipe.evaluate,
-        "steps": int(step),
+        "steps": int(states[-1].step),
+        **({"members": len(states)} if recipe.evaluate == "snapshots" else {}),
         "view": recipe.views.evaluation,
         "crops": recipe.views.shown_crops(),
         "corrections": list(recipe.views.corrections),

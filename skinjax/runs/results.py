@@ -16,6 +16,7 @@ HEADLINE = ("macro_recall", "macro_f1", "macro_precision", "accuracy", "mc_speci
 PROTOCOL_IN_WORDS = {
     "split": ", {} split",
     "checkpoint": ", {} checkpoint",
+    "members": " of {} networks",
     "steps": " ({} steps)",
     "view": ", {} view",
     "crops": " of {} crops",
@@ -90,7 +91,7 @@ def validation_figures(
 
 
 def _protocol_in_words(protocol: Mapping[str, Any]) -> str:
-    """What is known of a protocol, of which a table made elsewhere may lack any part."""
+    """A protocol in words; that of a table made elsewhere may lack any part."""
     known = {
         **protocol,
         "split": _record(protocol, "split", "name").get("name"),

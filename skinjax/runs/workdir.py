@@ -50,7 +50,7 @@ def run_identity(recipe: Recipe, workdir: Path | None = None) -> dict[str, Any]:
 
 
 def named_files(recipe: Recipe) -> dict[str, Path]:
-    """The files that a recipe names, by field; weights of the hub are none that is there."""
+    """The files that a recipe names, by field; weights of the hub are paths at which no file lies."""
     names = {"model.weights": recipe.model.weights, "split.file": recipe.split.file}
     return {field: weights_at(Path(name).expanduser()) for field, name in names.items() if name}
 
@@ -61,7 +61,7 @@ def read_recipe(workdir: Path) -> Recipe:
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
-    """What `config.json` of the run in `workdir` holds: its schema number, `config` and `identity`."""
+    """Read `config.json` of the run in `workdir`: its schema number, `config` and `identity`."""
     path = workdir / CONFIG_FILE
     try:
         found = json.loads(path.read_text())
@@ -88,7 +88,11 @@ def claim(workdir: Path, recipe: Recipe) -> Iterator[None]:
     """Make `workdir` this recipe's, or refuse; hold it against other processes for as long as the context lasts."""
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        _refuse_foreign(workdir)
+        found = sorted(entry.name for entry in workdir.iterdir() if entry.name != ".lock" and not _unfinished(entry))
+        if found and CONFIG_FILE not in found:
+            raise UserError(
+                f"{workdir} is not empty ({found[0]} is in it) and holds no run of skinjax: use another one"
+            )
         taken = f"another process is running in {workdir}: wait for it or use another workdir"
         with exclusive(workdir / ".lock", taken):
             for leftover in filter(_unfinished, list(workdir.iterdir())):
@@ -102,17 +106,14 @@ def claim(workdir: Path, recipe: Recipe) -> Iterator[None]:
         if isinstance(error, BrokenPipeError):
             raise UserError("the program that read the output is gone; the same command continues") from error
         where = error.filename or workdir
-        raise UserError(f"cannot read or write {where}: {error.strerror or error}; what was saved is intact") from error
-
-
-def _refuse_foreign(workdir: Path) -> None:
-    found = sorted(entry.name for entry in workdir.iterdir() if entry.name != ".lock" and not _unfinished(entry))
-    if found and CONFIG_FILE not in found:
-        raise UserError(f"{workdir} is not empty ({found[0]} is in it) and holds no run of skinjax: use another one")
+        raise UserError(
+            f"cannot read or write {where}: {error.strerror or error}; what was saved is intact, so mend that and "
+            "start the same command again"
+        ) from error
 
 
 def _unfinished(path: Path) -> bool:
-    """Whether it was being written (by files.py) when a run was killed."""
+    """Whether a file was being written (by files.py) when a run was killed."""
     return re.fullmatch(r"\..+\.[0-9a-f]{8}\.tmp", path.name) is not None
 
 
@@ -123,7 +124,7 @@ def _refuse_other_run(workdir: Path, identity: dict[str, Any]) -> None:
     ours = json.loads(json.dumps(identity))
     if theirs == ours:
         return
-    if not _holds_results(workdir):
+    if not (any(workdir.glob("checkpoints/*.json")) or any(workdir.glob("metrics_*.json"))):
         for name in ("split.csv", "split.json", "weights.json"):  # left by a start that failed before it trained
             (workdir / name).unlink(missing_ok=True)
         return
@@ -134,10 +135,6 @@ def _refuse_other_run(workdir: Path, identity: dict[str, Any]) -> None:
     name = different[0]
     was, is_now = (repr(found[name]) if name in found else "the default" for found in (their_fields, our_fields))
     raise UserError(f"{workdir} belongs to another config: its {name} is {was}, not {is_now}{more}; use another one")
-
-
-def _holds_results(workdir: Path) -> bool:
-    return any(workdir.glob("checkpoints/*.json")) or any(workdir.glob("metrics_*.json"))
 
 
 def environment(seed: int, devices: list[str]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Seal:
 
 
 class Checkpoints:
-    """The checkpoints of a run: the newest `keep` and the best one.
+    """The checkpoints of a run: the newest `keep`, the best one and the snapshots.
 
     `write` is true on one process; the others take part in saving and restoring, as orbax needs, and seal nothing.
     """
@@ -81,10 +81,10 @@ class Checkpoints:
             self._saver.wait_until_finished()
             if seal is not None and self._write:
                 self._write_seal(seal, _digests(self._path(seal.step)))
-                self._prune(seal.history.get("best_step"))
+                self._prune({seal.history.get("best_step"), *seal.history.get("snapshots", ())})
 
     def reseal(self, seal: Seal) -> None:
-        """Another history for the checkpoint of `seal.step`, the state of which is still the same."""
+        """Replace the history of the checkpoint of `seal.step`, whose state is unchanged."""
         self.wait()
         with _writing(self._folder):
             if self._write:
@@ -96,7 +96,7 @@ class Checkpoints:
         steps = self.steps()
         for place in reversed(range(len(steps))):
             try:
-                return self._whole(steps[place])
+                return self._verified(steps[place])
             except ValueError as error:
                 instead = f"falling back to checkpoint {steps[place - 1]}" if place else "training starts afresh"
                 self._say(f"checkpoint {steps[place]} is damaged ({error}): {instead}")
@@ -105,9 +105,9 @@ class Checkpoints:
         return None
 
     def sealed(self, step: int) -> Seal:
-        """The seal of the checkpoint of `step`, once every byte was found as it was written."""
+        """The seal of the checkpoint of `step`, after a check of every byte."""
         try:
-            return self._whole(step)
+            return self._verified(step)
         except ValueError as error:
             raise UserError(
                 f"checkpoint {step} in {self._folder} is damaged ({error}): bring it back from a copy or train again "
@@ -130,13 +130,13 @@ class Checkpoints:
     def _seal_path(self, step: int) -> Path:
         return self._folder / f"{step:08d}.json"
 
-    def _whole(self, step: int) -> Seal:
+    def _verified(self, step: int) -> Seal:
         """The seal of `step`; a ValueError says what is wrong with the checkpoint."""
         seal, expected = self._read(step)
         found = _digests(self._path(step))
         for name in sorted(expected.keys() | found.keys()):
             if expected.get(name) != found.get(name):
-                what = "is missing" if name not in found else "has changed" if name in expected else "is foreign to it"
+                what = "is missing" if name not in found else "has changed" if name in expected else "is not part of it"
                 raise ValueError(f"{name} {what}")
         return seal
 
@@ -157,15 +157,15 @@ class Checkpoints:
         write_atomically(self._seal_path(seal.step), json.dumps(content, indent=1))
 
     def _check_room(self, state: Any) -> None:
-        """Before the write: tensorstore's threads tell of a full disk themselves, with a traceback for every array."""
+        """Refuse a full disk before the write: tensorstore's threads would print a traceback for every array."""
         needed = sum(x.nbytes for x in jax.tree.leaves(state)) + SMALL_FILES
         free = shutil.disk_usage(self._folder).free
         if free < needed:
             raise OSError(errno.ENOSPC, f"it takes {needed / 2**20:.1f} MiB and {free / 2**20:.1f} MiB are free")
 
-    def _prune(self, best_step: int | None) -> None:
+    def _prune(self, spared: set[int | None]) -> None:
         for step in self.steps()[: -self._keep]:
-            if step != best_step:
+            if step not in spared:
                 self._remove(step)
 
     def _sweep(self) -> None:
@@ -197,7 +197,7 @@ def _digest_of(content: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Turn whatever a failed write raises (tensorstore has its own errors) into one sentence."""
+    """Turn whatever a failed write raises (tensorstore has errors of its own) into a `UserError`."""
     try:
         yield
     except UserError:
@@ -205,8 +205,8 @@ def _writing(folder: Path) -> Iterator[None]:
     except (OSError, ValueError, RuntimeError) as error:
         free = shutil.disk_usage(folder).free
         full = free < 2**20 or "No space left" in str(error) or getattr(error, "errno", 0) == errno.ENOSPC
-        told = getattr(error, "strerror", "") or str(error).partition("\n")[0]
-        reason = f"the disk is full: {told}" if full else told
+        detail = getattr(error, "strerror", "") or str(error).partition("\n")[0]
+        reason = f"the disk is full: {detail}" if full else detail
         raise UserError(
             f"cannot write a checkpoint to {folder}: {reason}; the earlier ones are intact, make room and start the "
             "same command again"

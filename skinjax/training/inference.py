@@ -1,4 +1,4 @@
-"""A trained method over held-out batches: what it says of every image, none dropped, and the means of its terms."""
+"""Apply a trained method to held-out batches: predictions of every image, and the means of the validation terms."""
 
 import contextlib
 from collections.abc import Callable, Iterable
@@ -47,7 +47,7 @@ def collect(
 def table(
     columns: Columns, dataset: Dataset, records: np.ndarray, *, split: str, protocol: dict[str, Any]
 ) -> Predictions | None:
-    """The predictions of `records`; None of a method that does not tell the classes."""
+    """The predictions table of `records`; None if the method predicts no classes."""
     if "probabilities" not in columns:
         return None
     return Predictions(

@@ -1,4 +1,4 @@
-"""What a run tells while it runs: `metrics.jsonl`, TensorBoard, and a progress bar or plain lines."""
+"""What a run reports while it runs: `metrics.jsonl`, TensorBoard, and a progress bar or plain lines."""
 
 import json
 import math
@@ -23,7 +23,7 @@ class MetricsLog:
 
     def __init__(self, folder: Path, step: int, tensorboard: bool = True):
         path = folder / "metrics.jsonl"
-        write_atomically(path, "".join(line for of_step, line in _lines(path) if of_step <= step))
+        write_atomically(path, "".join(line for line_step, line in _lines(path) if line_step <= step))
         self._file: TextIO = open(path, "a")  # noqa: SIM115 (closed by close)
         # Files are named by the second; the suffix keeps a quick restart from writing over the one before it.
         self._writer: SummaryWriter | None = None
@@ -83,14 +83,11 @@ class Progress:
         )
 
     def due(self) -> bool:
-        """Whether nothing has been shown for so long that somebody may wonder."""
+        """Whether it is time to show progress again, between two lines of the log."""
         return time.perf_counter() - self._shown >= self._patience
 
     def report(self, step: int, values: Mapping[str, float]) -> float:
-        """Show the state after `step` steps; returns the images per second since the last report.
-
-        nan where no step was made since.
-        """
+        """Show the state after `step` steps; returns images per second since the last report, nan without a step."""
         now = working_seconds()
         rate = math.nan
         if step > self._last_step:

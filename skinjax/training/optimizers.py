@@ -8,7 +8,7 @@ import optax
 
 from skinjax.core.errors import UserError
 from skinjax.core.settings import ABOVE_ZERO, BELOW_ONE, Settings, choice, number
-from skinjax.methods.names import addressed, is_below, words
+from skinjax.methods.names import accepted_names, addressed, is_below
 
 Rows = Sequence[tuple[str, float]]
 EVERYTHING: Rows = ((".*", 1.0),)
@@ -34,7 +34,7 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """`sgd`, `adam` (weight decay joins the gradient) or `adamw` (decay apart from it), in PyTorch's order.
 
-    Its updates are what times the learning rate is taken off the parameters. `paths` are the parameters that will be
+    Its updates, times the learning rate, are subtracted from the parameters. `paths` are the parameters that will be
     given, for the coverage check of both tables of multipliers.
     """
     core = OPTIMIZERS[settings.name](settings.momentum, settings.nesterov)
@@ -83,7 +83,7 @@ def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequ
         raise UserError(f"{table} has no row for {len(missing)} parameters, {missing[0]} first; end it by ('.*', 1.0)")
     idle = [rows[place][0] for place in range(len(rows)) if place not in used]
     if idle:
-        known = f"stages: {', '.join(words(stages))}; a parameter is named like {paths[0]}"
+        known = f"stages: {', '.join(accepted_names(stages))}; a parameter is named like {paths[0]}"
         raise UserError(f"{table} has a row for {idle[0]!r}, which matches no parameter that is left to it ({known})")
     return factors
 

@@ -20,7 +20,7 @@ from skinjax.parallel import put_whole, replicated
 from skinjax.training.optimizers import OptimizerSettings, Rows, make_optimizer
 from skinjax.training.state import begin_phase, make_train_step
 
-Given = Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]]  # of the shapes: arrays that are there, by path
+Given = Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]]  # from shapes to the arrays, by path, not to draw
 KEPT = 8  # of each kind; a compiled step of a large network takes some megabytes
 # Outputs of `predict` that go into the predictions table; the others are for explanation.
 TABLE_OUTPUTS = ("probabilities", "scores")
@@ -43,12 +43,12 @@ class Program:
         return result
 
     @staticmethod
-    def heard(event: str, duration_secs: float, **details: Any) -> None:
-        """What jax tells of its own work."""
+    def count_compilation(event: str, duration_secs: float, **details: Any) -> None:
+        """Listen to what jax reports of its work."""
         Program._compilations += event.startswith("/jax/core/compile/")
 
 
-jax.monitoring.register_event_duration_secs_listener(Program.heard)
+jax.monitoring.register_event_duration_secs_listener(Program.count_compilation)
 
 
 def working_seconds() -> float:
@@ -59,7 +59,7 @@ def working_seconds() -> float:
 def draw(
     init: Callable[[Array], Variables], seed: Array, mesh: jax.sharding.Mesh, given: Given | None = None
 ) -> Variables:
-    """`init(seed)` on every device, but for what `given(shapes)` has, by path, which is not even computed."""
+    """`init(seed)` on every device, except for the arrays that `given(shapes)` has, which are not drawn at all."""
     shapes = jax.eval_shape(init, seed)
     arrays = given(shapes) if given else {}
     drawn = draw_program(init, frozenset(arrays), mesh)(seed)
@@ -70,7 +70,7 @@ def draw(
 
 @functools.lru_cache(maxsize=KEPT)
 def draw_program(init: Callable[[Array], Variables], without: frozenset, mesh: jax.sharding.Mesh) -> Program:
-    """seed to {path: array} of `init`, but for the paths `without`."""
+    """seed to {path: array} of `init`, except for the paths `without`."""
 
     def others(seed: Array) -> dict[tuple[str, ...], Array]:
         return {path: leaf for path, leaf in flatten_dict(init(seed)).items() if path not in without}
@@ -92,23 +92,24 @@ class Training:
     mesh: jax.sharding.Mesh
     remat: tuple[str, ...] = ()
 
-    def made_optimizer(self) -> optax.GradientTransformation:
+    def make_optimizer(self) -> optax.GradientTransformation:
         return make_optimizer(self.optimizer, self.paths, self.method.stages(), self.rates)
 
 
 @functools.lru_cache(maxsize=KEPT)
-def begin_program(of: Training) -> Program:
+def begin_program(training: Training) -> Program:
     """(step, seed, variables) to the state at the start of a phase."""
-    begin = functools.partial(begin_phase, optimizer=of.made_optimizer(), frozen=of.phase.frozen, ema=of.ema_decay > 0)
-    return Program(begin, out_shardings=replicated(of.mesh))
+    optimizer, frozen = training.make_optimizer(), training.phase.frozen
+    begin = functools.partial(begin_phase, optimizer=optimizer, frozen=frozen, ema=training.ema_decay > 0)
+    return Program(begin, out_shardings=replicated(training.mesh))
 
 
 @functools.lru_cache(maxsize=KEPT)
-def train_program(of: Training) -> Program:
+def train_program(training: Training) -> Program:
     """See `make_train_step`; the state is donated."""
-    step = make_train_step(of.method, of.phase, of.made_optimizer(), accumulate=of.accumulate, ema_decay=of.ema_decay)
-    options = compiler_options(of.remat)
-    return Program(step, donate_argnums=0, out_shardings=replicated(of.mesh), compiler_options=options)
+    optimizer, decay, options = training.make_optimizer(), training.ema_decay, compiler_options(training.remat)
+    step = make_train_step(training.method, training.phase, optimizer, accumulate=training.accumulate, ema_decay=decay)
+    return Program(step, donate_argnums=0, out_shardings=replicated(training.mesh), compiler_options=options)
 
 
 @functools.lru_cache(maxsize=KEPT)
@@ -117,7 +118,7 @@ def evaluation_program(method: Method, phase: Objective, mesh: jax.sharding.Mesh
 
     def step(variables: Variables, batch: Batch) -> tuple[dict[str, Any], dict[str, Any]]:
         outputs = method.predict(variables, batch["image"])
-        told = {name: outputs[name] for name in TABLE_OUTPUTS if name in outputs}
-        return told, method.evaluate(variables, batch, phase)
+        per_image = {name: outputs[name] for name in TABLE_OUTPUTS if name in outputs}
+        return per_image, method.evaluate(variables, batch, phase)
 
     return Program(step, out_shardings=replicated(mesh), compiler_options=compiler_options())

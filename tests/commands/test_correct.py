@@ -114,7 +114,7 @@ def test_only_a_sheet_of_its_own_is_replaced(folder, capsys):
     command = ["correct", "photographs", "--corrections= gamma", "--out=out"]
     before = sheet.read_bytes()
     assert main(command) == 1
-    assert "out/corrections.png is there and not of skinjax correct; give another --out" in capsys.readouterr().err
+    assert "out/corrections.png was not made by `skinjax correct`; give another --out" in capsys.readouterr().err
     assert sheet.read_bytes() == before
     sheet.unlink()
     (sheet.parent / "notes.txt").write_text("mine")

@@ -133,3 +133,12 @@ def test_a_folder_that_is_no_run(photos, capsys):
     status, rows, errors = predict(capsys, "photos", "photos")
     assert (status, rows) == (1, [])
     assert errors.startswith("error: photos has no model.json")
+
+
+@pytest.mark.parametrize(("path", "told"), [("~nobody-of-that-name/x", "begins with ~"), ("x" * 5000, "too long")])
+def test_paths_that_no_system_has_are_told(run, capsys, path, told):
+    for arguments in ((path, "photo.jpg"), (run, path)):
+        status, _, errors = predict(capsys, *arguments)
+        assert status == 1
+        assert errors.startswith("error: ")
+        assert told in errors

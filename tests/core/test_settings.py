@@ -17,7 +17,7 @@ from skinjax.core.settings import (
     choice,
     differences,
     from_plain,
-    lines,
+    help_lines,
     number,
     one_of,
     section,
@@ -148,7 +148,7 @@ def test_differences_are_told_by_path_and_of_a_variant_against_its_own_defaults(
 
 
 def test_help_has_a_line_for_every_field_with_what_it_may_be():
-    told = list(lines(Car(engine=Electric(cells=7)), "--car"))
+    told = list(help_lines(Car(engine=Electric(cells=7)), "--car"))
     assert told[0] == "--car.colour='red'  # one of blue, red"
     assert "--car.engine=electric  # one of electric, petrol" in told
     assert "--car.engine.cells=7  # a whole number from 1 on" in told

@@ -195,10 +195,10 @@ def test_what_is_written_has_a_line_per_row_and_quotes_where_they_are_needed():
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("missing.csv", "cannot be read: No such file or directory"),
-        ("x" * 300, "cannot be read: File name too long"),
-        ("folder", "is no file but a folder, a pipe or a device"),
-        ("pipe", "is no file but a folder, a pipe or a device"),
+        ("missing.csv", "cannot be read: No such file or directory; check its path and permissions"),
+        ("x" * 300, "cannot be read: File name too long; check its path and permissions"),
+        ("folder", "is a folder, a pipe or a device: name a file"),
+        ("pipe", "is a folder, a pipe or a device: name a file"),
     ],
 )
 def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path, name: str, sentence: str):

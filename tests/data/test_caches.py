@@ -133,7 +133,7 @@ def test_an_image_that_cannot_be_decoded_is_named_and_nothing_is_kept(photograph
 
 def test_the_room_is_checked_before_anything_is_decoded(photographs, tmp_path):
     unread = dataclasses.replace(photographs, records=[])
-    message = rf"the pixels of synthetic at 24x20 need 86.4 kB in {tmp_path} and [\d.]+ kB are free: use another"
+    message = rf"the pixels of synthetic at 24x20 need 86.4 kB in {tmp_path} and [\d.]+ kB are free: make room or"
     with small_disk(tmp_path, "40k"):
         with pytest.raises(UserError, match=message):
             host_cache(unread, SIZE, tmp_path, silent)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA
+from skinjax.data.acquire.catalogue import CATALOGUE, USER_DATA
 from skinjax.data.dataset import (
     Dataset,
     build_whole,
@@ -135,7 +135,7 @@ def test_unknown_names_list_the_known_ones(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", sorted(set(CATALOGUE) - set(OWN_DATA)))
+@pytest.mark.parametrize("name", sorted(set(CATALOGUE) - set(USER_DATA)))
 def test_a_set_that_must_be_prepared_says_how(name, tmp_path):
     with pytest.raises(
         UserError, match=f"the data set {name} is not prepared under {tmp_path}: .*`skinjax prepare {name} --source="

@@ -1,11 +1,17 @@
 """The promise to whoever adds a method: one file, one line in the registry, and every ordinary command knows it."""
 
+import csv
+import io
 import json
 import shutil
 
+import numpy as np
 import pytest
 
+import skinjax
+from skinjax import cli
 from skinjax.core.settings import Kind
+from skinjax.data.dataset import read_dataset
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from skinjax.methods import METHODS
@@ -66,6 +72,23 @@ def test_it_resumes(run, tmp_path, data_dir, capsys):
     assert main([*COMMAND, f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]) == 0
     assert "continuing from the checkpoint after 2 steps" in capsys.readouterr().out
     assert (tmp_path / "run" / "predictions_test.csv").read_bytes() == (run / "predictions_test.csv").read_bytes()
+
+
+def test_it_opens_and_predicts_alone(run, tmp_path, data_dir, capsys):
+    model = skinjax.load(run)
+    assert type(model.method).__name__ == "Tutored"
+    table = read_predictions(run / "predictions_test.csv")
+    [drawn] = (path for path in data_dir.iterdir() if path.name.startswith("synthetic"))
+    dataset = read_dataset(drawn, "synthetic")
+    records = [dataset.columns["image_id"].tolist().index(name) for name in table.image_ids]
+    for name, record in zip(table.image_ids, records, strict=True):
+        (tmp_path / f"{name}.jpg").write_bytes(dataset.encoded(record))
+    paths = [str(tmp_path / f"{name}.jpg") for name in table.image_ids]
+    assert cli.main(["predict", str(run), *paths]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["image_id"] for row in rows] == list(table.image_ids)
+    found = [[float(row[f"p_{name}"]) for name in table.classes] for row in rows]
+    assert np.array_equal(np.float32(found), np.float32(table.probabilities))
 
 
 def test_a_typo_is_told_with_the_field_that_was_meant(capsys, tmp_path):

@@ -42,7 +42,7 @@ def test_a_run_starts_from_weights_and_goes_on_without_them(capsys, tmp_path, da
     command = [*TINY, *own, f"--workdir={workdir}", f"--data_dir={data_dir}"]
     assert main(command) == 0, capsys.readouterr().err
     output = capsys.readouterr().out
-    assert f"60 tensors of {weights} are taken: its classifier of 1,000 classes is left, and one of 7" in output
+    assert f"60 tensors of {weights} are taken: its classifier of 1,000 classes is left out, and one of 7" in output
     assert "the weights are used to images resized with bicubic, and stored_size.filter is bilinear" in output
     assert f"seed 0, synthetic, started from {weights}\n" in output
     assert "normalisation=weights" not in output
@@ -69,7 +69,7 @@ def test_images_are_shown_as_the_weights_are_used_to_in_training_and_evaluation(
     images = np.full((1, 2, 2, 3), 255, np.uint8)
     for shown in (evaluation(images), training(jax.random.split(jax.random.key(0), 1), images)):
         np.testing.assert_allclose(shown[0, 0, 0], [1.5, 2.0, 0.5], rtol=1e-6)
-    with pytest.raises(UserError, match=r"the weights say no normalisation: set views.normalisation"):
+    with pytest.raises(UserError, match=r"the weights state no normalisation: set views.normalisation"):
         building.normalisation(config)
 
 
@@ -143,9 +143,9 @@ def test_a_run_starts_from_another_run(tiny_run, capsys, tmp_path, data_dir):
 MISTAKES = {
     "no such file": (["model.weights=none.safetensors"], "there is no file of weights 'none.safetensors'"),
     "PyTorch's": (["model.weights=net.pth"], "there is no file of weights 'net.pth'"),
-    "a sha256 of nothing": ([f"model.weights_sha256={'0' * 64}"], "and model.weights names none"),
+    "a sha256 of nothing": ([f"model.weights_sha256={'0' * 64}"], "set model.weights too"),
     "no sha256": (["model.weights_sha256=0"], "it must be the 64 hex digits of a sha256"),
-    "a normalisation of nothing": (["views.normalisation=weights"], "'weights' and model.weights names none"),
+    "a normalisation of nothing": (["views.normalisation=weights"], "'weights': set model.weights too"),
     "another sha256": (["model.weights={}", f"model.weights_sha256={'0' * 64}"], "the config or --sha256 says 000"),
     "another backbone": (["model.weights={}", "model.backbone=resnet18"], "use model.backbone=resnet_tiny"),
 }

@@ -45,7 +45,7 @@ class Tutored:
     def loss(self, variables, batch, rng, *, step, phase):
         task = self.parts.task
         images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes))
-        draws, logits = Draws.of(rng, batch), {}
+        draws, logits = Draws.for_batch(rng, batch), {}
         for name, network in (("classification", self.parts.network), ("tutor", self.tutor)):
             maps, variables = network.train_maps(variables, images, draws, phase)
             logits[name], variables = network.train_logits(variables, maps["features"], draws, phase)

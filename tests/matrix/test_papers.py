@@ -5,7 +5,7 @@ import pytest
 
 from skinjax.evaluation.metrics import METRICS, SCORE_METRICS, accuracy, macro_recall
 from skinjax.matrix import paper_000, paper_001, paper_002, paper_003, paper_004
-from skinjax.matrix.papers import PAPERS, aimed_at
+from skinjax.matrix.papers import PAPERS
 from skinjax.matrix.printed import Printed, table
 
 # In paper 003 one run stands in several tables: (table, how its row ends), ....
@@ -40,12 +40,10 @@ def test_rows_are_written_as_they_are_printed():
         table({"F1": "", "Time": ""}, {"a": (1.5,)})
 
 
-def test_a_config_aims_at_all_rows_of_its_run():
-    assert list(aimed_at("configs/patch_attention.py:ham10000_densenet121_multi_crop")) == [
-        ("003", "Table II", "Dense121, Multi-Crop"),
-        ("003", "Table III", "Dense121, Multi-Crop 9"),
-    ]
-    assert aimed_at("") == {}
+def test_rows_of_one_run_aim_at_one_config():
+    config = "configs/patch_attention.py:ham10000_densenet121_multi_crop"
+    found = [(name, row) for name, t in PAPERS["003"].items() for row, x in t.rows.items() if x.config == config]
+    assert found == [("Table II", "Dense121, Multi-Crop"), ("Table III", "Dense121, Multi-Crop 9")]
 
 
 def test_columns_are_metrics_of_this_package():

@@ -10,7 +10,7 @@ import pytest
 from skinjax.core.errors import UserError
 from skinjax.methods.base import Objective
 from skinjax.methods.classifier import Classifier
-from skinjax.methods.patches import Patches, PatchesSettings, both, dropped, in_patches
+from skinjax.methods.patches import Patches, PatchesSettings, chained_taps, dropped, in_patches
 from skinjax.models.heads.patches import GRU
 from tests.jitted import jitted
 
@@ -121,7 +121,7 @@ def test_what_is_asked_of_a_stage_comes_after_the_attention_there(make_patches, 
     method = make_patches(attention=("stage3",))
     variables = begin(method)
     nothing = method.predict(variables, batch["image"], at={"stage3": jnp.zeros_like})["probabilities"]
-    alone = both({}, {"stage3": jnp.zeros_like})["stage3"]
+    alone = chained_taps({}, {"stage3": jnp.zeros_like})["stage3"]
     assert np.ptp(np.asarray(nothing), axis=0).max() < 1e-6
     assert not alone(jnp.ones(3)).any()
 

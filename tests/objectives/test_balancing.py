@@ -80,7 +80,7 @@ def effective_weights(variant: str, data: SimpleNamespace, phase: int = 0, epoch
     weights = building.example_weights(config, data, made.name)
     weights = np.ones(len(data.records["train"])) if weights is None else weights
     labels, counts = data.dataset.columns["label"], data.training_counts().astype(np.float32)
-    loss = made.objective.loss_function or config.loss.of_classes()
+    loss = made.objective.loss_function or config.loss.classification_loss()
     pulled = pulls(loss, labels[drawn], weights[drawn].astype(np.float32), counts)
     of_image = np.bincount(labels[drawn].ravel(), pulled.ravel()) / counts
     return of_image / of_image[NEVUS]

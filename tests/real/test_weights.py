@@ -73,6 +73,6 @@ def test_a_run_starts_from_them(shared, weights, capsys, tmp_path):
     assert main([*TINY, *changes, f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path}"]) == 0
     output = capsys.readouterr().out
     assert "260 tensors of" in output
-    assert "its classifier of 1,000 classes is left, and one of 7 starts anew" in output
+    assert "its classifier of 1,000 classes is left out, and one of 7 starts anew" in output
     figures = json.loads((tmp_path / "run" / "metrics_test.json").read_text())
     assert figures["protocol"]["weights"]["sha256"] == weights.sha256

@@ -15,6 +15,7 @@ from skinjax.data.sampling.samplers import WeightedSettings, natural
 from skinjax.methods import METHODS, Kind
 from skinjax.methods.base import MethodSettings
 from skinjax.methods.patches import PatchesSettings
+from skinjax.objectives.diagnosis import LossSettings
 from skinjax.recipe import Recipe, defaults, load_config
 from skinjax.recipe.config_files import with_changes
 from skinjax.runs.building import make_phases
@@ -31,6 +32,13 @@ def test_what_trains_and_what_judges_are_apart():
         "training": {"method.name": "patches", "phases.train.warmup": 1.0, "seed": 3},
         "judging": {"evaluate": "best"},
     }
+
+
+def test_snapshots_are_of_whole_cycles_and_a_target_is_reached_within_one():
+    told = "evaluations.target may end a run within a cycle and evaluate is 'snapshots': leave one of them out"
+    for where in ("evaluations", "phases.train.evaluations"):
+        with pytest.raises(UserError, match=told):
+            with_changes(Recipe(), ["evaluate=snapshots", f"{where}.target=0.9"])
 
 
 def test_phases_that_are_not_trained_are_no_part_of_a_run():
@@ -147,7 +155,7 @@ def test_a_new_sampler_is_a_function_its_settings_and_a_line(monkeypatch):
         ("seed.x=1", "seed is a value and has no field 'x'"),
         ("dataset.arguments=3", "dataset.arguments is a section"),
         ("model.weights_sha256=abc", "config.model.weights_sha256 is 'abc'; it must be the 64 hex digits of a sha256"),
-        ("views.normalisation=weights", "config.views.normalisation is 'weights' and model.weights names none"),
+        ("views.normalisation=weights", "config.views.normalisation is 'weights': set model.weights too"),
         ("phase_order=()", "phase_order is (); it must name at least one phase"),
         (
             "phases.train.terms.l_r=hot",
@@ -191,6 +199,21 @@ def test_a_misspelt_phase_is_told():
     phases = {"train": PhaseSettings(), "trian": PhaseSettings(duration=3)}
     with pytest.raises(UserError, match=r"unknown phase in phase_order: 'trian' .did you mean 'train'"):
         Recipe(phases=phases)
+
+
+def test_what_a_phase_has_as_the_run_has_it_is_no_change():
+    own = PhaseSettings(loss={"gamma": 2.0}, evaluations={"metric": "macro_recall"}, checkpoints={"every": 3.0})
+    assert Recipe(phases={"train": own}).identity() == Recipe().identity()
+    changed = Recipe(phases={"train": own}, loss=LossSettings(gamma=1.0)).identity()["training"]
+    assert changed == {"loss.gamma": 1.0, "phases.train.loss": {"gamma": 2.0}}
+
+
+@pytest.mark.parametrize("section", ["model", "views", "loss", "split", "stored_size"])
+def test_a_section_is_a_section(section):
+    with pytest.raises(UserError, match=f"^config.{section} is None; it must be a section with fields"):
+        from_plain(Recipe, {section: None}, "config")
+    with pytest.raises(UserError, match=f"{section} is 'focal'; it must be a section with fields"):
+        Recipe(**{section: "focal"})
 
 
 def test_a_phase_that_the_order_leaves_out_is_told():

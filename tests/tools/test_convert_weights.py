@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="torch is needed to write a checkpoi
 
 import convert_weights  # noqa: E402
 
-from skinjax.models.pretrained.facts import facts_of_header  # noqa: E402
+from skinjax.models.pretrained.facts import facts_from_header  # noqa: E402
 from skinjax.models.pretrained.files import open_weights  # noqa: E402
 
 
@@ -41,7 +41,7 @@ def test_tensors_keep_their_names_and_numbers(name, capsys, monkeypatch, tmp_pat
     assert weights["fc.weight"].tolist() == [[0, 3], [1, 4], [2, 5]]
     assert weights["n"].tolist() == 7
     assert weights["h"].tolist() == [1, 1]
-    found = facts_of_header(weights.metadata, target)
+    found = facts_from_header(weights.metadata, target)
     assert (found.architecture, found.mean, found.epsilon, found.padding) == ("resnet18", (0.5,) * 3, 1e-3, "same")
 
 

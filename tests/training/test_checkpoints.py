@@ -138,7 +138,7 @@ DAMAGE = {
     "truncated file": (lambda folder, seal: truncate(largest(folder)), "has changed"),
     "emptied file": (lambda folder, seal: largest(folder).write_bytes(b""), "has changed"),
     "missing file": (lambda folder, seal: largest(folder).unlink(), "is missing"),
-    "extra file": (lambda folder, seal: (folder / "d" / "extra").write_bytes(b"x"), "d/extra is foreign to it"),
+    "extra file": (lambda folder, seal: (folder / "d" / "extra").write_bytes(b"x"), "d/extra is not part of it"),
     "missing folder": (lambda folder, seal: shutil.rmtree(folder), "is missing"),
     "missing item folder": (lambda folder, seal: shutil.rmtree(folder / "ocdbt.process_0"), "is missing"),
     "emptied seal": (lambda folder, seal: seal.write_text(""), "its seal 00000002.json cannot be read"),

@@ -102,5 +102,5 @@ CATALOGUE = {
         download="write a CSV with the columns image and label beside the photographs",
     ),
 }
-# What is read under another name than its own, since everybody's is different.
-OWN_DATA = ("folder", "csv")
+# Kinds of data set that are the user's, each prepared under a name that the user gives.
+USER_DATA = ("folder", "csv")

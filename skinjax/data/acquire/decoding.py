@@ -34,7 +34,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.(Png|Tiff)
 
 
 class DecodingError(UserError):
-    """Bytes that are no image for us; `fault` is the kind of it and `reason` a clause that says more."""
+    """Bytes that cannot be decoded; `fault` is the kind of problem and `reason` a clause that says more."""
 
     def __init__(self, name: str, fault: Fault, reason: str):
         super().__init__(f"image {name!r} cannot be decoded: {reason}; {REMEDIES[fault]}")

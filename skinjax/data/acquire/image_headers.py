@@ -12,7 +12,7 @@ Fault = Literal["empty", "truncated", "unreadable", "unsupported", "huge"]
 
 
 class FaultError(Exception):
-    """Why bytes are no image for us: the kind of fault, and a clause that goes on from "it cannot be decoded:"."""
+    """Why bytes cannot be decoded: the kind of fault, and a clause that continues "it cannot be decoded:"."""
 
     def __init__(self, fault: Fault, reason: str):
         super().__init__(reason)
@@ -20,7 +20,7 @@ class FaultError(Exception):
         self.reason = reason
 
 
-# How the formats that are read begin, and what else people have where they believe to have a photograph.
+# How files begin: those of the formats that are read, and those that people mistake for a photograph.
 READ = {
     "JPEG": rb"\xff\xd8\xff",
     "PNG": rb"\x89PNG\r\n\x1a\n",

@@ -16,7 +16,7 @@ SIDE = 32
 LEAST_SIMILARITY = 0.75
 
 
-class Pair(NamedTuple):
+class SimilarPair(NamedTuple):
     """Two pictures by their numbers, `first` < `second`, and how similar their detail is: 1 is the same."""
 
     first: int
@@ -34,20 +34,20 @@ def signature(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(thumbnail).reshape(-1)
 
 
-def copies(digests: Sequence[str], signatures: Sequence[np.ndarray]) -> Iterator[tuple[Pair, bool]]:
-    """The pairs of one picture, and whether that is certain: of the same bytes, each with the first; then of a look."""
+def find_copies(digests: Sequence[str], signatures: Sequence[np.ndarray]) -> Iterator[tuple[SimilarPair, bool]]:
+    """Pairs of copies, and whether each is certain: identical files, each with the first of them, then lookalikes."""
     first: dict[str, int] = {}
     for number, digest in enumerate(digests):
         other = first.setdefault(digest, number)
         if other != number:
-            yield Pair(other, number, 1.0), True
+            yield SimilarPair(other, number, 1.0), True
     different = list(first.values())
     if different:
         for pair in near_duplicates(np.array([signatures[number] for number in different])):
-            yield Pair(different[pair.first], different[pair.second], pair.similarity), False
+            yield SimilarPair(different[pair.first], different[pair.second], pair.similarity), False
 
 
-def near_duplicates(signatures: np.ndarray, least_similarity: float = LEAST_SIMILARITY) -> list[Pair]:
+def near_duplicates(signatures: np.ndarray, least_similarity: float = LEAST_SIMILARITY) -> list[SimilarPair]:
     """The pairs of copies among `signatures`, uint8 [pictures, 1024], in ascending order.
 
     A picture without detail, as of one colour, is no copy of any other. Time grows with the square of the number of
@@ -64,7 +64,7 @@ def near_duplicates(signatures: np.ndarray, least_similarity: float = LEAST_SIMI
         for (first, second), similarity in zip(ends[some].tolist(), similarities, strict=True):
             if similarity >= max(least_similarity, found.get((first, second), 0.0)):
                 found[first, second] = similarity
-    return [Pair(*pair, similarity) for pair, similarity in sorted(found.items())]
+    return [SimilarPair(*pair, similarity) for pair, similarity in sorted(found.items())]
 
 
 COMPARED_AT_ONCE, PROPOSED_AT_ONCE, VERIFIED_AT_ONCE = 2**22, 2**16, 2**9
@@ -75,7 +75,7 @@ SMALL = 0.25  # of the picture
 
 
 class Thumbnails(NamedTuple):
-    """Of each picture one without its dark surroundings, and another with them if they are small: a crop changes them.
+    """One of each picture without its dark surroundings, and one with them if they are small: a crop changes them.
 
     pixels: uint8 [n, SIDE, SIDE]; known: bool, where `pixels` are the picture's own; picture: its number, [n].
     """
@@ -144,7 +144,7 @@ WINDOWS = np.array([(ALL, ALL), *ONE_SIDE, *TWO_SIDES, (NOT_ENDS, NOT_ENDS), (IN
 
 
 def _proposals(thumbnails: np.ndarray) -> np.ndarray:
-    """What may be copies, int [m, 4]: a picture, another, and the window and turn of the first that are the second."""
+    """Proposed copies, int [m, 4]: a picture, another, and the window and turn in which the first is the second."""
     whole = _hashes(thumbnails, WINDOWS[0])
     parts = [np.empty((0, 5))]
     for number, window in enumerate(WINDOWS):
@@ -176,7 +176,7 @@ USED = np.hypot(*np.indices((FREQUENCIES, FREQUENCIES))) < FREQUENCIES - 0.5
 
 
 def _similar_but_for_turns(hashes: np.ndarray, whole: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Numbers of rows of both that may be similar in some turn, [m] and [m]; all that are, and few that are not."""
+    """The row numbers [m], [m] of hashes that may be similar under some turn: all that are, and few that are not."""
     turnless, turnless_whole = _turnless(hashes), _turnless(whole).T
     rows = max(1, COMPARED_AT_ONCE // max(1, len(whole)))
     for start in range(0, len(hashes), rows):
@@ -189,7 +189,7 @@ def _similar_but_for_turns(hashes: np.ndarray, whole: np.ndarray) -> Iterator[tu
 
 
 def _turnless(hashes: np.ndarray) -> np.ndarray:
-    """What all turns of a picture share, of each hash: [n, numbers]. Its products bound those of the hashes' turns."""
+    """What all turns of a picture's hash share: [n, numbers]. Products of these bound the products of turned hashes."""
     sizes = np.abs(hashes)
     swapped = sizes.transpose(0, 2, 1)
     upper = np.triu(np.ones(USED.shape, bool))
@@ -197,7 +197,7 @@ def _turnless(hashes: np.ndarray) -> np.ndarray:
 
 
 def _hash_similarities(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """By what is done to a first: transposed or not, rows reversed or not, columns reversed or not, [m, 8]."""
+    """Similarities [m, 8] of a, turned, to b: transposed or not, rows reversed or not, columns reversed or not."""
     products = np.stack([a * b, a.transpose(0, 2, 1) * b], axis=1).reshape(len(a), 2, -1)
     # Reversed, a cosine of odd frequency is its negative.
     row, column = (-1.0) ** np.indices(USED.shape, np.float32).reshape(2, -1)
@@ -221,10 +221,10 @@ LEAST_BLOCKS = 1 / 3
 
 
 def _similarities(thumbnails: Thumbnails, proposals: np.ndarray) -> np.ndarray:
-    """How similar the detail of what is proposed [m, 4] can be made by moving the ends of the windows a little: [m]."""
+    """The similarity of detail in each of `proposals` [m, 4], after the ends of windows are moved to fit best: [m]."""
     a, b, window, turn = proposals.T
-    whole, whole_known = (_turn_back(of[b].astype(np.float32), turn) for of in thumbnails[:2])
-    part, part_known = (of[a].astype(np.float32) for of in thumbnails[:2])
+    whole, whole_known = (_turn_back(array[b].astype(np.float32), turn) for array in thumbnails[:2])
+    part, part_known = (array[a].astype(np.float32) for array in thumbnails[:2])
     windows = WINDOWS[window]
     for _ in range(ALIGNING_STEPS):
         windows = _better_windows(part, windows, whole)
@@ -275,7 +275,7 @@ def _better_windows(a: np.ndarray, windows: np.ndarray, b: np.ndarray) -> np.nda
 
 
 def _detail(pictures: np.ndarray) -> np.ndarray:
-    """What is left of pictures [m, SIDE, SIDE] without their larger shapes, about equally strong everywhere."""
+    """The detail of pictures [m, SIDE, SIDE] without their larger shapes, about equally strong everywhere."""
     fine, coarse = _blur(0.8), _blur(1.5)
     pictures = fine @ pictures @ fine.T
     detail = pictures - coarse @ pictures @ coarse.T
@@ -301,7 +301,7 @@ def _lowest_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     The lowest, as photographs of one dermoscope agree in its round edge, but copies agree everywhere. Blocks in which
     neither has detail do not count; where fewer than a third count, the result is 0.
     """
-    blocks = [sliding_window_view(of, (BLOCK, BLOCK), axis=(1, 2))[:, :: BLOCK // 2, :: BLOCK // 2] for of in (a, b)]
+    blocks = [sliding_window_view(x, (BLOCK, BLOCK), axis=(1, 2))[:, :: BLOCK // 2, :: BLOCK // 2] for x in (a, b)]
     a, b = (block.reshape(len(block), -1, BLOCK**2) for block in blocks)
     a, b = (block - block.mean(2, keepdims=True) for block in (a, b))
     sizes = np.sqrt(((a**2).mean(2) + LITTLE_DETAIL) * ((b**2).mean(2) + LITTLE_DETAIL))

@@ -26,7 +26,7 @@ from skinjax.core.threads import map_in_order, progress
 from skinjax.data import dataset as datasets
 from skinjax.data.acquire.builders import cifar10, csv, derm7pt, folder, ham10000, isic
 from skinjax.data.acquire.builders.base import Listing, Missing, Photograph, PhotographBuilder, counted, remedy
-from skinjax.data.acquire.catalogue import CATALOGUE, OWN_DATA
+from skinjax.data.acquire.catalogue import CATALOGUE, USER_DATA
 from skinjax.data.acquire.decoding import DECODER_VERSION, decode
 from skinjax.data.acquire.sources import File, Source, open_source
 from skinjax.data.dataset import Dataset, is_prepared
@@ -48,7 +48,7 @@ SOURCES_FILE, LEFT_OUT_FILE = "sources.csv", "left_out.csv"
 LEAST_MAX_SIDE = 16
 JPEG_QUALITY = 95
 # Names under the data root that mean something else, and what configs/own.py calls the synthetic set.
-TAKEN = ("compilation_cache", "pixels", "synthetic", "demo", *OWN_DATA)
+RESERVED_NAMES = ("compilation_cache", "pixels", "synthetic", "demo", *USER_DATA)
 
 
 def prepare(
@@ -67,14 +67,14 @@ def prepare(
       skip_bad: leave out photographs that are missing or cannot be decoded, instead of refusing the whole set.
     """
     lookup("data set", kind, CATALOGUE)
-    name = check_name(name or (default_name(source) if kind in OWN_DATA else kind), kind)
+    name = check_name(name or (default_name(source) if kind in USER_DATA else kind), kind)
     if max_side and max_side < LEAST_MAX_SIDE:
         raise UserError(f"max_side is {max_side}; give {LEAST_MAX_SIDE} pixels or more, or 0 to keep every size")
     place = root / name
     # A table that is named itself: its photographs lie in the folder around it.
     is_table = kind == "csv" and source.is_file() and source.suffix.lower() in TABLE_SUFFIXES
     with open_source(source.parent if is_table else source) as opened:
-        opened = replace(opened, files=without_own(opened.files, root), table=source.name if is_table else "")
+        opened = replace(opened, files=without_skinjax_files(opened.files, root), table=source.name if is_table else "")
         made_with = {"kind": kind, "source": str(source.resolve()), "max_side": max_side, "skip_bad": skip_bad}
         made_with["files"] = short_hash([[file.path, file.size] for file in opened.files.values()])
         if not place.exists():
@@ -83,21 +83,21 @@ def prepare(
             if not skip_bad:
                 check_complete(listing, opened, kind)
             check_room(root, bytes_needed(listing.photographs, max_side), f"the photographs of {name}")
-            one_pass = Pass(listing, max_side, skip_bad, own_data=kind in OWN_DATA)
+            one_pass = Pass(listing, max_side, skip_bad, user_data=kind in USER_DATA)
             datasets.build_whole(place, partial(_build, one_pass, made_with, source))
         check_same(place, made_with)  # also after building, for another process may have been first
     return datasets.read_dataset(place, name)
 
 
-def without_own(files: Mapping[str, File], root: Path) -> dict[str, File]:
-    """The files of a source without what skinjax has made itself, should the data folder lie in the source."""
-    own = {root / "compilation_cache", root / "pixels", *filter(is_prepared, root.glob("*"))}
-    own = {folder.resolve() for folder in own}
-    return {path: file for path, file in files.items() if own.isdisjoint(file.origin.parents)}
+def without_skinjax_files(files: Mapping[str, File], root: Path) -> dict[str, File]:
+    """The files of a source without those that skinjax made, should the data folder lie in the source."""
+    made = {root / "compilation_cache", root / "pixels", *filter(is_prepared, root.glob("*"))}
+    made = {folder.resolve() for folder in made}
+    return {path: file for path, file in files.items() if made.isdisjoint(file.origin.parents)}
 
 
 def check_same(folder: Path, made_with: Mapping[str, Any]) -> None:
-    """Refuse a folder that is no prepared data set, or was made of something else than is asked for now."""
+    """Refuse a folder that is no prepared data set, or was made from something else than what is asked for now."""
     if not is_prepared(folder):
         raise UserError(f"{folder} is there and no data set: give another --name or --data_dir, or move it away")
     before = datasets.read_manifest(folder).get("made_with", {})
@@ -116,7 +116,7 @@ def check_name(name: str, kind: str) -> str:
     """`name` if a prepared set of this kind can have it."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
         raise UserError(f"{name!r} cannot name a data set: give a --name of up to 80 letters, digits, '.', '_' and '-'")
-    if name in TAKEN or name.startswith("synthetic-") or (name in CATALOGUE and name != kind):
+    if name in RESERVED_NAMES or name.startswith("synthetic-") or (name in CATALOGUE and name != kind):
         raise UserError(f"the name {name!r} is taken: give this data set another --name")
     return name
 
@@ -135,7 +135,7 @@ def check_listing(listing: Listing, place: Path) -> None:
                 raise UserError(f"{place} has the {what} name {name!r}: rename it to printable, unpadded text")
     if len(listing.classes) < 2:
         count = "1 class" if listing.classes else "no class"
-        raise UserError(f"{place} has photographs of {count}; a data set needs two or more")
+        raise UserError(f"{place} has photographs of {count}; a data set needs two classes or more")
     spelled: dict[str, str] = {}
     for name in listing.classes:
         other = spelled.setdefault(name.casefold(), name)
@@ -149,7 +149,7 @@ def check_complete(listing: Listing, source: Source, kind: str) -> None:
     if not missing:
         return
     every = len(listing.photographs)
-    fix = remedy(source, "add what is missing" if kind in OWN_DATA else CATALOGUE[kind].download)
+    fix = remedy(source, "add what is missing" if kind in USER_DATA else CATALOGUE[kind].download)
     if len(missing) == every:
         raise UserError(f"none of {every:,} photographs, such as {missing[0]}, is in {source.root}: {fix}")
     which = f"{len(missing):,} of {every:,} photographs, like {missing[0]}, are" if missing[1:] else f"{missing[0]} is"
@@ -165,8 +165,8 @@ def bytes_needed(photographs: Sequence[Photograph], max_side: int) -> int:
 class Pass:
     """One pass over a listing, which finds what cannot be used (`problems`), duplicates, and the hash of every file."""
 
-    def __init__(self, listing: Listing, max_side: int, skip_bad: bool, own_data: bool):
-        self.listing, self.skip_bad, self.own_data = listing, skip_bad, own_data
+    def __init__(self, listing: Listing, max_side: int, skip_bad: bool, user_data: bool):
+        self.listing, self.skip_bad, self.user_data = listing, skip_bad, user_data
         self.check = partial(check, max_side=max_side)
         # Objects, because a group's name may become a longer one.
         self.columns = dict(listing.columns, group=listing.columns["group"].astype(object))
@@ -191,7 +191,7 @@ class Pass:
             raise UserError(self.refusal())
 
     def compare(self, row: int, sha256: str) -> str:
-        """Bring byte-identical photographs into one group; says why if they contradict each other in own data."""
+        """Put byte-identical photographs into one group; returns why not, if their labels differ in the user's data."""
         first = self.first_row.setdefault(sha256, row)
         if first == row:
             return ""
@@ -202,7 +202,7 @@ class Pass:
         elif groups[first] == ids[first]:
             groups[groups == ids[first]] = groups[row]
         self.in_two_groups += groups[row] != groups[first]
-        if labels[row] == labels[first] or -1 in (labels[row], labels[first]) or not self.own_data:
+        if labels[row] == labels[first] or -1 in (labels[row], labels[first]) or not self.user_data:
             return ""
         path, other = (self.listing.photographs[number].path for number in (row, first))
         return f"{path} is the same file as {other}, which has another label"
@@ -275,7 +275,7 @@ def origins(listing: Listing, hashes: Mapping[str, str], source: Path) -> list[t
 
 
 def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    """Write a CSV; gives what the manifest says of it."""
+    """Write a CSV; returns its entry in the manifest."""
     text = csv_text(header, rows)
     write_atomically(path, text)
     return {"table": path.name, "rows": len(rows), "sha256": digest_of(text)}

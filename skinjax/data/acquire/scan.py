@@ -21,7 +21,7 @@ from skinjax.data.acquire.builders.csv import REQUIRED, Photographs
 from skinjax.data.acquire.builders.folder import read_folder
 from skinjax.data.acquire.decoding import MOST_BYTES, DecodingError, decode, has_several_frames
 from skinjax.data.acquire.image_headers import image_format
-from skinjax.data.acquire.near_duplicates import copies, signature
+from skinjax.data.acquire.near_duplicates import find_copies, signature
 from skinjax.data.acquire.sources import FORMAT_OF_SUFFIX, File, Source, pictures
 
 ERROR, WARNING = "error", "warning"
@@ -80,7 +80,7 @@ def scan(source: Source, labels_file: Path | None, min_side: int) -> Report:
         findings += seen.findings
         if seen.sha256:
             whole.append(seen)
-    findings += duplicates(whole, labels.of)
+    findings += duplicates(whole, labels.by_path)
     order = {kind: place for place, kind in enumerate(KINDS)}
     findings.sort(key=lambda finding: (order[finding.kind], finding.path, finding.detail))
     return Report(len(photographs), len(source.files) - len(photographs), labels.origin, findings)
@@ -124,7 +124,7 @@ def _unusable(file: File, kind: str, reason: str) -> Look:
 
 def duplicates(looks: list[Look], labels: Mapping[str, str]) -> Iterator[Finding]:
     """Pairs of one photograph: each file that was seen before, and what looks like another file."""
-    for pair, certain in copies([seen.sha256 for seen in looks], [seen.signature for seen in looks]):
+    for pair, certain in find_copies([seen.sha256 for seen in looks], [seen.signature for seen in looks]):
         path, other = looks[pair.second].path, looks[pair.first].path
         here, there = labels.get(path, ""), labels.get(other, "")
         if certain:
@@ -143,7 +143,7 @@ class Labels(NamedTuple):
     """Where the labels were found, the label of each photograph by its path, and what is wrong with them."""
 
     origin: str
-    of: Mapping[str, str]
+    by_path: Mapping[str, str]
     findings: list[Finding]
 
 
@@ -187,7 +187,7 @@ def table_labels(source: Source, table: Table, folder: PurePosixPath) -> Labels:
     for row in table.rows:
         label = row.cells["label"]
         try:
-            path = photographs.of(row)
+            path = photographs.named_by(row)
         except UserError as error:
             findings.append(Finding("bad row", row.where, str(error).removeprefix(f"{row.where}: ")))
             continue

@@ -70,7 +70,7 @@ class File:
 class Source:
     """A folder, or one archive: `files` by path in sorted order, those inside archives included.
 
-    table: the path of the one table in it that the user named, if it was not the folder that was named.
+    table: the path of a table in it, if the user named that and not the folder.
     """
 
     root: Path
@@ -101,7 +101,7 @@ def open_source(path: Path) -> Iterator[Source]:
         elif stat.S_ISREG(mode) and ARCHIVE.fullmatch(path.name):
             files = _archive_files(path.resolve(), path.name, opened)
         else:
-            raise UserError(f"{path} is neither a folder nor a zip or tar archive")
+            raise UserError(f"{path} is neither a folder nor a zip or tar archive: name one, or unpack it first")
         yield Source(path.absolute(), {file.path: file for file in sorted(files, key=lambda file: file.path)})
 
 
@@ -114,7 +114,7 @@ def open_photographs(path: Path, opened: contextlib.ExitStack) -> list[File]:
     found = [dataclasses.replace(file, path=str(above / file.path)) for file in pictures(source)]
     if not found:
         archives = [file.path for file in source.files.values() if ARCHIVE.fullmatch(file.name)]
-        closed = f", but {archives[0]}: unpack that" if archives else ""
+        closed = f", but {archives[0]}: unpack that" if archives else ": name a photograph, a folder or an archive"
         raise UserError(f"there are no photographs in {path}{closed}")
     return found
 

@@ -7,10 +7,10 @@ from skinjax.core.settings import Kind, Named
 from skinjax.data.sampling import samplers
 
 SAMPLERS: dict[str, Kind] = {
-    "natural": Kind(Named, lambda images, own: samplers.natural(images)),
-    "oversampled": Kind(Named, lambda images, own: samplers.oversampled(images)),
-    "downsampled": Kind(Named, lambda images, own: samplers.downsampled(images)),
-    "balanced_batches": Kind(Named, lambda images, own: samplers.balanced_batches(images)),
+    "natural": Kind(Named, lambda images, settings: samplers.natural(images)),
+    "oversampled": Kind(Named, lambda images, settings: samplers.oversampled(images)),
+    "downsampled": Kind(Named, lambda images, settings: samplers.downsampled(images)),
+    "balanced_batches": Kind(Named, lambda images, settings: samplers.balanced_batches(images)),
     "weighted": Kind(samplers.WeightedSettings, samplers.weighted),
-    "statically_balanced": Kind(Named, lambda images, own: samplers.statically_balanced(images)),
+    "statically_balanced": Kind(Named, lambda images, settings: samplers.statically_balanced(images)),
 }

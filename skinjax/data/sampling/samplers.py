@@ -20,7 +20,7 @@ COLUMN = "column"  # the data set's own weights, instead of a class weight formu
 
 @dataclasses.dataclass(frozen=True)
 class WeightedSettings(Named):
-    """By what `weighted` draws: a class weight formula, or `column`: the data set's own `weight`."""
+    """The weights that `weighted` draws by: a class weight formula, or `column`, the data set's own `weight`."""
 
     place = "sampler"
 
@@ -30,7 +30,7 @@ class WeightedSettings(Named):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Images:
-    """What a sampler draws from, and the size of its batches, for which there must be enough.
+    """The images that a sampler draws from, at least as many as a batch, and the size of its batches.
 
     records: [n] record numbers of the data set; labels: [n] their classes; classes: the names of those that must be
     there (by default, those in `labels`); weights: [n] the data set's own, from 0 on and on any scale; run_seed: the
@@ -52,7 +52,7 @@ class Images:
             shapes = f"records {records.shape}, labels {labels.shape} and weights {weights.shape}"
             raise ValueError(f"{shapes} must be lists of one length")
         if len(records) == 0:
-            raise UserError("there are no images to sample: the training part, or the phase's subset of it, is empty")
+            raise UserError("there are no images to sample: choose another split, or other classes for the phase")
         if len(records) < self.batch:
             raise UserError(f"{len(records)} images are fewer than a batch of {self.batch}: lower the batch size")
         object.__setattr__(self, "records", records)
@@ -170,12 +170,12 @@ def weighted(images: Images, settings: WeightedSettings) -> Sampler:
 
     An epoch is as long as that of `natural`.
     """
-    records, own = images.records, images.weights
-    if settings.weights == COLUMN and own is None:
+    records, column = images.records, images.weights
+    if settings.weights == COLUMN and column is None:
         instead = f"choose one of {', '.join(CLASS_WEIGHTS)}"
         raise UserError(f"sampler.weights is 'column' and the data set has no column `weight`: {instead}")
-    formula = settings.weights
-    weights = weights_by_class(formula, images.labels, images.classes) if formula != COLUMN else np.asarray(own, float)
+    by_column, by_class = settings.weights == COLUMN, (settings.weights, images.labels, images.classes)
+    weights = np.asarray(column, float) if by_column else weights_by_class(*by_class)
     for row in np.flatnonzero(~((weights >= 0) & (weights < np.inf)))[:1]:
         raise UserError(f"the sampling weight of record {records[row]} is {weights[row]}; give numbers from 0 on")
     if not weights.any():

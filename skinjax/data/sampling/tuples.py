@@ -40,14 +40,14 @@ def tuples(images: Images, n: int = 2, share: tuple[float, float] = (0.45, 0.55)
     def draw(step: int) -> np.ndarray:
         fresh = generator(seed, "tuples", step)
         image = stream(step)
-        own = labels[image]
-        partner = fresh.integers(0, len(records) - sizes[own])
-        partner += np.where(partner >= starts[own], sizes[own], 0)
+        label = labels[image]
+        partner = fresh.integers(0, len(records) - sizes[label])
+        partner += np.where(partner >= starts[label], sizes[label], 0)
         other = labels[order[partner]]
         same = pool[fresh.integers(len(pool))][:, fresh.permutation(batch)].T
         chosen = np.where(
             same,
-            starts[own, None] + _distinct(fresh, rank[image] - starts[own], sizes[own], n),
+            starts[label, None] + _distinct(fresh, rank[image] - starts[label], sizes[label], n),
             starts[other, None] + _distinct(fresh, partner - starts[other], sizes[other], n),
         )
         return np.roll(by_class[chosen], step, axis=1)
@@ -75,13 +75,13 @@ def _classes(labels: np.ndarray, classes: Sequence[str] | None, n: int) -> tuple
 
 
 def _shares(sizes: np.ndarray, n: int, same: float) -> np.ndarray:
-    """The share of each class of `sizes` images [classes] in rows of n, each partner of the row's own class by `same`.
+    """Each class's share of rows of n, whose partners are of the row's class by `same`; sizes: images [classes].
 
     A partner's other class is that of an image drawn from all the classes but the row's own.
     """
-    own = sizes / sizes.sum()
-    other = sizes * (np.sum(own / (1 - own)) - own / (1 - own)) / sizes.sum()
-    return (own + (n - 1) * (same * own + (1 - same) * other)) / n
+    first = sizes / sizes.sum()
+    other = sizes * (np.sum(first / (1 - first)) - first / (1 - first)) / sizes.sum()
+    return (first + (n - 1) * (same * first + (1 - same) * other)) / n
 
 
 def _pattern_pool(batch: int, n: int, share: tuple[float, float], fresh: np.random.Generator) -> np.ndarray:
@@ -95,7 +95,8 @@ def _pattern_pool(batch: int, n: int, share: tuple[float, float], fresh: np.rand
     patterns = [pattern for pattern in begun if pattern is not None]
     if not patterns:
         raise UserError(
-            f"no tuples of {n} were found of which any two places agree in {wanted}: choose a larger multiple of 4"
+            f"no tuples of {n} were found of which any two places agree in {wanted}: choose a larger batch, a "
+            "multiple of 4"
         )
     return np.stack(patterns)
 

@@ -8,12 +8,12 @@ import numpy as np
 from skinjax.core.hashes import digest_of
 from skinjax.core.threads import map_in_order, progress
 from skinjax.data.acquire.decoding import decode
-from skinjax.data.acquire.near_duplicates import copies, signature
+from skinjax.data.acquire.near_duplicates import find_copies, signature
 from skinjax.data.dataset import Dataset
 from skinjax.data.splits.split import Split
 
 
-class Pair(NamedTuple):
+class SamePhotograph(NamedTuple):
     """The ids of two images that show the same photograph: certainly when their bytes are the same, else likely."""
 
     first: str
@@ -21,7 +21,7 @@ class Pair(NamedTuple):
     certain: bool
 
 
-def same_photographs(dataset: Dataset, image_ids: Sequence[str]) -> list[Pair]:
+def same_photographs(dataset: Dataset, image_ids: Sequence[str]) -> list[SamePhotograph]:
     """The pairs among these images that look the same; each image is decoded once, by all cores.
 
     Byte-identical images are each paired with the first of them, which stands for all in the other pairs.
@@ -33,8 +33,8 @@ def same_photographs(dataset: Dataset, image_ids: Sequence[str]) -> list[Pair]:
         return digest_of(data), signature(decode(data, None, fit="squash", filter="bilinear", name=image_id))
 
     digests, signatures = zip(*progress(map_in_order(look, image_ids), len(image_ids)), strict=True)
-    found = copies(digests, signatures)
-    return [Pair(image_ids[pair.first], image_ids[pair.second], certain) for pair, certain in found]
+    found = find_copies(digests, signatures)
+    return [SamePhotograph(image_ids[pair.first], image_ids[pair.second], certain) for pair, certain in found]
 
 
 class Crossing(NamedTuple):
@@ -45,8 +45,8 @@ class Crossing(NamedTuple):
     certain: bool
 
 
-def crossings(pairs: Sequence[Pair], split: Split) -> list[Crossing]:
-    """The pairs that two parts of `split` share, certain ones first. Pairs of one group are a leak of the group."""
+def crossings(pairs: Sequence[SamePhotograph], split: Split) -> list[Crossing]:
+    """The pairs that two parts of `split` share, certain ones first; pairs within a group are leaks of that."""
     places = _places(split)
     found = []
     for pair in pairs:

@@ -31,14 +31,14 @@ class Data:
 
 
 def in_parts(dataset: Dataset, split: Split, size: StoredSize) -> Data:
-    """`dataset` divided as `split`, which names images of it, says."""
+    """Divide `dataset` as `split` says."""
     record_of = {image_id: record for record, image_id in enumerate(dataset.columns["image_id"].tolist())}
     numbers = np.array([record_of[image_id] for image_id in split.image_ids.tolist()], np.int32)
     return Data(dataset, split, {part: np.sort(numbers[split.rows(part)]) for part in PARTS}, size)
 
 
 def keep_split(path: Path, split: Split) -> None:
-    """Write the split of a run, or find the same one there: another would let test images into training."""
+    """Write the split of a run, or refuse another one there, which would let test images into training."""
     if path.exists():
         kept = read_split(path)
         same = [np.array_equal(getattr(kept, name), getattr(split, name)) for name in ("image_ids", "groups", "parts")]

@@ -91,7 +91,7 @@ def split_dataset(dataset: Dataset, settings: SplitSettings) -> Split:
 
 
 def official(dataset: Dataset, fold: int = 0) -> Split:
-    """The parts that the data set itself comes in, without unlabelled images and those that are in none."""
+    """The parts that the data set comes with, without images that have no label or are in no part."""
     others = ", ".join(name for name in LEAK_IS_AN_ERROR if name != "official")
     parts = dataset.columns.get(OFFICIAL_COLUMN)
     if parts is None or not (parts == "train").any():
@@ -100,7 +100,7 @@ def official(dataset: Dataset, fold: int = 0) -> Split:
     if len(unknown):
         raise UserError(f"the data set {dataset.name} has the part {str(unknown[0])!r}; known: {', '.join(PARTS)}")
     if fold:
-        raise UserError(f"fold {fold} is not one of the official parts' folds, which are one: set split.fold to 0")
+        raise UserError(f"fold {fold} does not exist, because official parts are a single fold: set split.fold to 0")
     labels = dataset.label_names()
     rows = np.flatnonzero((parts != "") & (labels != ""))
     ids, groups, parts = (dataset.columns[name][rows] for name in ("image_id", "group", OFFICIAL_COLUMN))

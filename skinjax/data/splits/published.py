@@ -59,7 +59,7 @@ def read_published(path: Path) -> PublishedSplit:
     digest = digest_of(data)
     table = read_table(data, str(path), ["image_id"], fix=LAYOUTS)
     if {"fold", "split"} & set(table.columns):
-        return _from_own(path, digest, read_table(data, str(path), splits.COLUMNS, fix=LAYOUTS))
+        return _from_skinjax_layout(path, digest, read_table(data, str(path), splits.COLUMNS, fix=LAYOUTS))
     table.unique("image_id")
     if "test_fold" in table.columns:
         parts = _test_fold_parts(path, table)
@@ -133,21 +133,21 @@ def _held_out_in(parts: np.ndarray) -> np.ndarray:
     return np.where(held_out.any(axis=0), held_out.argmax(axis=0), -1)
 
 
-def _from_own(path: Path, digest: str, table: Table) -> PublishedSplit:
+def _from_skinjax_layout(path: Path, digest: str, table: Table) -> PublishedSplit:
     """image_id,group,label,fold,split: `split` is that of one fold; the other folds follow from `fold`."""
     split = splits.from_table(table, splits.read_protocol(path))
     written = np.array([PARTS.index(part) for part in split.parts.tolist()], np.int8)
     folds = split.folds.max() + 1
     if folds > 1:
         _check_folds(path, "fold", split.folds[split.folds >= 0].tolist(), range(folds))
-        parts = _own_parts(path, written, split.folds)
+        parts = _skinjax_parts(path, written, split.folds)
     else:
         parts = written[None]
     where = [row.where for row in table.rows]
     return PublishedSplit(path, digest, split.image_ids, where, parts, split.groups, split.labels, split.protocol)
 
 
-def _own_parts(path: Path, written: np.ndarray, held_out_in: np.ndarray) -> np.ndarray:
+def _skinjax_parts(path: Path, written: np.ndarray, held_out_in: np.ndarray) -> np.ndarray:
     """[folds, n]; written: the parts of one of the folds, [n]."""
     # With a test part outside of the folds, a fold is the validation part; otherwise it is the test part.
     held_out = VALIDATION if (written[held_out_in < 0] == TEST).any() else TEST
@@ -190,4 +190,4 @@ def _check_folds(path: Path, column: str, found: Iterable[int], expected: Sequen
     if len(expected) > MOST_FOLDS:
         raise UserError(f"{path}: {column} goes up to {max(expected)}, which is more than {MOST_FOLDS} folds")
     if missing:
-        raise UserError(f"{path}: no image has {column} {missing[0]}, but one has {max(expected)}: number the folds")
+        raise UserError(f"{path}: no image has {column} {missing[0]}, but one has {max(expected)}: leave no gap")

@@ -1,4 +1,4 @@
-"""Who trains and who is held out: split tables, made by lesion or by image, stored as CSV, and checked for leaks.
+"""Which images train and which are held out: tables drawn by lesion or image, stored as CSV, and checked for leaks.
 
 `lesion_grouped` is the protocol of paper 003's published split. `image_stratified` is that of papers 000 and 001, in
 which 37-39 % of HAM10000's held-out photographs show a lesion that training has seen. Splits of other makers are read
@@ -188,7 +188,7 @@ def write_split(path: str | Path, split: Split) -> None:
 
 
 def split_texts(split: Split) -> tuple[str, str]:
-    """What `write_split` writes: the CSV and the JSON."""
+    """The CSV and the JSON that `write_split` writes."""
     columns = (split.image_ids, split.groups, split.labels, split.folds, split.parts)
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return csv_text(COLUMNS, rows), json.dumps(split.protocol, indent=2) + "\n"
@@ -210,7 +210,7 @@ def from_table(table: Table, protocol: dict[str, Any]) -> Split:
 
 
 def read_protocol(path: str | Path) -> dict[str, Any]:
-    """What the JSON beside a split says; {'name': 'file'} where there is none."""
+    """The protocol in the JSON beside a split; {'name': 'file'} where there is none."""
     path = protocol_path(path)
     if not path.exists():
         return {"name": "file"}
@@ -248,10 +248,10 @@ def _deal(
     for label in table.order:
         _check_enough(table, label, shares, wanted, unit)
         members = generator.permutation(np.flatnonzero(table.dealt_with == label))
-        members = members[np.argsort(-table.own_images[members], kind="stable")]
+        members = members[np.argsort(-table.dealt_images[members], kind="stable")]
         filled, total = held[label], int(table.images_of_class[label])
         for position, member in enumerate(members.tolist()):
-            size = int(table.own_images[member])
+            size = int(table.dealt_images[member])
             empty = [number for number in wanted if filled[number] == 0]
             candidates = empty if len(empty) >= len(members) - position else wanted
             progress = [((filled[n] + size / 2) / (fractions[n] * total), dealt[n] / fractions[n]) for n in candidates]
@@ -285,7 +285,7 @@ class _UnitsByClass:
         rank[np.lexsort((self.images_of_class, self.units_of_class))] = np.arange(len(names))
         by_rank = np.lexsort((rank[label_of_pair], unit_of_pair))
         first = by_rank[np.unique(unit_of_pair[by_rank], return_index=True)[1]]
-        self.dealt_with, self.own_images = label_of_pair[first], images[first]
+        self.dealt_with, self.dealt_images = label_of_pair[first], images[first]
         # Classes that are dealt with rarer ones too come last, the rarest of them first.
         shared = self.units_of_class > np.bincount(self.dealt_with, minlength=len(names))
         self.order: list[int] = np.lexsort((np.arange(len(names)), np.where(shared, rank, -1))).tolist()

@@ -30,10 +30,7 @@ LENGTH_BYTES = 4
 
 
 def encoded_photographs(settings: Settings, processes: int | None = None) -> Iterator[bytes]:
-    """The encoded photograph of every row in order, the same bytes by any number of processes.
-
-    By default there is a process for each core, fewer for small sets.
-    """
+    """The encoded photograph of every row in order, the same bytes by any number of processes (default: the cores)."""
     count = processes or max(1, min(_cores(), settings.images // LEAST_SHARE))
     with contextlib.ExitStack() as running:
         # Leaving closes the pipes, and a worker ends when nobody reads what it draws.
@@ -69,7 +66,7 @@ def _read(worker: subprocess.Popen[bytes], row: int) -> bytes:
 
 
 def _write(settings: Settings, first: int, step: int, pipe: BinaryIO) -> None:
-    """What a worker does: draw, and write each photograph behind its length."""
+    """Draw a worker's photographs and write each behind its length."""
     painter = Painter(settings)
     for row in range(first, settings.images, step):
         image = encode(painter.draw(row))

@@ -64,7 +64,7 @@ class Mixed(nn.Module):
                 placed = (2, 0) if self.pooled is None and number == len(steps) else (1, None)  # stride and padding
                 numbered = name if len(steps) == 1 else f"{name}_{number}"
                 names = [numbered] if len(kernels) == 1 else [f"{numbered}a", f"{numbered}b"]
-                units = [unit(features, kernel, *placed, name=own) for kernel, own in zip(kernels, names, strict=True)]
+                units = [unit(features, k, *placed, name=label) for k, label in zip(kernels, names, strict=True)]
                 y = jnp.concatenate([layer(y, train) for layer in units], axis=-1)
             outputs.append(y)
         if self.pooled is None:
@@ -74,13 +74,13 @@ class Mixed(nn.Module):
         return jnp.concatenate(outputs, axis=-1)
 
 
-def fives(pooled: int) -> Block:
-    """A block of the largest maps."""
+def mixed_a(pooled: int) -> Block:
+    """A block of the largest maps, with a 5x5 branch (torchvision's InceptionA; the others are named alike)."""
     double: tuple[Step, ...] = ((64, 1), (96, 3), (96, 3))
     return {"branch1x1": ((64, 1),), "branch5x5": ((48, 1), (64, 5)), "branch3x3dbl": double}, pooled
 
 
-def sevens(width: int) -> Block:
+def mixed_c(width: int) -> Block:
     """A block whose 7x7 convolutions are factorised into rows and columns."""
     row: Step = (width, (1, 7))
     column: Step = (width, (7, 1))
@@ -92,12 +92,12 @@ def sevens(width: int) -> Block:
     return branches, 192
 
 
-HALVE_FIVES: Block = {"branch3x3": ((384, 3),), "branch3x3dbl": ((64, 1), (96, 3), (96, 3))}, None
-HALVE_SEVENS: Block = (
+MIXED_B: Block = {"branch3x3": ((384, 3),), "branch3x3dbl": ((64, 1), (96, 3), (96, 3))}, None
+MIXED_D: Block = (
     {"branch3x3": ((192, 1), (320, 3)), "branch7x7x3": ((192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3))},
     None,
 )
-WIDE: Block = (
+MIXED_E: Block = (
     {
         "branch1x1": ((320, 1),),
         "branch3x3": ((384, 1), (384, (1, 3), (3, 1))),
@@ -106,9 +106,9 @@ WIDE: Block = (
     192,
 )
 BLOCKS: dict[str, dict[str, Block]] = {
-    "mixed5": {"b": fives(32), "c": fives(64), "d": fives(64)},
-    "mixed6": {"a": HALVE_FIVES, "b": sevens(128), "c": sevens(160), "d": sevens(160), "e": sevens(192)},
-    "features": {"a": HALVE_SEVENS, "b": WIDE, "c": WIDE},
+    "mixed5": {"b": mixed_a(32), "c": mixed_a(64), "d": mixed_a(64)},
+    "mixed6": {"a": MIXED_B, "b": mixed_c(128), "c": mixed_c(160), "d": mixed_c(160), "e": mixed_c(192)},
+    "features": {"a": MIXED_D, "b": MIXED_E, "c": MIXED_E},
 }
 """By stage, under the letters that the authors gave them."""
 
@@ -121,7 +121,7 @@ class Stem(nn.Module):
     @nn.compact
     def __call__(self, x: Array, train: bool) -> Array:
         if min(x.shape[1:3]) < SMALLEST:
-            raise UserError(f"Inception-v3 needs images of at least {SMALLEST} pixels, not {x.shape[1]}x{x.shape[2]}")
+            raise UserError(f"Inception-v3 needs {SMALLEST} pixels, not {x.shape[1]}x{x.shape[2]}: raise views.size")
         unit = functools.partial(Unit, padding=0, dtype=self.dtype)
         x = unit(32, 3, 2, name="1a_3x3")(x, train)
         x = unit(32, 3, name="2a_3x3")(x, train)

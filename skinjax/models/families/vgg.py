@@ -20,7 +20,7 @@ SIXTEEN = (2, 2, 3, 3, 3)  # convolutions, and three layers in the head
 
 
 def timm_rows(depths: tuple[int, ...], entries: int) -> Rows:
-    """All of a stage's convolutions, of so many `entries` each, and its pool stand in one list there."""
+    """The rows of `timm_names`: timm numbers all layers in one list, in which a convolution takes `entries` places."""
     rows, place = [], 0
     for stage, depth in zip(STAGES, depths, strict=True):
         for number in range(depth):

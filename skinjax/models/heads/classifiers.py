@@ -138,7 +138,7 @@ def make_head(
 
 
 def with_rate(module: Any, rate: str, value: float | None) -> Any:
-    """The module with its field `rate` (dropout, drop_path) at `value`; None, or 0 where it has none, leaves it be."""
+    """Set the field `rate` (dropout, drop_path) of a module to `value`; None, or 0 for a missing one, does nothing."""
     if value is None:
         return module
     if hasattr(module, rate):

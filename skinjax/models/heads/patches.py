@@ -15,9 +15,9 @@ Array = jax.Array
 class PatchAttention(nn.Module):
     """Scales every patch by what all patches of its image hold: a = sigmoid(W s + b), s the patches' means.
 
-    It takes and gives [batch, patches, ...], whatever a patch is: pixels, a map, a pooled vector. For N patches it has
-    N^2 + N parameters, drawn as PyTorch draws a linear layer's; the paper's formula has no b, its code does. The
-    weights [batch, patches] are the second output.
+    Patches are [batch, patches, ...] before and after, whatever a patch is: pixels, a map, a pooled vector. For N
+    patches it has N^2 + N parameters, drawn as PyTorch draws a linear layer's; the paper's formula has no b, its code
+    does. The weights [batch, patches] are the second output.
     """
 
     @nn.compact
@@ -59,18 +59,18 @@ class GRU(nn.Module):
         return x
 
     def _direction(self, x: Array, name: str) -> Array:
-        gates, drawn = 3 * self.features, uniform_within(self.features**-0.5)
-        of_inputs = Dense(gates, drawn, drawn, name=f"{name}_inputs")(x)  # of all steps at once
-        kernel = self.param(f"{name}_state_kernel", drawn, (self.features, gates), jnp.float32)
-        bias = self.param(f"{name}_state_bias", drawn, (gates,), jnp.float32)
+        gates, init = 3 * self.features, uniform_within(self.features**-0.5)
+        from_inputs = Dense(gates, init, init, name=f"{name}_inputs")(x)  # of all steps at once
+        kernel = self.param(f"{name}_state_kernel", init, (self.features, gates), jnp.float32)
+        bias = self.param(f"{name}_state_bias", init, (gates,), jnp.float32)
 
-        def step(state: Array, of_input: Array) -> tuple[Array, Array]:
-            reset, update, new = jnp.split(of_input, 3, axis=-1)
+        def step(state: Array, from_input: Array) -> tuple[Array, Array]:
+            reset, update, new = jnp.split(from_input, 3, axis=-1)
             old_reset, old_update, old_new = jnp.split(state @ kernel + bias, 3, axis=-1)
             update = jax.nn.sigmoid(update + old_update)
             new = jnp.tanh(new + jax.nn.sigmoid(reset + old_reset) * old_new)
             state = (1 - update) * new + update * state
             return state, state
 
-        start = jnp.zeros((x.shape[0], self.features), of_inputs.dtype)
-        return jax.lax.scan(step, start, of_inputs.swapaxes(0, 1))[1].swapaxes(0, 1)
+        start = jnp.zeros((x.shape[0], self.features), from_inputs.dtype)
+        return jax.lax.scan(step, start, from_inputs.swapaxes(0, 1))[1].swapaxes(0, 1)

@@ -1,1 +1,1 @@
-"""Weights as others publish them: files, the hub, what they say of themselves, and their mapping to our variables."""
+"""Published weights: files, the hub, the facts that they state, and the mapping of their tensors to our variables."""

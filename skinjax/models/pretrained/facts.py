@@ -50,24 +50,24 @@ class Facts:
         return {word: texts[name] for word, (name, _) in WORDS.items() if name in texts}
 
     def completed(self, others: "Facts") -> "Facts":
-        """These facts, and what `others` know beyond them."""
+        """These facts, with those that are unknown taken from `others`."""
         return Facts(**(others.known() | self.known()))
 
 
 NO_FACTS = Facts()
 
 
-def facts_of_header(metadata: Mapping[str, str], where: Path) -> Facts:
+def facts_from_header(metadata: Mapping[str, str], where: Path) -> Facts:
     """The facts among the metadata of a safetensors file."""
     return _read({"license": metadata.get("licence", ""), **metadata}, f"the header of {where}")
 
 
-def facts_of_plain(values: Mapping[str, Any], where: Path) -> Facts:
-    """The facts in what `Facts.known` gave, after it was JSON."""
+def facts_from_json(values: Mapping[str, Any], where: Path) -> Facts:
+    """The facts in the JSON form of `Facts.known()`."""
     return _read({word: values.get(name) for word, (name, _) in WORDS.items()}, str(where))
 
 
-def facts_of_config(path: Path) -> Facts:
+def facts_from_config(path: Path) -> Facts:
     """The facts in timm's config.json at `path`; none if there is no such file."""
     try:
         if not path.is_file():
@@ -83,10 +83,10 @@ def facts_of_config(path: Path) -> Facts:
     return _read({**config, **config.get("pretrained_cfg", {})}, str(path))
 
 
-def _read(said: Mapping[str, Any], where: str) -> Facts:
+def _read(stated: Mapping[str, Any], where: str) -> Facts:
     facts = {}
     for word, (name, read) in WORDS.items():
-        value = said.get(word)
+        value = stated.get(word)
         if value in (None, "", []):
             continue
         try:
@@ -106,12 +106,12 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 
 def _number_in(low: float, high: float, count: int = 1) -> Callable[[Any], Any]:
-    """What reads a number of this range, or a tuple of `count` of them."""
+    """A function that reads a number in this range, or a tuple of `count` such numbers."""
 
     def read(value: Any) -> Any:
         numbers = _numbers(value)
         if len(numbers) != count or not all(low <= number <= high for number in numbers):
-            raise ValueError(f"it must be {count} of a number from {low:g} to {high:g}")
+            raise ValueError(f"it must be {f'{count} numbers' if count > 1 else 'a number'} from {low:g} to {high:g}")
         return numbers if count > 1 else numbers[0]
 
     return read

@@ -1,4 +1,4 @@
-"""A safetensors file opened with suspicion: one sentence for whatever is wrong with it, and no memory until it is read.
+"""Open a safetensors file with suspicion: report what is wrong in one sentence, and read a tensor only when asked.
 
 The safetensors package checks lengths, offsets and coverage; here are what it leaves open and what people mistake for
 such a file.
@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from skinjax.core.errors import UserError, told
+from skinjax.core.errors import UserError, os_errors_as_user_errors
 from skinjax.core.hashes import sha256_of
 
 WEIGHTS_FILE = "model.safetensors"  # on the hub, and of a run, which leaves the other beside it
@@ -50,7 +50,7 @@ class WeightFile(Mapping[str, np.ndarray]):
         self.dtypes = {name: tensor.get_dtype() for name, tensor in tensors.items()}
         for name, dtype in self.dtypes.items():
             if not name.isprintable() or len(name) > 200:
-                raise UserError(f"{path} holds a tensor of the name {name[:200]!r}: no network has such a one")
+                raise UserError(f"{path} holds a tensor of the name {name[:200]!r}, as no network has: get it again")
             if dtype not in READABLE:
                 raise UserError(f"{path} holds numbers of type {dtype} ({name}); timm's files hold F32, F16 or BF16")
 
@@ -77,7 +77,7 @@ def open_weights(path: str | os.PathLike) -> WeightFile:
     """
     path = Path(path).expanduser()
     check_is_file(path)
-    with told(f"{path} cannot be read"):
+    with os_errors_as_user_errors(f"{path} cannot be read"):
         return WeightFile(path)
 
 
@@ -96,7 +96,7 @@ def as_safetensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str
 
 
 def check_is_file(path: Path) -> None:
-    """Refuse what is not there, no file, or known by its name to be PyTorch's."""
+    """Refuse a path that is missing, is no file, or ends as PyTorch's files do."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
@@ -105,7 +105,7 @@ def check_is_file(path: Path) -> None:
         raise UserError(f"there is no file of weights {str(path)!r}{seen_from}: {reason}") from error
     if stat.S_ISDIR(mode):
         inside = " (model.safetensors is in it)" if (path / "model.safetensors").is_file() else ""
-        raise UserError(f"{path} is a folder{inside}: name the file of weights itself")
+        raise UserError(f"{path} is a folder{inside} and no finished run: name the file of weights itself")
     if not stat.S_ISREG(mode):
         raise UserError(f"{path} is a device, pipe or socket and no file of weights")
     if path.name.lower().endswith(PYTORCH_ENDINGS):
@@ -113,8 +113,8 @@ def check_is_file(path: Path) -> None:
 
 
 def check_sha256(path: Path, claims: Mapping[str, str], remedy: str = "delete it and get it again") -> str:
-    """The sha256 of a file, which must be what everybody says it is; claims: {who says it: sha256, or ''}."""
-    with told(f"{path} cannot be read"):
+    """The sha256 of a file, checked against `claims`: {who states it: sha256, or '' if unknown}."""
+    with os_errors_as_user_errors(f"{path} cannot be read"):
         found = sha256_of(path)
     for says, expected in claims.items():
         if expected and found != expected:
@@ -139,7 +139,7 @@ def _opened(path: Path) -> Any:
 
 
 def _mistaken(path: Path, start: bytes) -> str:
-    """What a file is that does not begin as a safetensors file, for a person."""
+    """Explain what a file is that does not begin as a safetensors file, and what to do with it."""
     if not start:
         return f"{path} is empty; download or copy it again"
     for beginning, what in MISTAKEN.items():

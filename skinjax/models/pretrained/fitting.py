@@ -1,4 +1,4 @@
-"""Which registered backbone a file of weights belongs to, by its tensors and by how the network is built."""
+"""Find the registered backbones that a file of weights fits, by its tensors and by how the networks are built."""
 
 import functools
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ CLASSES = 1000
 
 
 class Built(NamedTuple):
-    """What no tensor shows of a network: the padding of its strides, and BatchNorm's epsilon if it has any."""
+    """What the tensors of a network do not show: the padding of its strides, and BatchNorm's epsilon if it has any."""
 
     padding: str
     epsilon: float | None
@@ -49,10 +49,10 @@ def plan(name: str) -> Plan:
         return call(*arguments, **options)
 
     def variables(x: jax.Array) -> Variables:
-        maps, own = backbone.init_with_output(jax.random.key(0), x, train=False)
+        maps, trunk = backbone.init_with_output(jax.random.key(0), x, train=False)
         head = backbone.original_head(CLASSES).init(jax.random.key(0), maps["features"])
         return {
-            collection: {"backbone": own.get(collection, {}), "head": head.get(collection, {})}
+            collection: {"backbone": trunk.get(collection, {}), "head": head.get(collection, {})}
             for collection in ("params", "batch_stats")
         }
 
@@ -70,14 +70,14 @@ def tensor_shapes(name: str) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def fitting(shapes: Mapping[str, tuple[int, ...]], guess: str = "") -> list[str]:
+def matching_backbones(shapes: Mapping[str, tuple[int, ...]], guess: str = "") -> list[str]:
     """The registered backbones whose tensors are those of a file, all but its classifier's number of classes.
 
-    They are namesakes; those of `guess` are tried first, and only if they do not fit the others, which takes seconds.
+    All are of the `same_architecture`; that of `guess` is tried first, because trying all others takes seconds.
     """
-    near = [name for name in BACKBONES if namesakes(name, guess)]
+    near = [name for name in BACKBONES if same_architecture(name, guess)]
     first = next((name for name in [*near, *BACKBONES] if fits(name, shapes)), "")
-    return [name for name in BACKBONES if namesakes(name, first) and fits(name, shapes)]
+    return [name for name in BACKBONES if same_architecture(name, first) and fits(name, shapes)]
 
 
 def fits(name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -94,9 +94,9 @@ def fits(name: str, shapes: Mapping[str, tuple[int, ...]]) -> bool:
     return ours == theirs
 
 
-def namesakes(name: str, other: str) -> bool:
+def same_architecture(name: str, other: str) -> bool:
     """Whether two names are of one architecture built in different ways, as `efficientnet_b0`, `tf_efficientnet_b0`."""
-    one, another = (of.removeprefix("tf_").removesuffix("_same") for of in (name, other))
+    one, another = (full.removeprefix("tf_").removesuffix("_same") for full in (name, other))
     return bool(other) and one == another
 
 

@@ -8,17 +8,16 @@ both. A file in the folder `hub_id.folder(root)`, put there by hand, comes befor
 import contextlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from skinjax.core.errors import UserError
+from skinjax.core.errors import Print, UserError
 from skinjax.models.pretrained.facts import CONFIG_FILE
 from skinjax.models.pretrained.files import WEIGHTS_FILE, check_sha256
 
 REPOSITORY = re.compile(r"(?:hf[-_]hub:)?([\w-][\w.-]*/[\w-][\w.-]*)(?:@([0-9a-f]{40}))?")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-Say = Callable[[str], None]
 
 
 class HubId(NamedTuple):
@@ -49,7 +48,7 @@ def parse_hub_id(name: str) -> HubId | None:
     return HubId(match[1], match[2] or "") if match and ".." not in name else None
 
 
-def fetch(hub_id: HubId, root: Path, revision: str, claims: Mapping[str, str], say: Say) -> Fetched:
+def fetch(hub_id: HubId, root: Path, revision: str, claims: Mapping[str, str], say: Print) -> Fetched:
     """The file of `hub_id` below `root`, fetched unless it is there, and checked.
 
     revision: the commit to fetch, or '' for the newest one of the first fetch; claims: {who says it: sha256}, all of
@@ -59,7 +58,7 @@ def fetch(hub_id: HubId, root: Path, revision: str, claims: Mapping[str, str], s
         found = find(hub_id, root, revision)
         path = found or _download(hub_id, root, revision, say)
     except Exception as error:  # the client raises what its HTTP library does, which differs between its versions
-        raise UserError(_told(error, hub_id, root, revision)) from error
+        raise UserError(_explain(error, hub_id, root, revision)) from error
     if path.parent == hub_id.folder(root):
         return Fetched(path, "", check_sha256(path, claims))
     announced = Path(os.readlink(path)).name if path.is_symlink() else ""  # some file systems have no links
@@ -81,7 +80,7 @@ def find(hub_id: HubId, root: Path, revision: str) -> Path | None:
     return Path(cached) if isinstance(cached, str) else None
 
 
-def _download(hub_id: HubId, root: Path, revision: str, say: Say) -> Path:
+def _download(hub_id: HubId, root: Path, revision: str, say: Print) -> Path:
     """Weights and timm's config.json, if there is one, of the same commit."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import RemoteEntryNotFoundError
@@ -101,8 +100,8 @@ def _host() -> str:
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or constants.ENDPOINT
 
 
-def _told(error: Exception, hub_id: HubId, root: Path, revision: str) -> str:
-    """What went wrong between here and the hub, in one sentence that says what to do."""
+def _explain(error: Exception, hub_id: HubId, root: Path, revision: str) -> str:
+    """Explain in one sentence what went wrong between here and the hub, and what to do."""
     from huggingface_hub import errors
 
     page, place = f"{_host()}/{hub_id.repository}", hub_id.folder(root) / WEIGHTS_FILE
@@ -112,7 +111,7 @@ def _told(error: Exception, hub_id: HubId, root: Path, revision: str) -> str:
     )
     match error:
         case errors.GatedRepoError():
-            return f"{page} is open to those only who accepted its terms: accept them there, then {by_hand}"
+            return f"{page} is open only to those who accepted its terms: accept them there, then {by_hand}"
         case errors.RepositoryNotFoundError():
             return (
                 f"there is no repository {hub_id.repository} on {_host()}, or it is private, and no file of that name "
@@ -126,6 +125,6 @@ def _told(error: Exception, hub_id: HubId, root: Path, revision: str) -> str:
                 f"`python tools/convert_weights.py FILE {place}`"
             )
         case OSError(errno=int()):  # the disk, not the network
-            return f"cannot write {error.filename or root}: {error.strerror}; nothing half-fetched is used"
+            return f"cannot write {error.filename or root}: {error.strerror}; make room or use another --data_dir"
     reason = " ".join(str(error.__cause__ or error).split())[:200] or type(error).__name__
     return f"{hub_id} is not here and cannot be fetched from {_host()} ({reason}): {by_hand}"

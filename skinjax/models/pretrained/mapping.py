@@ -1,6 +1,6 @@
 """ImageNet weights as timm publishes them: tensors of a safetensors file to the variables of a network.
 
-Tensors are found by the names that each family gives (`timm_names`); everything that does not fit is told at once.
+Tensors are found by the names that each family gives (`timm_names`); everything that does not fit is reported at once.
 """
 
 import functools
@@ -24,8 +24,8 @@ LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "runnin
 SHOWN = 6  # tensors of each kind of mismatch
 
 
-class Taken(NamedTuple):
-    """What a file gives a network: arrays by their paths in its variables, and in a line what became of the head."""
+class Loaded(NamedTuple):
+    """The arrays that a network starts from, by path in its variables, and a line that says what became of its head."""
 
     arrays: dict[Path, np.ndarray]
     remark: str
@@ -39,46 +39,46 @@ def fill(variables: Variables, tensors: Tensors, family: type[Backbone], source:
 
 def start_from(
     variables: Variables, original: Variables, tensors: Tensors, family: type[Backbone], source: str
-) -> Taken:
-    """All that `tensors` have for the backbone and head of `variables`, whatever the classes and whichever the head.
+) -> Loaded:
+    """The `tensors` for the backbone and the head of `variables`, which may have other classes or be another head.
 
     The backbone must fit one to one. Of a head like the original one (its variables are `original`) the hidden layers
     must too, and the classifier is taken if it has as many classes; another head starts as it was drawn.
     """
-    names = timm_names({name: _of(tree, "backbone", "head") for name, tree in variables.items()}, family)
+    names = timm_names({name: _only(tree, "backbone", "head") for name, tree in variables.items()}, family)
     in_file = timm_names(original, family)
     classifier = {path: name for path, name in names.items() if path[1:3] == ("head", "classifier")}
     classes = max((leaf_at(variables, path).shape[-1] for path in classifier), default=0)
     before = {tensors[name].shape[:1] for path, name in in_file.items() if path[2] == "classifier" and name in tensors}
     if _head_shapes(variables) != _head_shapes(original):
         left = {path for path in names if path[1] == "head"}
-        remark = "its head is left, and the one of this network starts anew"
+        remark = "its head is left out, and the one of this network starts anew"
     elif not before:
         left, remark = set(classifier), "it has no classifier, and that of this network starts anew"
     elif before != {(classes,)}:
         left = set(classifier)
         had = ", ".join(f"{size:,}" for (size,) in sorted(filter(None, before), reverse=True))
-        remark = f"its classifier of {had} classes is left, and one of {classes:,} starts anew"
+        remark = f"its classifier of {had} classes is left out, and one of {classes:,} starts anew"
     else:
         left, remark = set(), f"the classifier of {classes:,} classes included"
     taken = {path: name for path, name in names.items() if path not in left}
     arrays = _matched(taken, variables, tensors, family, source, spare=set(in_file.values()))
-    return Taken(arrays, f"{len(arrays):,} tensors of {source} are taken: {remark}")
+    return Loaded(arrays, f"{len(arrays):,} tensors of {source} are taken: {remark}")
 
 
-def start_from_run(variables: Variables, tensors: Tensors, trunks: Trunks, same_classes: bool, source: str) -> Taken:
-    """What the `tensors` of a run's network have for `trunks`, each of which must fit one to one, and for their heads.
+def start_from_run(variables: Variables, tensors: Tensors, trunks: Trunks, same_classes: bool, source: str) -> Loaded:
+    """The `tensors` of a run's network for `trunks`, each of which must fit one to one, and for their heads.
 
-    A module takes what was that of its name there, else the `backbone` or the `head`; a head is taken whole, if it is
-    of the same classes and layers, or starts as it was drawn.
+    A module takes the arrays of the module of its name, else those of `backbone` or `head`; a head is taken whole if it
+    has the same classes and layers, and else starts as it was drawn.
     """
     theirs = {name: _module(name) for name in tensors}
     flat = traverse_util.flatten_dict(variables)
 
     def wanted(module: str, otherwise: str) -> dict[Path, tuple[str, tuple[int, ...]]]:
         there = module if module in theirs.values() else otherwise
-        own = {path: leaf for path, leaf in flat.items() if path[1] == module}
-        return {path: ("/".join([path[0], there, *path[2:]]), leaf.shape) for path, leaf in own.items()}
+        leaves = {path: leaf for path, leaf in flat.items() if path[1] == module}
+        return {path: ("/".join([path[0], there, *path[2:]]), leaf.shape) for path, leaf in leaves.items()}
 
     arrays: dict[Path, tuple[str, tuple[int, ...]]] = {}
     anew: list[str] = []
@@ -94,7 +94,7 @@ def start_from_run(variables: Variables, tensors: Tensors, trunks: Trunks, same_
     spare = {name for name, module in theirs.items() if module not in read}
     taken = matched(arrays, tensors, spare, f"{source} does not fit this network")
     remark = f"{' and '.join(anew)} starts anew" if anew else "the head included"
-    return Taken(taken, f"{len(taken):,} tensors of {source} are taken: {remark}")
+    return Loaded(taken, f"{len(taken):,} tensors of {source} are taken: {remark}")
 
 
 def timm_names(variables: Variables, family: type[Backbone]) -> dict[Path, str]:
@@ -124,14 +124,14 @@ def to_jax_layout(path: Path, tensor: np.ndarray) -> np.ndarray:
 
 
 def is_ignored(name: str, family: type[Backbone]) -> bool:
-    """Whether published files hold a tensor that the network has no use for."""
+    """Whether a tensor of a published file has no use in the network."""
     return name.endswith("num_batches_tracked") or name.startswith(family.unused_tensors)
 
 
 def matched(
     wanted: Mapping[Path, tuple[str, tuple[int, ...]]], tensors: Tensors, spare: Set[str], complaint: str
 ) -> dict[Path, np.ndarray]:
-    """The arrays of the names and shapes `wanted`, as float32; all of `tensors` must be so, or `spare`."""
+    """The arrays of the names and shapes `wanted`, as float32; only `spare` tensors may be left over."""
     arrays, shapes, values = {}, [], []
     for path, (name, shape) in wanted.items():
         if name not in tensors:
@@ -151,8 +151,8 @@ def matched(
         "without usable numbers": values,
     }
     if any(mismatches.values()):
-        told = "; ".join(_told(found, kind) for kind, found in mismatches.items() if found)
-        raise UserError(f"{complaint}: {told}")
+        problems = "; ".join(_list_mismatches(found, kind) for kind, found in mismatches.items() if found)
+        raise UserError(f"{complaint}: {problems}")
     return arrays
 
 
@@ -182,7 +182,7 @@ def _wrong_values(path: Path, tensor: np.ndarray) -> str:
     return "has negative variances" if path[-1] == "var" and (tensor < 0).any() else ""
 
 
-def _told(found: Sequence[str], kind: str) -> str:
+def _list_mismatches(found: Sequence[str], kind: str) -> str:
     more = f", and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
     return f"{len(found):,} {'is' if len(found) == 1 else 'are'} {kind} ({', '.join(sorted(found)[:SHOWN])}{more})"
 
@@ -198,11 +198,11 @@ def _module(name: str) -> str:
 
 def _head_shapes(variables: Variables) -> dict[Path, tuple[int, ...]]:
     """The shapes of a head but for the number of classes."""
-    flat = traverse_util.flatten_dict({name: _of(tree, "head") for name, tree in variables.items()})
+    flat = traverse_util.flatten_dict({name: _only(tree, "head") for name, tree in variables.items()})
     return {path: leaf.shape[:-1] if path[2] == "classifier" else leaf.shape for path, leaf in flat.items()}
 
 
-def _of(tree: Mapping[str, Any], *modules: str) -> dict[str, Any]:
+def _only(tree: Mapping[str, Any], *modules: str) -> dict[str, Any]:
     return {module: tree[module] for module in modules if module in tree}
 
 

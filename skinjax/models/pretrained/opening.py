@@ -1,25 +1,24 @@
-"""Weights by path or hub id, with all that is known of them, and what a config has against them."""
+"""Open weights by path or hub id, with all that is known of them, and check that a config fits them."""
 
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.errors import Print, UserError, lookup
 from skinjax.models import BACKBONES
 from skinjax.models.pretrained import files
-from skinjax.models.pretrained.facts import CONFIG_FILE, Colour, Facts, facts_of_config, facts_of_header
+from skinjax.models.pretrained.facts import CONFIG_FILE, Colour, Facts, facts_from_config, facts_from_header
 from skinjax.models.pretrained.files import PYTORCH_ENDINGS, WEIGHTS_FILE, WeightFile, check_sha256
-from skinjax.models.pretrained.fitting import Built, family, fitting, namesakes, plan
+from skinjax.models.pretrained.fitting import Built, family, matching_backbones, plan, same_architecture
 from skinjax.models.pretrained.hub import HubId, fetch, parse_hub_id
 from skinjax.models.pretrained.known_weights import KNOWN, PINS, architecture_of
-from skinjax.models.pretrained.mapping import Taken, Trunks, Variables, start_from, start_from_run
+from skinjax.models.pretrained.mapping import Loaded, Trunks, Variables, start_from, start_from_run
 
-Say = Callable[[str], None]
 OWNER = "timm"
 ONE_TRUNK = {"backbone": ("head",)}
 
@@ -35,81 +34,81 @@ class Pretrained:
     facts: Facts
 
     @property
-    def of_run(self) -> bool:
-        """Whether a run of skinjax left them."""
+    def from_run(self) -> bool:
+        """Whether a run of skinjax wrote these weights."""
         return any(name.startswith("params/") for name in self.file)
 
-    def are_of(self, classes: Sequence[str]) -> bool:
-        """Whether a run left them that told these classes apart, in this order."""
+    def has_classes(self, classes: Sequence[str]) -> bool:
+        """Whether the run that wrote them had these classes, in this order."""
         return self.file.metadata.get("classes") == json.dumps(list(classes))
 
     def record(self) -> dict[str, Any]:
-        """What a run keeps of the weights that it started from."""
+        """What a run that starts from these weights records of them."""
         return {"source": self.source, "sha256": self.sha256, "revision": self.revision, "facts": self.facts.known()}
 
 
-def open_pretrained(name: str, folder: Path, sha256: str = "", say: Say = print) -> Pretrained:
+def open_pretrained(name: str, folder: Path, sha256: str = "", say: Print = print) -> Pretrained:
     """The weights `name`: a path, a finished run, or an id of the hub whose files lie (or will lie) below `folder`.
 
-    Their facts are those of the file's header, beyond that of the config.json beside it, beyond that what is known of
-    the id or of these very bytes.
+    Facts come from the file's header; what it lacks, from the config.json beside it; what that lacks, from the table of
+    known weights.
 
     >>> open_pretrained("timm/resnet50.a1_in1k", data_root() / "weights").facts.filter  # doctest: +SKIP
     'bicubic'
     """
     path, hub_id = Path(name).expanduser(), parse_hub_id(name)
     if name.endswith((".safetensors", *PYTORCH_ENDINGS)) or path.exists() or hub_id is None:
-        if not path.exists() and meant(name):
-            raise UserError(f"{name} is no file; {meant(name)}")
+        if not path.exists() and suggestion(name):
+            raise UserError(f"{name} is no file; {suggestion(name)}")
         path = files.weights_at(path)
         files.check_is_file(path)
-        found, revision, of_id = check_sha256(path, {"the config or --sha256": sha256}), "", ""
+        found, revision, timm_name = check_sha256(path, {"the config or --sha256": sha256}), "", ""
     else:
-        of_id = _timms(hub_id)
-        commit, pinned = PINS.get(of_id, ("", ""))
+        timm_name = _timm_name(hub_id)
+        commit, pinned = PINS.get(timm_name, ("", ""))
         if hub_id.revision and hub_id.revision != commit:
             commit, pinned = hub_id.revision, ""
         place = hub_id.folder(folder) / WEIGHTS_FILE
-        if of_id in KNOWN and KNOWN[of_id].url and not place.is_file():
+        if timm_name in KNOWN and KNOWN[timm_name].url and not place.is_file():
             raise UserError(
-                f"{OWNER}/{of_id} is published for PyTorch alone: get {KNOWN[of_id].url} and convert it, where torch "
-                f"is installed, with `python tools/convert_weights.py FILE {place}`"
+                f"{OWNER}/{timm_name} is published for PyTorch alone: get {KNOWN[timm_name].url} and convert it, where "
+                f"torch is installed, with `python tools/convert_weights.py FILE {place}`"
             )
         claims = {"the config or --sha256": sha256, "skinjax's table of known weights": pinned}
         fetched = fetch(hub_id, folder, commit, claims, say)
         path, found, revision = fetched.path, fetched.sha256, fetched.revision
     file = files.open_weights(path)
-    facts = facts_of_header(file.metadata, path).completed(facts_of_config(path.parent / CONFIG_FILE))
-    known = of_id if of_id in KNOWN else next((known for known, (_, pin) in PINS.items() if pin == found), "")
+    facts = facts_from_header(file.metadata, path).completed(facts_from_config(path.parent / CONFIG_FILE))
+    known = timm_name if timm_name in KNOWN else next((known for known, (_, pin) in PINS.items() if pin == found), "")
     if known:
         facts = facts.completed(KNOWN[known].facts(architecture_of(known)))
     return Pretrained(name, file, found, revision, facts)
 
 
-def take(
+def starting_arrays(
     weights: Pretrained, backbone: str, variables: Variables, trunks: Trunks = ONE_TRUNK, classes: Sequence[str] = ()
-) -> Taken:
-    """What the weights give the variables of `trunks`, networks with the registered backbone `backbone`."""
+) -> Loaded:
+    """The arrays of the weights for the variables of `trunks`, networks with the registered backbone `backbone`."""
     check_backbone(backbone, weights)
-    if weights.of_run:
-        return start_from_run(variables, weights.file, trunks, weights.are_of(classes), weights.source)
+    if weights.from_run:
+        return start_from_run(variables, weights.file, trunks, weights.has_classes(classes), weights.source)
     original = {name: {"head": tree["head"]} for name, tree in plan(backbone).variables.items()}
     arrays: dict[tuple[str, ...], np.ndarray] = {}
-    told: list[str] = []
+    notes: list[str] = []
     try:
         for trunk, head in ((trunk, head) for trunk, heads in trunks.items() for head in heads or ("",)):
-            of_role = {"backbone": trunk, "head": head}
+            modules = {"backbone": trunk, "head": head}
             one = {
-                collection: {role: tree[name] for role, name in of_role.items() if name in tree}
+                collection: {role: tree[name] for role, name in modules.items() if name in tree}
                 for collection, tree in variables.items()
             }
             taken = start_from(one, original, weights.file, family(backbone), weights.source)
-            arrays |= {(path[0], of_role[path[1]], *path[2:]): array for path, array in taken.arrays.items()}
-            told += [taken.remark] if taken.remark not in told else []
-        return Taken(arrays, "; ".join(told))
+            arrays |= {(path[0], modules[path[1]], *path[2:]): array for path, array in taken.arrays.items()}
+            notes += [taken.remark] if taken.remark not in notes else []
+        return Loaded(arrays, "; ".join(notes))
     except UserError as error:
-        right = fitting(weights.file.shapes, weights.facts.architecture)
-        hint = f"; they are those of model.backbone={' or '.join(right)}" if right and backbone not in right else ""
+        right = matching_backbones(weights.file.shapes, weights.facts.architecture)
+        hint = f"; they fit model.backbone={' or '.join(right)}" if right and backbone not in right else ""
         raise UserError(f"{error}{hint}") from error
 
 
@@ -119,7 +118,7 @@ def check_backbone(backbone: str, weights: Pretrained) -> None:
     built, needed = plan(backbone).built, _needed(weights.facts)
     if _agree(needed, built):
         return
-    right = [name for name in fitting(weights.file.shapes, backbone) if _agree(needed, plan(name).built)]
+    right = [name for name in matching_backbones(weights.file.shapes, backbone) if _agree(needed, plan(name).built)]
     instead = f"use model.backbone={' or '.join(right)}" if right else "no registered backbone has that"
     raise UserError(f"{weights.source} needs {needed}, and model.backbone={backbone} has {built}: {instead}")
 
@@ -127,17 +126,19 @@ def check_backbone(backbone: str, weights: Pretrained) -> None:
 def check_known(backbone: str, name: str) -> None:
     """Refuse a backbone of another architecture than known weights of the hub have, before they are fetched."""
     hub_id = None if Path(name).expanduser().exists() else parse_hub_id(name)
-    known = _timms(hub_id) if hub_id else ""
+    known = _timm_name(hub_id) if hub_id else ""
     if known in KNOWN:
         _check_architecture(backbone, name, KNOWN[known].facts(architecture_of(known)))
 
 
 def _check_architecture(backbone: str, source: str, facts: Facts) -> None:
     lookup("backbone", backbone, BACKBONES)
-    if facts.architecture not in BACKBONES or namesakes(facts.architecture, backbone):
+    if facts.architecture not in BACKBONES or same_architecture(facts.architecture, backbone):
         return
     needed = _needed(facts)
-    right = [name for name in BACKBONES if namesakes(name, facts.architecture) and _agree(needed, plan(name).built)]
+    right = [
+        name for name in BACKBONES if same_architecture(name, facts.architecture) and _agree(needed, plan(name).built)
+    ]
     raise UserError(
         f"{source} is of a {facts.architecture} and model.backbone is {backbone}: use "
         f"model.backbone={' or '.join(right or [facts.architecture])}"
@@ -147,7 +148,7 @@ def _check_architecture(backbone: str, source: str, facts: Facts) -> None:
 def remarks(
     facts: Facts, normalisation: tuple[Colour, Colour], size: tuple[int, ...], stored_filter: str
 ) -> Iterator[str]:
-    """What a run does with images otherwise than the weights are used to, a line each; normalisation: (mean, std)."""
+    """Say how a run prepares images otherwise than the weights are used to, a line each; normalisation: (mean, std)."""
     mean, std = normalisation
     if facts.mean is None or facts.std is None:
         yield "the weights do not say which normalisation they are used to: see that views.normalisation is theirs"
@@ -163,8 +164,8 @@ def remarks(
         yield f"the weights are used to images resized with {facts.filter}, and stored_size.filter is {stored_filter}"
 
 
-def meant(name: str) -> str:
-    """What a name of known weights, or of a backbone, without the hub's owner may stand for; else nothing."""
+def suggestion(name: str) -> str:
+    """The ids to give instead of a name, of known weights or of a backbone, that lacks the hub's owner; else ''."""
     ids = [f"{OWNER}/{known}" for known in ([name] if name in KNOWN else usual_weights(name))]
     return f"on the hub there is {' or '.join(ids)}: give that, or the path of a file" if ids else ""
 
@@ -176,23 +177,23 @@ def usual_weights(backbone: str) -> list[str]:
 
 def fitting_backbones(weights: Pretrained) -> list[str]:
     """The registered backbones with the tensors of the weights and, as far as it is known, built as they need."""
-    if weights.of_run:
+    if weights.from_run:
         return [weights.facts.architecture]
     guess = weights.facts.architecture or architecture_of(weights.file.path.stem)
     needed = _needed(weights.facts)
-    return [name for name in fitting(weights.file.shapes, guess) if _agree(needed, plan(name).built)]
+    return [name for name in matching_backbones(weights.file.shapes, guess) if _agree(needed, plan(name).built)]
 
 
-def _timms(hub_id: HubId) -> str:
-    """timm's name of its own weights; of anybody else's nothing."""
+def _timm_name(hub_id: HubId) -> str:
+    """The name of timm's weights; '' for those of another owner."""
     owner, _, name = hub_id.repository.partition("/")
     return name if owner == OWNER else ""
 
 
 def _needed(facts: Facts) -> Built:
-    """How the network must be built: as is said, else as the architecture of that name is."""
-    of_name = plan(facts.architecture).built if facts.architecture in BACKBONES else Built("", None)
-    return Built(facts.padding or of_name.padding, of_name.epsilon if facts.epsilon is None else facts.epsilon)
+    """How the network must be built: as the facts say, else as the architecture that they name is."""
+    default = plan(facts.architecture).built if facts.architecture in BACKBONES else Built("", None)
+    return Built(facts.padding or default.padding, default.epsilon if facts.epsilon is None else facts.epsilon)
 
 
 def _agree(needed: Built, built: Built) -> bool:

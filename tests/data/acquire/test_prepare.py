@@ -340,7 +340,7 @@ def test_what_another_process_prepares_meanwhile_under_the_name_is_not_taken_for
 def test_room_is_checked_before_anything_is_written(clinic, root, monkeypatch):
     assert bytes_needed([Missing("a.jpg", 10**6), Missing("b.jpg", 100)], 0) == 10**6 + 100 + 512
     assert bytes_needed([Missing("a.jpg", 10**6)], max_side=100) == 15000 + 256
-    with pytest.raises(UserError, match=r"the photographs need 1e\+06 TB in .*/data and .* are free: use another"):
+    with pytest.raises(UserError, match=r"the photographs need 1e\+06 TB in .*/data and .* are free: make room or"):
         check_room(root, 10**18, "the photographs")
     check_room(root, 0, "nothing")
     assert not root.exists()
@@ -365,7 +365,7 @@ def test_too_small_a_disk_is_told_before_anything_is_written(clinic, root):
     (clinic / "nv" / "large.jpg").write_bytes(photograph(9, (3000, 2000)))
     with small_disk(root, "120k"):
         with pytest.raises(
-            UserError, match=r"the photographs of clinic need .* kB in .* and 123 kB are free: use another"
+            UserError, match=r"the photographs of clinic need .* kB in .* and 123 kB are free: make room or"
         ):
             prepare("folder", clinic, root)
         assert left_behind(root) == []

@@ -532,8 +532,8 @@ def test_a_name_on_disk_that_would_not_travel_is_refused(tmp_path: Path, name: b
     ("name", "sentence"),
     [
         ("missing", "there is no folder or archive '{path}': No such file or directory"),
-        ("a.jpg", "{path} is neither a folder nor a zip or tar archive"),
-        ("pipe.zip", "{path} is neither a folder nor a zip or tar archive"),
+        ("a.jpg", "{path} is neither a folder nor a zip or tar archive: name one, or unpack it first"),
+        ("pipe.zip", "{path} is neither a folder nor a zip or tar archive: name one, or unpack it first"),
         ("x" * 300, "there is no folder or archive '{path}': File name too long"),
     ],
 )

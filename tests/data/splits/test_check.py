@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skinjax.data.splits.check import Crossing, Pair, crossings
+from skinjax.data.splits.check import Crossing, SamePhotograph, crossings
 from skinjax.data.splits.split import Split
 
 ROWS = [
@@ -18,12 +18,12 @@ def test_pairs_that_two_parts_share_under_two_groups_are_found_held_out_image_fi
     ids, groups, parts = (np.array(column) for column in zip(*ROWS, strict=True))
     split = Split(ids, groups, np.full(5, "nv"), np.full(5, -1), parts, {"name": "file"})
     pairs = [
-        Pair("a", "b", certain=True),  # one group: the comparison of groups reports it
-        Pair("a", "d", certain=True),  # one part
-        Pair("d", "nowhere", certain=True),  # takes no part
-        Pair("d", "c", certain=False),
-        Pair("c", "e", certain=False),
-        Pair("d", "e", certain=True),
+        SamePhotograph("a", "b", certain=True),  # one group: the comparison of groups reports it
+        SamePhotograph("a", "d", certain=True),  # one part
+        SamePhotograph("d", "nowhere", certain=True),  # takes no part
+        SamePhotograph("d", "c", certain=False),
+        SamePhotograph("c", "e", certain=False),
+        SamePhotograph("d", "e", certain=True),
     ]
     c, d, e = ROWS[2:]
     assert crossings(pairs, split) == [

@@ -29,7 +29,7 @@ def test_maps_of_any_image_that_is_large_enough(side, sides):
 
 
 def test_smaller_images_are_refused():
-    with pytest.raises(UserError, match="at least 75 pixels, not 74x74"):
+    with pytest.raises(UserError, match=r"needs 75 pixels, not 74x74: raise views\.size"):
         maps(74)
 
 

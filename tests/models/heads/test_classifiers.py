@@ -23,7 +23,7 @@ from skinjax.models.heads.classifiers import (
     MLPHead,
     make_head,
 )
-from skinjax.models.layers import Dropout, DropPath, drawn_by_position
+from skinjax.models.layers import Dropout, DropPath, dropout_by_position
 from tests.models.test_backbones import SMALLEST
 
 KEY = jax.random.key(0)
@@ -197,7 +197,7 @@ def test_an_unknown_head_lists_the_known_ones():
 
 @functools.partial(jax.jit, static_argnums=0, static_argnames="train")
 def dropped(layer, x, positions=None, key=KEY, train=True):
-    with contextlib.nullcontext() if positions is None else drawn_by_position(positions):
+    with contextlib.nullcontext() if positions is None else dropout_by_position(positions):
         return layer.apply({}, x, train, rngs={"dropout": key})
 
 

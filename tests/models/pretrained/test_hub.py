@@ -109,7 +109,7 @@ def test_weights_that_end_early_are_no_file_and_come_after_their_config(hub, tmp
 
 def test_a_folder_that_cannot_be_written_is_told(hub, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=rf"^cannot write {tmp_path}/file\S*: .*; nothing half-fetched is used$"):
+    with pytest.raises(UserError, match=rf"^cannot write {tmp_path}/file\S*: .*; make room or use another --data_dir$"):
         get(tmp_path / "file")
 
 
@@ -138,7 +138,7 @@ def by_hand(folder, host="http"):
     ("refusal", "told"),
     [
         ((503, ""), r"is not here and cannot be fetched from http\S+ \(.*503.*\): "),
-        ((403, "GatedRepo"), "is open to those only who accepted its terms: accept them there, then "),
+        ((403, "GatedRepo"), "is open only to those who accepted its terms: accept them there, then "),
     ],
 )
 def test_a_hub_that_is_ill_or_wants_a_promise_is_told(refusal, told, hub, tmp_path):

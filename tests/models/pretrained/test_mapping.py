@@ -10,7 +10,7 @@ from skinjax.core.errors import UserError
 from skinjax.models import make_backbone
 from skinjax.models.families.resnet import ResNet
 from skinjax.models.heads.classifiers import FC1024Head
-from skinjax.models.pretrained.fitting import fits, fitting, namesakes, plan
+from skinjax.models.pretrained.fitting import fits, matching_backbones, plan, same_architecture
 from skinjax.models.pretrained.mapping import file_shape, fill, leaf_at, start_from, timm_names
 
 TINY = plan("resnet_tiny").variables
@@ -94,7 +94,9 @@ def test_another_number_of_classes_leaves_the_classifier_alone():
     )
     assert len(taken.arrays) == len(shapes_of("resnet_tiny")) - 2
     assert not any("classifier" in path for path in taken.arrays)
-    assert taken.remark.endswith("of x are taken: its classifier of 1,000 classes is left, and one of 7 starts anew")
+    assert taken.remark.endswith(
+        "of x are taken: its classifier of 1,000 classes is left out, and one of 7 starts anew"
+    )
 
 
 def test_the_same_number_keeps_it_and_is_told():
@@ -106,7 +108,7 @@ def test_the_same_number_keeps_it_and_is_told():
 def test_another_head_starts_anew_whatever_the_classes():
     taken = start_from(network(FC1024Head(1000)), ORIGINAL, tensors_of("resnet_tiny"), ResNet, "x")
     assert {path[1] for path in taken.arrays} == {"backbone"}
-    assert taken.remark.endswith("its head is left, and the one of this network starts anew")
+    assert taken.remark.endswith("its head is left out, and the one of this network starts anew")
 
 
 def test_a_file_without_a_classifier_serves():
@@ -133,15 +135,15 @@ def test_inceptions_auxiliary_classifier_is_no_surplus():
 
 
 def test_a_file_is_known_by_its_tensors():
-    assert fitting(shapes_of("resnet_tiny"), "resnet_tiny") == ["resnet_tiny"]
+    assert matching_backbones(shapes_of("resnet_tiny"), "resnet_tiny") == ["resnet_tiny"]
     assert not fits("resnet18", shapes_of("resnet_tiny"))
-    assert fitting({"a": (1,)}) == []
+    assert matching_backbones({"a": (1,)}) == []
     same = "mobilenetv2_100_same"
-    assert fitting(shapes_of(same), "mobilenetv2_100") == ["mobilenetv2_100", same]
+    assert matching_backbones(shapes_of(same), "mobilenetv2_100") == ["mobilenetv2_100", same]
 
 
 def test_how_a_network_is_built_is_read_from_itself():
     assert str(plan("mobilenetv2_100_same").built) == "padding 'same' and epsilon 1e-05"
     assert str(plan("inception_v3").built) == "padding 'symmetric' and epsilon 0.001"
-    assert namesakes("tf_efficientnet_b0", "efficientnet_b0")
-    assert not namesakes("efficientnet_b1", "efficientnet_b0")
+    assert same_architecture("tf_efficientnet_b0", "efficientnet_b0")
+    assert not same_architecture("efficientnet_b1", "efficientnet_b0")

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from skinjax.core.errors import UserError
 from skinjax.models import BACKBONES
-from skinjax.models.pretrained.facts import Facts, facts_of_config, facts_of_header
+from skinjax.models.pretrained.facts import Facts, facts_from_config, facts_from_header
 from skinjax.models.pretrained.fitting import plan
 from skinjax.models.pretrained.hub import SHA256, parse_hub_id
 from skinjax.models.pretrained.known_weights import KNOWN, PINS, architecture_of
@@ -19,7 +19,7 @@ from skinjax.models.pretrained.opening import (
     fitting_backbones,
     open_pretrained,
     remarks,
-    take,
+    starting_arrays,
 )
 from tests.models.pretrained.test_mapping import TINY, tensors_of
 
@@ -53,17 +53,17 @@ def tiny(tmp_path):
 
 def test_facts_of_a_header():
     said = {"format": "pt", "mean": "0.5,0.5,0.5", "std": "[0.5, 0.5, 0.25]", "input_size": "224", "bn_eps": "1e-3"}
-    assert facts_of_header(said | {"padding": "same", "licence": "Apache-2.0"}, Path("x")) == Facts(
+    assert facts_from_header(said | {"padding": "same", "licence": "Apache-2.0"}, Path("x")) == Facts(
         mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.25), size=(224, 224), epsilon=1e-3, padding="same", licence="Apache-2.0"
     )
 
 
 def test_facts_of_timms_config(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
-    assert facts_of_config(tmp_path / "config.json") == Facts(
+    assert facts_from_config(tmp_path / "config.json") == Facts(
         "resnet_tiny", 1000, (0.5,) * 3, (0.5,) * 3, (224, 288), "bicubic", 0.95, (7, 9), licence="apache-2.0"
     )
-    assert facts_of_config(tmp_path / "none.json") == Facts()
+    assert facts_from_config(tmp_path / "none.json") == Facts()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_facts_of_timms_config(tmp_path):
 def test_facts_that_cannot_be_are_told(wrong):
     ((word, _),) = wrong.items()
     with pytest.raises(UserError, match=f"the header of x says {word} is ") as caught:
-        facts_of_header(wrong, Path("x"))
+        facts_from_header(wrong, Path("x"))
     assert "\n" not in str(caught.value)
 
 
@@ -94,7 +94,7 @@ def test_a_hostile_config_is_told(content, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(content)
     with pytest.raises(UserError, match=r"config.json cannot be read"):
-        facts_of_config(path)
+        facts_from_config(path)
 
 
 def test_the_header_comes_before_the_config_beside_it(tiny, tmp_path):
@@ -155,19 +155,22 @@ def opened(path, **facts):
 
 def test_what_contradicts_the_backbone_is_an_error(tiny, monkeypatch):
     path = tiny()
-    assert "62 tensors" in take(opened(path, architecture="resnet_tiny", epsilon=1e-5), "resnet_tiny", TINY).remark
+    assert (
+        "62 tensors"
+        in starting_arrays(opened(path, architecture="resnet_tiny", epsilon=1e-5), "resnet_tiny", TINY).remark
+    )
     with pytest.raises(UserError, match=r"is of a resnet18 and model.backbone is resnet_tiny: use model.backbone=resn"):
-        take(opened(path, architecture="resnet18"), "resnet_tiny", TINY)
+        starting_arrays(opened(path, architecture="resnet18"), "resnet_tiny", TINY)
     with pytest.raises(
         UserError,
         match=r"needs padding 'symmetric' and epsilon 0.001, and model.backbone=resnet_tiny has padding "
         "'symmetric' and epsilon 1e-05: no registered backbone has that",
     ):
-        take(opened(path, architecture="resnet_tiny", epsilon=1e-3), "resnet_tiny", TINY)
+        starting_arrays(opened(path, architecture="resnet_tiny", epsilon=1e-3), "resnet_tiny", TINY)
     few = {name: BACKBONES[name] for name in ("resnet18", "resnet_narrow", "resnet_tiny")}
     monkeypatch.setattr("skinjax.models.pretrained.fitting.BACKBONES", few)  # planning all takes seconds
-    with pytest.raises(UserError, match=r"does not fit ResNet: .*; they are those of model.backbone=resnet_tiny"):
-        take(opened(path), "resnet_narrow", plan("resnet_narrow").variables)
+    with pytest.raises(UserError, match=r"does not fit ResNet: .*; they fit model.backbone=resnet_tiny"):
+        starting_arrays(opened(path), "resnet_narrow", plan("resnet_narrow").variables)
 
 
 def test_the_backbone_of_the_right_padding_is_named(tmp_path):
@@ -178,9 +181,9 @@ def test_the_backbone_of_the_right_padding_is_named(tmp_path):
     with pytest.raises(
         UserError, match=r"has padding 'symmetric' and epsilon 1e-05: use model.backbone=mobilenetv2_100_"
     ):
-        take(weights, "mobilenetv2_100", plan("mobilenetv2_100").variables)
+        starting_arrays(weights, "mobilenetv2_100", plan("mobilenetv2_100").variables)
     with pytest.raises(UserError, match=r"model.backbone is resnet_tiny: use model.backbone=mobilenetv2_100_same$"):
-        take(weights, "resnet_tiny", TINY)
+        starting_arrays(weights, "resnet_tiny", TINY)
 
 
 def test_what_contradicts_the_images_is_a_remark():

@@ -105,7 +105,7 @@ def listing_of_rows(
 ) -> Listing:
     """The listing of {image id: {column: value}}, sorted by id; each id is the stem of its photograph.
 
-    See `listed`. Notes tell of photographs that no row names.
+    See `make_listing`. Notes tell of photographs that no row names.
     """
     notes: list[str] = []
     files = [file for file in images(source) if not file.stem.lower().endswith(MASKS)]
@@ -115,10 +115,10 @@ def listing_of_rows(
     strangers = sorted(set(found) - set(rows))
     if strangers:
         notes.append(f"{counted(len(strangers))} in no table and left aside, such as {strangers[0]}")
-    return listed(classes, rows, photographs, tables, notes)
+    return make_listing(classes, rows, photographs, tables, notes)
 
 
-def listed(
+def make_listing(
     classes: Sequence[str],
     rows: Mapping[str, Mapping[str, Any]],
     photographs: Sequence[Photograph],

@@ -12,8 +12,8 @@ PART_OF_WORD = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-# Columns of a table that mean something to skinjax, and names that its own columns have.
-MEANT = ("split", "group", "weight")
+# Columns of a table that skinjax uses, and names that are taken by columns of its own.
+USED = ("split", "group", "weight")
 TAKEN = ("image_id", "class", "fold")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.builders.base import Listing, listed, one_table, remedy
+from skinjax.data.acquire.builders.base import Listing, make_listing, one_table, remedy
 from skinjax.data.acquire.builders.folder import read_folder
 from skinjax.data.acquire.catalogue import CATALOGUE
 from skinjax.data.acquire.sources import File, Source, images
@@ -67,7 +67,7 @@ def read_binary(source: Source) -> Listing:
                 rows[f"{part}_{count:05d}"] = {"class": CLASSES[row[0]], "split": part}
                 pictures.append(Picture(f"{file.path}#{number}", row))
                 count += 1
-    return listed(CLASSES, rows, pictures, tables)
+    return make_listing(CLASSES, rows, pictures, tables)
 
 
 def read_rows(file: File) -> np.ndarray:

@@ -9,12 +9,12 @@ import numpy as np
 
 from skinjax.core.errors import UserError
 from skinjax.core.tables import TABLE_SUFFIXES, Row, Table, read_table
-from skinjax.data.acquire.builders.base import Listing, Missing, Photograph, counted, listed
-from skinjax.data.acquire.builders.cells import MEANT, PART_OF_WORD, TAKEN, in_natural_order, known, number_in, read_age
+from skinjax.data.acquire.builders.base import Listing, Missing, Photograph, counted, make_listing
+from skinjax.data.acquire.builders.cells import PART_OF_WORD, TAKEN, USED, in_natural_order, known, number_in, read_age
 from skinjax.data.acquire.sources import File, Source, is_image, pictures
 
 REQUIRED = ("image", "label")
-OPTIONAL = (*MEANT, *TAKEN, "age")
+OPTIONAL = (*USED, *TAKEN, "age")
 MOST_WEIGHT = 10**6
 
 
@@ -22,14 +22,14 @@ def read_csv(source: Source) -> Listing:
     """`image` becomes the image id: a path below the table's folder, or its end; extensions may be left out."""
     file, table = labels_table(source)
     found = Photographs(source, PurePosixPath(file.path).parent)
-    metadata = [column for column in table.columns if column and column not in (*REQUIRED, *MEANT, *TAKEN)]
+    metadata = [column for column in table.columns if column and column not in (*REQUIRED, *USED, *TAKEN)]
     ages = [known(row.cells["age"]) for row in table.rows if "age" in metadata]
     has_ages = bool(ages) and not np.isnan([number_in(age) for age in ages if age]).any()
     photographs: dict[str, Photograph] = {}
     rows: dict[str, dict[str, Any]] = {}
     lines: dict[str, Row] = {}
     for image_id, row in table.unique("image").items():
-        photographs[image_id] = photograph = found.of(row)
+        photographs[image_id] = photograph = found.named_by(row)
         other = lines.setdefault(photograph.path, row)
         if other is not row:
             row.refuse(f"image {image_id!r} is {photograph.path}, which {other.where} has already")
@@ -42,7 +42,7 @@ def read_csv(source: Source) -> Listing:
     if strangers:
         notes.append(f"{counted(len(strangers))} in no row and left aside, such as {strangers[0]}")
     classes = in_natural_order({row["class"] for row in rows.values()} - {""})
-    return listed(classes, rows, list(photographs.values()), [file], notes)
+    return make_listing(classes, rows, list(photographs.values()), [file], notes)
 
 
 def labels_table(source: Source) -> tuple[File, Table]:
@@ -67,7 +67,7 @@ def labels_table(source: Source) -> tuple[File, Table]:
 
 
 def read_row(row: Row) -> dict[str, Any]:
-    """The cells that mean something to skinjax."""
+    """The cells of the columns that skinjax uses."""
     cells = row.cells
     values: dict[str, Any] = {"class": cells["label"]}
     if "group" in cells:
@@ -98,7 +98,7 @@ class Photographs:
                 for start in range(len(path.parts)):
                     self.by_end["/".join(path.parts[start:])].append(file)
 
-    def of(self, row: Row) -> Photograph:
+    def named_by(self, row: Row) -> Photograph:
         """The photograph that a row's `image` names."""
         text = row.cells["image"]
         path = PurePosixPath(text.replace("\\", "/"))

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from skinjax.core.tables import Row, read_table
-from skinjax.data.acquire.builders.base import Listing, Missing, counted, listed, one_table, photographs_by_name
-from skinjax.data.acquire.builders.cells import MEANT, TAKEN, in_natural_order
+from skinjax.data.acquire.builders.base import Listing, Missing, counted, make_listing, one_table, photographs_by_name
+from skinjax.data.acquire.builders.cells import TAKEN, USED, in_natural_order
 from skinjax.data.acquire.catalogue import CATALOGUE
 from skinjax.data.acquire.sources import File, Source, images
 
@@ -20,7 +20,7 @@ SIX_CLASSES = {
     "vascular lesion": "vasc",
 }
 # Columns that are read as something else, or whose names are taken.
-OTHER = ("", "derm", "case_num", "label", *MEANT, *TAKEN)
+OTHER = ("", "derm", "case_num", "label", *USED, *TAKEN)
 PARTS = {"train": "train", "valid": "validation", "test": "test"}
 
 
@@ -62,7 +62,7 @@ def read_cases(source: Source, class_of: Callable[[str], str]) -> Listing:
         diagnoses = ", ".join(sorted(set(left_aside)))
         notes.append(f"{counted(len(left_aside), 'case')} in none of the classes and left aside: {diagnoses}")
     classes = in_natural_order({row["class"] for row in rows.values()})
-    return listed(classes, rows, photographs, (meta, *tables), notes)
+    return make_listing(classes, rows, photographs, (meta, *tables), notes)
 
 
 def official_parts(source: Source, cases: int, notes: list[str]) -> tuple[list[str], list[File]]:
@@ -85,6 +85,6 @@ def official_parts(source: Source, cases: int, notes: list[str]) -> tuple[list[s
 
 def _row(case: Row, name: str) -> dict[str, Any]:
     """A case's columns; those of the data set keep their names."""
-    own = {column: text for column, text in case.cells.items() if column not in OTHER}
+    kept = {column: text for column, text in case.cells.items() if column not in OTHER}
     group = case.cells.get("case_num", "")
-    return own | {"class": name, "group": f"case_{group}" if group else ""}
+    return kept | {"class": name, "group": f"case_{group}" if group else ""}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from skinjax.core.errors import UserError
-from skinjax.data.acquire.builders.base import Listing, counted, listed, no_photographs, photographs_by_name
+from skinjax.data.acquire.builders.base import Listing, counted, make_listing, no_photographs, photographs_by_name
 from skinjax.data.acquire.builders.cells import PART_OF_WORD, in_natural_order
 from skinjax.data.acquire.sources import ARCHIVE, File, Source, pictures
 
@@ -55,7 +55,7 @@ def listing_of_folders(files: Mapping[PurePosixPath, File], parted: bool, notes:
     classes = in_natural_order({row["class"] for row in rows.values()})
     trained = {row["class"] for row in rows.values() if row.get("split", "train") == "train"}
     notes += [f"the class {name} has no training photographs" for name in classes if name not in trained]
-    return listed(classes, rows, list(files.values()), notes=notes)
+    return make_listing(classes, rows, list(files.values()), notes=notes)
 
 
 def class_files(source: Source, notes: list[str]) -> dict[PurePosixPath, File]:
