@@ -110,8 +110,8 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
         objective = recipe.objective_of(settings)
         if objective.stored_features and sampler.copies is not None:
             raise UserError(
-                f"phase {name!r} trains on stored features, and its sampler {chosen.name} shows copies, which are other "
-                f"pictures: set phases.{name}.sampler to oversampled, or phases.{name}.features to computed"
+                f"phase {name!r} trains on stored features, and its sampler {chosen.name} shows augmented copies: set "
+                f"phases.{name}.sampler to oversampled, or phases.{name}.features to computed"
             )
         if objective.loss_function:
             objective.loss_function.check_counts(data.training_counts(), data.dataset.classes)

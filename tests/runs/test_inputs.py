@@ -127,6 +127,6 @@ def test_features_that_do_not_fit_are_refused_before_anything_is_trained(start, 
 
 
 def test_copies_have_no_stored_features(start):
-    message = "phase 'head' trains on stored features, and its sampler statically_balanced shows copies, which are oth"
+    message = "phase 'head' trains on stored features, and its sampler statically_balanced shows augmented copies: set "
     with pytest.raises(UserError, match=message):
         start(with_changes(STORED, ["sampler=statically_balanced"]))
