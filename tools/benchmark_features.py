@@ -4,9 +4,9 @@
 
 Two runs of the same head phase on synthetic photographs, one through the network, one on stored features: median
 seconds per epoch with its evaluation, from the `seconds` of their logs, which leave compilation out. Then steps on one
-resident batch, which take turns: the trunk's forward pass, a step of the head through the network, a step of everything.
-Weights are random. Photographs are decoded once beforehand (cache `host`); checkpoints are kept at the best epoch and
-at the end. Four minutes on 2 cores.
+resident batch, which take turns: the trunk's forward pass, a step of the head through the network, a step of all.
+Weights are random. Photographs are decoded once beforehand (cache `host`); the best epochs and the last are saved. Four
+minutes on 2 cores.
 """
 
 import argparse
@@ -119,7 +119,7 @@ def steps(recipe: Recipe, folder: Path, options: argparse.Namespace) -> None:
     kinds = {
         "forward pass": functools.partial(features_program(method, mesh), variables, batch),
         "step of the head": training(("backbone",)),
-        "step of everything": training(()),
+        "step of all": training(()),
     }
     times: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(options.turns + 2):
