@@ -47,23 +47,28 @@ def padded_batch(batch: int, mesh: Mesh) -> int:
     return -(-batch // devices) * devices
 
 
-def put(batch: Mapping[str, np.ndarray], mesh: Mesh, pixels: jax.Array | None = None) -> dict[str, jax.Array]:
+def put(
+    batch: Mapping[str, np.ndarray], mesh: Mesh, stored: Mapping[str, jax.Array] | None = None
+) -> dict[str, jax.Array]:
     """This process's rows of a batch as global arrays cut over `data`; returns before the copy is done.
 
-    With `pixels`, those of the whole data set on every device, the batch gets the images that its `index` names.
+    From the arrays `stored`, which are of the whole data set on every device, it gets the rows that its `index` names.
     """
     placed = {name: jax.make_array_from_process_local_data(over_data(mesh), rows) for name, rows in batch.items()}
-    return placed if pixels is None else placed | {"image": _rows_of(mesh)(pixels, placed["index"])}
+    return placed | {name: _rows_of(mesh)(array, placed["index"]) for name, array in (stored or {}).items()}
 
 
 def prefetch(
-    batches: Iterable[Mapping[str, np.ndarray]], mesh: Mesh, ahead: int = 2, pixels: jax.Array | None = None
+    batches: Iterable[Mapping[str, np.ndarray]],
+    mesh: Mesh,
+    ahead: int = 2,
+    stored: Mapping[str, jax.Array] | None = None,
 ) -> Generator[dict[str, Any], None, None]:
     """Put batches on the devices (see `put`), `ahead` of them while one is computed on; closes `batches` at the end."""
     waiting: list[dict[str, Any]] = []
     try:
         for batch in batches:
-            waiting.append(put(batch, mesh, pixels))
+            waiting.append(put(batch, mesh, stored))
             if len(waiting) > ahead:
                 yield waiting.pop(0)
         yield from waiting
@@ -108,7 +113,7 @@ def _available_on_host() -> int:
 def _rows_of(mesh: Mesh) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """A function of an array that is whole on every device, and row numbers cut over `data`, to those rows."""
 
-    def rows(pixels: jax.Array, index: jax.Array) -> jax.Array:
-        return pixels.at[index].get(mode="promise_in_bounds")
+    def rows(array: jax.Array, index: jax.Array) -> jax.Array:
+        return array.at[index].get(mode="promise_in_bounds")
 
     return jax.jit(rows, out_shardings=over_data(mesh))

@@ -22,6 +22,7 @@ from skinjax.models.pretrained.fitting import plan
 from skinjax.models.pretrained.known_weights import HALF, KNOWN, architecture_of
 from skinjax.models.pretrained.opening import usual_weights
 from skinjax.recipe import Recipe, defaults, load_config
+from skinjax.runs import building
 from tests.end_to_end.conftest import TINY
 from tests.models.test_backbones import OUR_OWN, PARAMETERS
 
@@ -163,6 +164,15 @@ def test_the_config_of_the_page_is_one(tmp_path):
     recipe = load_config(str(tmp_path / "mine.py"))
     assert list(recipe.in_order()) == ["head", "all"]
     assert recipe.phases["all"].schedule.milestones == (6.0, 8.0)
+
+
+def test_the_two_phases_of_the_page_pass_their_checks(tmp_path):
+    (source,) = blocks("stored_features.md")
+    (tmp_path / "two_phases.py").write_text(source)
+    recipe = load_config(str(tmp_path / "two_phases.py"))
+    building.check(recipe)
+    phases = [(phase.augment, phase.features) for phase in recipe.in_order().values()]
+    assert phases == [(False, "stored"), (True, "computed")]
 
 
 if __name__ == "__main__":

@@ -72,15 +72,17 @@ def test_put_places_rows_over_data():
 
 
 @pytest.mark.parametrize("index", [[3, 0, 3, 2], [[3, 0], [1, 1]]])
-def test_a_batch_without_images_gets_those_that_its_index_names(index):
+def test_a_batch_gets_the_rows_of_stored_arrays_that_its_index_names(index):
     mesh = make_mesh()
     pixels = np.arange(4 * 2 * 5 * 3, dtype=np.uint8).reshape(4, 2, 5, 3)
-    whole = put_whole(pixels, mesh)
-    assert whole.sharding == replicated(mesh)
-    placed = put({"index": np.array(index, np.int32)}, mesh, whole)
-    assert placed.keys() == {"index", "image"}
-    assert placed["image"].sharding == over_data(mesh)
+    features = np.array([[0.5], [1.5], [2.5], [3.5]], np.float32)
+    stored = {"image": put_whole(pixels, mesh), "features": put_whole(features, mesh)}
+    assert stored["image"].sharding == replicated(mesh)
+    placed = put({"index": np.array(index, np.int32)}, mesh, stored)
+    assert placed.keys() == {"index", "image", "features"}
+    assert placed["image"].sharding == placed["features"].sharding == over_data(mesh)
     np.testing.assert_array_equal(placed["image"], pixels[np.array(index)])
+    np.testing.assert_array_equal(placed["features"], features[np.array(index)])
 
 
 def device(limit: int, used: int):

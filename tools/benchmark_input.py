@@ -76,7 +76,7 @@ def open_streams(options: argparse.Namespace) -> tuple[list[bytes], dict[str, Ca
         sampler = natural(Images(records, dataset.columns["label"][records], batch, seed=0))
         source = pixels[cache]
         batches = training_batches(dataset, sampler, source.host, start=0, stop=steps, threads=options.threads)
-        return batches if source.device is None else prefetch(batches, mesh, pixels=source.device)
+        return prefetch(batches, mesh, stored=source.device) if source.device else batches
 
     size = StoredSize(options.height, options.width)
     pixels = {cache: open_pixels(cache, dataset, size, root, mesh) for cache in CACHES}

@@ -69,7 +69,7 @@ def main() -> None:
 
     pixels = open_pixels(config.cache, data.dataset, data.size, root, mesh)
     phase = dataclasses.replace(phase, steps=options.steps + 3)
-    stream = prefetch(building.phase_batches(config, data, pixels.host, phase, start=0), mesh, pixels=pixels.device)
+    stream = prefetch(building.phase_batches(config, data, pixels.host, phase, start=0), mesh, stored=pixels.device)
     first = next(stream)
     start = time.perf_counter()
     rate = jax.numpy.float32(config.optimizer.learning_rate)

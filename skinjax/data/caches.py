@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,11 +28,12 @@ REPORT_EVERY = 5000
 class Pixels:
     """Where the images of batches come from: `host` loads them for the pipeline, or `device` holds all of them.
 
-    `host` is for `training_batches` and `held_out_batches`, `device` (uint8 [n, height, width, 3]) for `prefetch`.
+    `host` is for `training_batches` and `held_out_batches`, `device` ({"image": uint8 [n, height, width, 3]}, or what
+    stands for the images) for `prefetch`.
     """
 
     host: LoadPixels | None = None
-    device: jax.Array | None = None
+    device: Mapping[str, jax.Array] = dataclasses.field(default_factory=dict)
 
 
 def open_pixels(
@@ -43,7 +45,7 @@ def open_pixels(
         return Pixels(host=functools.partial(load, dataset, size=size))
     if cache == "device":
         check_fits(_bytes(dataset, size), mesh, _what(dataset, size), "set cache='host' or a smaller stored_size")
-        return Pixels(device=put_whole(host_cache(dataset, size, root, say), mesh))
+        return Pixels(device={"image": put_whole(host_cache(dataset, size, root, say), mesh)})
     images = host_cache(dataset, size, root, say)
     return Pixels(host=lambda records: np.take(images, records, axis=0))
 

@@ -58,6 +58,11 @@ class ViewSettings(Settings):
         """Whether evaluation shows several patches of an image."""
         return self.evaluation == "ordered_crop"
 
+    @property
+    def same_in_training(self) -> bool:
+        """Whether training shows a picture as evaluation does, each time."""
+        return VIEWS[self.train] == View() and self.evaluation == "squash"
+
     def check(self) -> None:
         if self.several_in_training or self.several_in_evaluation:
             self.crop_grid()

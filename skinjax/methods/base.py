@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -45,11 +45,14 @@ class Objective:
     """What a method needs to know of the phase that it is trained in; programs are compiled for it.
 
     `frozen` are names as `Method.stages` has them; `coefficients` those of terms that differ from the method's own.
+    Without `augment` it shows pictures as in evaluation, unmixed; with `stored_features` its batches bring `features`.
     """
 
     frozen: tuple[str, ...] = ()
     loss_function: ClassificationLoss | None = None
     coefficients: tuple[tuple[str, float], ...] = ()
+    augment: bool = True
+    stored_features: bool = False
 
     def coefficient(self, term: str, default: float) -> float:
         """The coefficient of a term; one of 0 is not built."""
@@ -74,6 +77,8 @@ class Objective:
         if not any(self.coefficient(term, default) for term, default in terms.items()):
             raise UserError(f"phase {phase!r} has no term left to train on: raise a coefficient above 0")
         frozen = tuple(stage for stage in stages if any(stage in addressed(name, stages) for name in self.frozen))
+        if self.stored_features:
+            refuse_changing_features(method, phase, frozen)
         return dataclasses.replace(self, frozen=frozen)
 
 
@@ -113,3 +118,30 @@ class Method(Hashable, Protocol):
 
     def trunks(self) -> Mapping[str, Sequence[str]]:
         """The networks that can start from given weights, each with the heads that the same file may fill."""
+
+
+@runtime_checkable
+class FeatureMethod(Method, Protocol):
+    """A method whose head can also be trained on stored features: batches then have `features` and no `image`."""
+
+    def features(self, variables: Variables, images: Array) -> Array:
+        """What the head reads of stored uint8 images, through the evaluation view: vectors, if it begins by pooling."""
+
+    def predict_from(self, variables: Variables, features: Array) -> dict[str, Array]:
+        """What `predict` says of the images that have these features."""
+
+
+def refuse_changing_features(method: Method, phase: str, frozen: Sequence[str]) -> None:
+    """Refuse stored features of a method that has none, or of a trunk that is trained."""
+    if not isinstance(method, FeatureMethod):
+        raise UserError(
+            f"phase {phase!r} trains on stored features, and its method takes more from a picture than what one head "
+            f"reads: set phases.{phase}.features to computed, or method.name to classifier"
+        )
+    trunks = tuple(method.trunks())
+    for stage in method.stages():
+        if stage.partition("/")[0] in trunks and stage not in frozen:
+            raise UserError(
+                f"phase {phase!r} trains on stored features, which every step would change, as {stage} is not frozen: "
+                f"set phases.{phase}.frozen to {trunks}, or phases.{phase}.features to computed"
+            )

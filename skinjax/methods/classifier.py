@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from skinjax.methods.base import Array, Batch, MethodSettings, Objective, Taps, Terms, Variables
-from skinjax.methods.parts import Draws, Parts, by_collection
+from skinjax.methods.parts import Draws, Parts, by_collection, labels_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,19 +27,24 @@ class Classifier:
         self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: Objective
     ) -> tuple[Terms, dict]:
         network, task = self.parts.network, self.parts.task
-        images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes))
         draws = Draws.for_batch(rng, batch)
-        maps, variables = network.train_maps(variables, images, draws, phase)
-        logits, variables = network.train_logits(variables, maps["features"], draws, phase)
+        if "features" in batch:
+            features, (targets, weights) = batch["features"], labels_of(batch, len(task.classes))
+        else:
+            images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes), phase)
+            maps, variables = network.train_maps(variables, images, draws, phase)
+            features = maps["features"]
+        logits, variables = network.train_logits(variables, features, draws, phase)
         coefficient = phase.coefficient("classification", 1.0)
         terms: Terms = {"classification": (coefficient, *task.term(variables, logits, targets, weights, phase))}
         return terms, variables["batch_stats"]
 
     def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
-        return self.parts.task.outputs(variables, *self.answer(variables, images, at))
+        return self.predict_from(variables, self.features(variables, images, at))
 
     def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict:
-        logits, _ = self.answer(variables, batch["image"])
+        features = batch["features"] if "features" in batch else self.features(variables, batch["image"])
+        logits, _ = self.parts.network.answer(variables, features)
         return {"loss": self.parts.task.held_out_term(variables, logits, batch, phase)}
 
     def stages(self) -> tuple[str, ...]:
@@ -48,10 +53,13 @@ class Classifier:
     def trunks(self) -> dict[str, tuple[str, ...]]:
         return self.parts.network.trunks()
 
-    def answer(self, variables: Variables, images: Array, at: Taps | None = None) -> tuple[Array, Array | None]:
-        """Logits [batch, classes] of stored uint8 images, and what they were computed from."""
+    def features(self, variables: Variables, images: Array, at: Taps | None = None) -> Array:
+        """What the head reads of stored uint8 images: vectors, if it begins by pooling, else the last maps."""
         maps = self.parts.network.maps(variables, self.parts.pictures.evaluation_view(images), at)
-        return self.parts.network.answer(variables, maps["features"])
+        return self.parts.network.pooled(maps["features"])
+
+    def predict_from(self, variables: Variables, features: Array) -> dict[str, Array]:
+        return self.parts.task.outputs(variables, *self.parts.network.answer(variables, features))
 
 
 def build(parts: Parts, settings: MethodSettings) -> Classifier:

@@ -84,7 +84,7 @@ class DecoderClassifier:
     ) -> tuple[Terms, dict]:
         network, task, settings = self.parts.network, self.parts.task, self.settings
         classification, alpha, beta = (phase.coefficient(name, default) for name, default in self.terms().items())
-        images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes))
+        images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes), phase)
         draws = Draws.for_batch(rng, batch)
         maps, after = network.train_maps(variables, images, draws, phase)
         terms: Terms = {}

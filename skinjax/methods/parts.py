@@ -57,14 +57,16 @@ class Pictures:
     evaluation_view: EvaluationView
     mix: Callable[[Array, Array, Array, Array], Mixed] | None = None
 
-    def for_training(self, batch: Batch, rng: Array, classes: int) -> tuple[Array, Array, Array]:
+    def for_training(self, batch: Batch, rng: Array, classes: int, phase: Objective) -> tuple[Array, Array, Array]:
         """Images, targets [batch, classes] (zero where unlabelled), weights [batch] (zero where masked)."""
         view_key, mixing_key = jax.random.split(rng)
         images = batch["image"]
         if "copy" in batch:
             images = fixed_copies(images, batch["index"], batch["copy"])
-        images = self.train_view(example_keys(view_key, batch["position"]), images)
         targets, weights = labels_of(batch, classes)
+        if not phase.augment:
+            return self.evaluation_view(images), targets, weights
+        images = self.train_view(example_keys(view_key, batch["position"]), images)
         if self.mix is not None:
             mixed = self.mix(mixing_key, images, targets, weights > 0)
             images, (targets, weights) = mixed.images, mix_weights(mixed, targets, weights)
@@ -106,8 +108,12 @@ class Network:
         """The maps of images as they are shown, by stage."""
         return self.backbone.apply(subtree(variables, self.trunk), images, train=False, at=taps_of(self.trunk, at))
 
+    def pooled(self, features: Array) -> Array:
+        """Last maps as the head reads them: vectors [batch, channels], if it begins by pooling."""
+        return getattr(self.head, "pool", lambda maps: maps)(features)
+
     def answer(self, variables: Variables, features: Array) -> tuple[Array, Array | None]:
-        """(logits [batch, classes], what the head's last layer reads [batch, channels]) of last maps."""
+        """(logits [batch, classes], what the head's last layer reads [batch, channels]) of last maps, pooled or not."""
         logits, sown = self.head.apply(subtree(variables, self.top), features, train=False, mutable=["intermediates"])
         found = [values for path, values in flatten_dict(sown).items() if path[-1] == "pooled"]
         return logits, found[0][0] if found else None

@@ -84,7 +84,7 @@ class Patches:
         self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: Objective
     ) -> tuple[Terms, dict]:
         network, task = self.parts.network, self.parts.task
-        shown, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes))
+        shown, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes), phase)
         keys = example_keys(module_key(rng, "patches"), batch["position"])
         shown = dropped(keys, in_patches(shown), self.settings.patch_dropout)
         draws, patches = Draws.for_batch(rng, batch), shown.shape[1]

@@ -1,4 +1,4 @@
-"""Pooling with the windows, the padding and the counts of PyTorch's."""
+"""Pooling with the windows, the padding and the counts of PyTorch's, and of whole maps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,18 @@ import jax.numpy as jnp
 from skinjax.models.layers import lowering
 
 Array = jax.Array
+
+
+def global_average(features: Array) -> Array:
+    """Maps [batch, height, width, channels] to the mean of each channel [batch, channels]; vectors are so already."""
+    return features if features.ndim == 2 else features.mean(axis=(1, 2))
+
+
+def global_maximum_and_average(features: Array) -> Array:
+    """Maps to the maximum and then the mean of each channel [batch, 2 * channels]; vectors are so already."""
+    if features.ndim == 2:
+        return features
+    return jnp.concatenate([features.max(axis=(1, 2)), features.mean(axis=(1, 2))], axis=-1)
 
 
 def max_pool(x: Array, window: int, stride: int, padding: int = 0, ceil_mode: bool = False) -> Array:

@@ -115,7 +115,9 @@ class Recipe(ModelSpec):
         first = self.phase_order[0]
         if self.phases[first].begin == "best":
             raise UserError(f"config.phases.{first}.begin is 'best' and no phase comes before it: leave it at 'last'")
-        for phase in self.in_order().values():
+        for name, phase in self.in_order().items():
+            if phase.features == "stored" and phase.augment:
+                self.refuse_changing_pictures(name)
             loss = self.loss_in(phase)
             if self.evaluate == "snapshots" and self.evaluations_in(phase).target is not None:
                 raise UserError(
@@ -127,6 +129,17 @@ class Recipe(ModelSpec):
                 raise UserError(
                     f"a phase's loss.scale is {loss.scale}, the head's {self.loss.scale}: set loss.scale alone"
                 )
+
+    def refuse_changing_pictures(self, phase: str) -> None:
+        """Refuse stored features of a phase whose pictures differ from time to time, or from those of evaluation."""
+        mixed = self.method.mixup_share or self.method.mixup_beta
+        if not mixed and self.views.same_in_training:
+            return
+        view = f"views.train {self.views.train!r} does not show pictures as views.evaluation {self.views.evaluation!r}"
+        raise UserError(
+            f"phase {phase!r} trains on stored features, and {'mixup blends pictures anew' if mixed else view}: set "
+            f"phases.{phase}.augment to False, for pictures as in evaluation, or phases.{phase}.features to computed"
+        )
 
     def spec(self) -> ModelSpec:
         """The part that the trained network needs."""
@@ -159,7 +172,8 @@ class Recipe(ModelSpec):
     def objective_of(self, phase: PhaseSettings) -> Objective:
         """What the method needs to know of a phase, with names as the config writes them."""
         loss_function = self.loss_in(phase).classification_loss() if phase.loss else None
-        return Objective(phase.frozen, loss_function, tuple(phase.terms.items()))
+        stored = phase.features == "stored"
+        return Objective(phase.frozen, loss_function, tuple(phase.terms.items()), phase.augment, stored)
 
     def sampler_in(self, phase: PhaseSettings) -> Named:
         """A phase's sampler: its own, or the run's."""

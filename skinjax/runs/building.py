@@ -115,6 +115,11 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
                 "its schedule to warm_restarts and its duration to a cycle or more"
             )
         objective = recipe.objective_of(settings)
+        if objective.stored_features and sampler.copies is not None:
+            raise UserError(
+                f"phase {name!r} trains on stored features, and its sampler {chosen.name} shows augmented copies: set "
+                f"phases.{name}.sampler to oversampled, or phases.{name}.features to computed"
+            )
         if objective.loss_function:
             objective.loss_function.check_counts(data.training_counts(), data.dataset.classes)
         evaluations, saves = recipe.evaluations_in(settings), recipe.saves_in(settings)
@@ -145,7 +150,8 @@ def constants_of(method: Method, data: Data, phase: Phase) -> dict[str, np.ndarr
 def phase_batches(
     recipe: Recipe, data: Data, pixels: LoadPixels | None, phase: Phase, start: int
 ) -> Iterator[HostBatch]:
-    """The host batches of a phase from its step `start` on."""
+    """The host batches of a phase from its step `start` on; with stored features they need no pixels."""
+    pixels = None if phase.objective.stored_features else pixels
     rows, threads = process_rows(recipe.batch), recipe.logging.threads
     weights = example_weights(recipe, data, phase.name)
     return training_batches(

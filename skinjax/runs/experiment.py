@@ -13,24 +13,23 @@ from skinjax.core.compilation_cache import use_compilation_cache
 from skinjax.core.errors import Print, UserError
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import short_hash
-from skinjax.data.caches import open_pixels
+from skinjax.data.caches import Pixels, open_pixels
 from skinjax.data.dataset import check_dataset, data_root
-from skinjax.data.pipeline import held_out_batches
-from skinjax.data.sampling.samplers import evaluation_batches
 from skinjax.data.splits.parts import Data
 from skinjax.evaluation.predictions import Predictions
 from skinjax.methods.base import Method, Variables
 from skinjax.methods.ensemble import united
 from skinjax.model import Model, load, make_method, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
-from skinjax.parallel import check_batch, make_mesh, padded_batch
+from skinjax.parallel import check_batch, make_mesh
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs import building
+from skinjax.runs.inputs import Inputs
 from skinjax.runs.results import finished_figures, format_figures, mark_finished, validation_figures, write_figures
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
 from skinjax.runs.workdir import claim, default_workdir, environment, read_config, read_recipe
 from skinjax.training.checkpoints import Checkpoints
-from skinjax.training.inference import collect, table
+from skinjax.training.inference import table
 from skinjax.training.logs import MetricsLog
 from skinjax.training.loop import Trainer
 from skinjax.training.phases import Phase
@@ -85,21 +84,18 @@ def train_and_evaluate(
     counts, small = data.training_counts().tolist(), recipe.evaluations.small
     held_out = "validation" if len(data.records["validation"]) else "test"
 
+    inputs = Inputs(recipe, method, data, pixels, mesh, ("train", held_out), lambda: trainer.check_interrupted(), say)
+    inputs.check_memory(phases)
+
     def judge(
-        of: Method, phase: Phase, variables: Variables, part: str, protocol: dict[str, Any]
+        of: Method, phase: Phase, variables: Variables, part: str, source: Pixels, protocol: dict[str, Any]
     ) -> tuple[Predictions | None, dict[str, float]]:
-        records = data.records[part]
-        batches = evaluation_batches(len(records), padded_batch(recipe.batch, mesh))
-        rows, threads = building.process_rows(batches.batch), recipe.logging.threads
-        program = evaluation_program(of, phase.objective, mesh)
-        loaded = held_out_batches(data.dataset, records, batches, pixels.host, rows=rows, threads=threads)
-        columns, terms = collect(
-            program, variables, loaded, len(records), mesh=mesh, pixels=pixels.device, check=trainer.check_interrupted
-        )
+        program, records = evaluation_program(of, phase.objective, mesh), data.records[part]
+        columns, terms = inputs.outputs(program, variables, records, source)
         return table(columns, data.dataset, records, split=part, protocol=protocol), terms
 
     def validate(phase: Phase, variables: Variables) -> dict[str, float]:
-        predictions, terms = judge(method, phase, variables, held_out, {})
+        predictions, terms = judge(method, phase, variables, held_out, inputs(phase, variables), {})
         if predictions is None:
             return terms
         return {**validation_figures(predictions, counts, small), **terms}
@@ -113,7 +109,7 @@ def train_and_evaluate(
         constants=functools.partial(building.constants_of, method, data),
         open_log=lambda step: MetricsLog(folder, step, recipe.logging.tensorboard),
         batches=functools.partial(building.phase_batches, recipe, data, pixels.host),
-        pixels=pixels.device,
+        stored=lambda phase, variables: inputs(phase, variables).device,
         given=functools.partial(weights.arrays, method.trunks(), data.dataset.classes) if weights else None,
         validate=validate if len(data.records[held_out]) else None,
         held_out=held_out,
@@ -130,7 +126,7 @@ def train_and_evaluate(
     for part in ("validation", "test"):
         if len(data.records[part]):
             protocol = describe(recipe, folder, data, part, states, weights)
-            predictions, _ = judge(model.method, phase, model.variables, part, protocol)
+            predictions, _ = judge(model.method, phase, model.variables, part, pixels, protocol)
             if predictions is None:
                 raise UserError(f"the last phase, {phase.name!r}, predicts no classes: end with one that does")
             figures[part] = write_figures(folder, part, predictions, counts, small)

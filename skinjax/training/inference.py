@@ -1,7 +1,7 @@
 """Apply a trained method to held-out batches: predictions of every image, and the means of the validation terms."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -25,16 +25,16 @@ def collect(
     images: int,
     *,
     mesh: jax.sharding.Mesh,
-    pixels: jax.Array | None = None,
+    stored: Mapping[str, jax.Array] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Columns, dict[str, float]]:
     """The outputs of an evaluation program, a row for each of the `images`, and the mean of each validation term.
 
-    `pixels`: see `skinjax.parallel.put`; `check` is called before every batch.
+    `stored`: see `skinjax.parallel.put`; `check` is called before every batch.
     """
     outputs = []
     totals: dict[str, tuple[jax.Array, jax.Array | None]] = {}
-    with contextlib.closing(prefetch(batches, mesh, pixels=pixels)) as on_devices:
+    with contextlib.closing(prefetch(batches, mesh, stored=stored)) as on_devices:
         for batch in on_devices:
             check()
             per_image, terms = program(variables, batch)

@@ -72,11 +72,11 @@ class Trainer:
     """The parts of a run, joined by `fit`.
 
     constants(phase) are the arrays by name that a phase adds to its variables; batches(phase, start) gives the host
-    batches of a phase from its step `start` on, and `pixels` their images where those are on the devices already (see
-    `skinjax.parallel.put`); validate(phase, variables) gives named figures of the part `held_out`, or is None if there
-    is none. Only those of `validation` choose the best checkpoint and stop a phase early; another part's are curves to
-    look at. should_stop says that the run is to end early; given(variables) are arrays, by path, from which training
-    starts instead of drawing them. `last` is the phase in which `fit` ended.
+    batches of a phase from its step `start` on, and stored(phase, variables) the arrays by name that are on the devices
+    already (see `skinjax.parallel.put`); validate(phase, variables) gives named figures of the part `held_out`, or is
+    None if there is none. Only those of `validation` choose the best checkpoint and stop a phase early; another part's
+    are curves to look at. should_stop says that the run is to end early; given(variables) are arrays, by path, from
+    which training starts instead of drawing them. `last` is the phase in which `fit` ended.
     """
 
     method: Method
@@ -90,7 +90,7 @@ class Trainer:
     should_stop: Callable[[], bool]
     say: Callable[[str], None] = print
     held_out: str = "validation"
-    pixels: jax.Array | None = None
+    stored: Callable[[Phase, Variables], Mapping[str, jax.Array]] = lambda phase, variables: {}
     given: Given | None = None
     last: Phase = dataclasses.field(init=False)
 
@@ -189,7 +189,8 @@ class Trainer:
         settings, start, step = self.settings, history.phase_start, int(state.step)
         train_step = train_program(self._training(phase, state.variables))
         pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=[])
-        with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh, pixels=self.pixels)) as batches:
+        stored = self.stored(phase, state.variables)
+        with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh, stored=stored)) as batches:
             while True:
                 final, ends_cycle = step == start + phase.steps, step - start in phase.cycle_ends
                 if ends_cycle and phase.snapshots and step not in history.snapshots:

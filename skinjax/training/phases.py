@@ -20,6 +20,10 @@ from skinjax.training.schedules import SCHEDULES
 UNITS = {unit: unit for unit in ("steps", "epochs", "examples")}
 CLASS_FIGURES = {**METRICS, **SCORE_METRICS}
 BETTER = {"": "higher for a figure of the classes, lower for a term of the method", "higher": "", "lower": ""}
+FEATURES = {
+    "computed": "the network reads every picture anew",
+    "stored": "the frozen trunk reads every picture once, and the head trains on what it said",
+}
 BEGINS = {"last": "the last state of the phase before", "best": "its best, by its own metric"}
 
 
@@ -69,6 +73,8 @@ class PhaseSettings(Settings):
     warmup: float = number(0.0, 0, 1e9)  # rises to the full rate, in front of any schedule
     learning_rate_multipliers: tuple[tuple[str, float], ...] = number(EVERYTHING, 0, 1e38)
     frozen: tuple[str, ...] = ()
+    augment: bool = True  # False: pictures as in evaluation, and no mixup
+    features: str = choice("computed", "value of features", FEATURES)
     sampler: Named | None = one_of(None, "sampler", SAMPLERS)  # instead of the run's
     classes: tuple[str, ...] = ()  # train on the images of these only
     begin: str = choice("last", "value of begin", BEGINS)  # where it goes on from

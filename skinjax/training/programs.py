@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from skinjax.methods.base import Array, Batch, Method, Objective, Variables
+from skinjax.methods.base import Array, Batch, FeatureMethod, Method, Objective, Variables
 from skinjax.models.layers import compiler_options
 from skinjax.parallel import put_whole, replicated
 from skinjax.training.optimizers import OptimizerSettings, Rows, make_optimizer
@@ -117,8 +117,22 @@ def evaluation_program(method: Method, phase: Objective, mesh: jax.sharding.Mesh
     """(variables, batch) to (outputs per image, {term: (sum, count)}), whole on every process."""
 
     def step(variables: Variables, batch: Batch) -> tuple[dict[str, Any], dict[str, Any]]:
-        outputs = method.predict(variables, batch["image"])
+        if "features" in batch:
+            assert isinstance(method, FeatureMethod)  # or the phase was refused
+            outputs = method.predict_from(variables, batch["features"])
+        else:
+            outputs = method.predict(variables, batch["image"])
         per_image = {name: outputs[name] for name in TABLE_OUTPUTS if name in outputs}
         return per_image, method.evaluate(variables, batch, phase)
+
+    return Program(step, out_shardings=replicated(mesh), compiler_options=compiler_options())
+
+
+@functools.lru_cache(maxsize=KEPT)
+def features_program(method: FeatureMethod, mesh: jax.sharding.Mesh) -> Program:
+    """(variables, batch) to ({"features": what the head reads of each image}, no terms), whole on every process."""
+
+    def step(variables: Variables, batch: Batch) -> tuple[dict[str, Array], dict[str, Any]]:
+        return {"features": method.features(variables, batch["image"])}, {}
 
     return Program(step, out_shardings=replicated(mesh), compiler_options=compiler_options())

@@ -54,9 +54,9 @@ def test_batches_on_the_devices_are_the_same_bits(photographs, root, mesh, cache
         pixels = open_pixels(cache, photographs, SIZE, root, mesh, silent)
         for sampler in (balanced, pairs):
             host = training_batches(photographs, sampler, pixels.host, start=1, stop=3, rows=rows, threads=1)
-            yield from prefetch(host, mesh, pixels=pixels.device)
+            yield from prefetch(host, mesh, stored=pixels.device)
         host = held_out_batches(photographs, ALL[:11], evaluation_batches(11, 4), pixels.host, threads=0)
-        yield from prefetch(host, mesh, pixels=pixels.device)
+        yield from prefetch(host, mesh, stored=pixels.device)
 
     for plain, cached in zip(batches("none"), batches(cache), strict=True):
         assert plain.keys() == cached.keys()
@@ -202,4 +202,4 @@ def test_pixels_that_do_not_fit_are_refused_with_both_sizes(photographs, root, m
         open_pixels("device", unread, SIZE, root, mesh, silent)
     monkeypatch.setattr(parallel, "free_memory", lambda device: 172_800)
     pixels = open_pixels("device", photographs, SIZE, root, mesh, silent)
-    assert (pixels.host, pixels.device.shape) == (None, (60, 24, 20, 3))
+    assert (pixels.host, pixels.device["image"].shape) == (None, (60, 24, 20, 3))

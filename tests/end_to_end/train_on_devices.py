@@ -98,14 +98,14 @@ def main(data_dir: Path, output: Path) -> None:
         held_out_batches(data.dataset, records, padded, pixels["device"].host),
         len(records),
         mesh=mesh,
-        pixels=pixels["device"].device,
+        stored=pixels["device"].device,
     )
     arrays = {f"params/{name}": x for name, x in partition(state.variables["params"], ())[0].items()}
     arrays |= {f"gradient/{name}": x for name, x in gradient.items()}
     arrays |= {f"batch/{name}": np.stack([batch[name] for batch in batches]) for name in batches[0]}
     for cache, source in pixels.items():
         placed = prefetch(
-            training_batches(data.dataset, phase.sampler, source.host, start=0, stop=3), mesh, pixels=source.device
+            training_batches(data.dataset, phase.sampler, source.host, start=0, stop=3), mesh, stored=source.device
         )
         arrays[f"cached/{cache}"] = np.stack([batch["image"] for batch in placed])
     np.savez(output, devices=len(jax.devices()), probabilities=columns["probabilities"], **arrays)

@@ -44,7 +44,7 @@ class Tutored:
 
     def loss(self, variables, batch, rng, *, step, phase):
         task = self.parts.task
-        images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes))
+        images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes), phase)
         draws, logits = Draws.for_batch(rng, batch), {}
         for name, network in (("classification", self.parts.network), ("tutor", self.tutor)):
             maps, variables = network.train_maps(variables, images, draws, phase)

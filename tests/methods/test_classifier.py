@@ -11,6 +11,7 @@ from skinjax.images.copies import fixed_copies
 from skinjax.images.mixing import Mixed, mixup
 from skinjax.methods.base import Method, Objective
 from skinjax.methods.classifier import Classifier
+from skinjax.models.heads.classifiers import ConcatPoolHead
 from skinjax.objectives.losses import LOSSES, ClassificationLoss
 from tests.jitted import jitted
 
@@ -97,7 +98,7 @@ def test_counts_do_not_depend_on_images(make, variables, batch, counts):
 
 def test_copies_are_made_before_the_training_view(classifier, batch):
     numbers = {"index": jnp.arange(6) + 50, "copy": jnp.array([0, 3, 1, 0, 7, 1])}
-    inputs = jitted(functools.partial(classifier.parts.pictures.for_training, classes=3))
+    inputs = jitted(functools.partial(classifier.parts.pictures.for_training, classes=3, phase=Objective()))
     images = inputs({**batch, **numbers}, jax.random.key(1))[0]
     copies = jitted(fixed_copies)(batch["image"], numbers["index"], numbers["copy"])
     expected = inputs({**batch, "image": copies}, jax.random.key(1))[0]
@@ -157,11 +158,19 @@ def test_a_network_frozen_whole_keeps_all_statistics(classifier, variables, batc
     jax.tree.map(np.testing.assert_array_equal, after, variables["batch_stats"])
 
 
+@functools.partial(jitted, static_argnums=0)
+def answer(method, variables, batch):
+    """The logits of a batch in evaluation."""
+    network = method.parts.network
+    maps = network.maps(variables, method.parts.pictures.evaluation_view(batch["image"]))
+    return network.answer(variables, maps["features"])[0]
+
+
 @pytest.mark.parametrize("name", ["cross_entropy", "bce_with_logits"])
 def test_predictions_are_probabilities(make, variables, batch, name):
     method = make(Classifier, loss_function=ClassificationLoss(name))
     outputs = jitted(method.predict)(variables, batch["image"])
-    logits, _ = jitted(method.answer)(variables, batch["image"])
+    logits = answer(method, variables, batch)
     np.testing.assert_allclose(outputs["probabilities"].sum(-1), np.ones(6), rtol=1e-6)
     np.testing.assert_allclose(outputs["probabilities"], jax.nn.softmax(logits), rtol=1e-5)
     np.testing.assert_allclose(outputs["logits"], logits, rtol=1e-5)
@@ -181,7 +190,7 @@ def test_prediction_can_be_changed_at_a_stage(classifier, variables, batch):
 def test_evaluation_is_the_loss_without_augmentation(classifier, variables, batch):
     held_out = {**batch, "label": batch["label"].at[1].set(-1), "mask": batch["mask"].at[4].set(False)}
     total, count = jitted(functools.partial(classifier.evaluate, phase=Objective()))(variables, held_out)["loss"]
-    logits, _ = jitted(classifier.answer)(variables, batch["image"])
+    logits = answer(classifier, variables, batch)
     expected = weighted_cross_entropy(logits, [0, 1, 2, 1, 0, 2])[[0, 2, 3, 5]]
     assert total == pytest.approx(expected.sum(), rel=1e-4)
     assert count == pytest.approx(CLASS_WEIGHTS[0] + CLASS_WEIGHTS[1] + 2 * CLASS_WEIGHTS[2], rel=1e-6)
@@ -194,3 +203,42 @@ def test_class_counts_are_an_argument_of_the_compiled_loss(classifier, variables
     other = {**variables, "constants": {"class_counts": jnp.array([1.0, 1.0, 2.0])}}
     assert loss(classifier, other, batch)[0]["classification"][2] == pytest.approx(2 * 4 / 3 * 2.5, rel=1e-6)
     assert loss._cache_size() == compiled
+
+
+# Stored features
+
+
+@functools.partial(jitted, static_argnums=0)
+def features_of(method, variables, images):
+    return method.features(variables, images)
+
+
+def on_features(method, variables, batch):
+    """The batch with what the head reads of its images, and without these."""
+    features = features_of(method, variables, batch["image"])
+    return {**{name: x for name, x in batch.items() if name != "image"}, "features": features}
+
+
+def test_a_frozen_trunk_on_its_stored_features_is_the_network_without_augmentation(make, begin, batch, loss, phase):
+    """The head drops half of what it reads by the same draws, and its own statistics move."""
+    classifier = make(Classifier, head=ConcatPoolHead(3), mix=functools.partial(mixup, share=0.7))
+    variables, plain = begin(classifier), phase(frozen=STAGES, augment=False)
+    stored = on_features(classifier, variables, batch)
+    assert stored["features"].shape == (6, 64)
+    expected, found = (loss(classifier, variables, x, phase=plain) for x in (batch, stored))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), found, expected)
+    jax.tree.map(np.testing.assert_array_equal, found[1]["backbone"], variables["batch_stats"]["backbone"])
+    assert not np.allclose(found[1]["head"]["norm1"]["mean"], variables["batch_stats"]["head"]["norm1"]["mean"])
+    augmented, _ = loss(classifier, variables, batch, phase=phase(frozen=STAGES))
+    assert float(augmented["classification"][1]) != pytest.approx(float(found[0]["classification"][1]), rel=1e-3)
+
+
+def test_predictions_from_stored_features_are_those_of_the_images(classifier, variables, batch):
+    stored = on_features(classifier, variables, batch)
+    expected = jitted(classifier.predict)(variables, batch["image"])
+    found = jitted(classifier.predict_from)(variables, stored["features"])
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6)
+    evaluate = jitted(functools.partial(classifier.evaluate, phase=Objective()))
+    np.testing.assert_allclose(evaluate(variables, stored)["loss"], evaluate(variables, batch)["loss"], rtol=1e-5)

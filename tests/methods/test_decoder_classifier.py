@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
+from skinjax.methods.base import Objective
 from skinjax.methods.classifier import Classifier
 from skinjax.methods.decoder_classifier import DecoderClassifier, DecoderClassifierSettings
 from skinjax.models.heads.decoder import Decoder
@@ -55,7 +56,7 @@ def decode(method, variables, features):
 
 @functools.partial(jitted, static_argnums=0)
 def shown(method, batch):
-    return method.parts.pictures.for_training(batch, jax.random.key(1), 3)[0]
+    return method.parts.pictures.for_training(batch, jax.random.key(1), 3, Objective())[0]
 
 
 def cross_entropy(method, variables, features, batch):

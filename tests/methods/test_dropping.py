@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skinjax.methods.base import Objective
 from skinjax.methods.classifier import Classifier
 from skinjax.methods.decoder_classifier import TWIN_BATCH_NORMS, DecoderClassifier
 from skinjax.models.backbone import Backbone
@@ -141,7 +142,7 @@ def test_the_heads_statistics_follow_the_twins_option(make, begin, batch, stats,
         rebuilt, _ = method.decoder.apply(own["decoder"], features, train=True, mutable=["batch_stats"])
         return features, method.parts.network.backbone.apply(own["backbone"], rebuilt, train=True)["features"]
 
-    images, twins = by_hand(method.parts.pictures.for_training(batch, KEY, 3)[0])
+    images, twins = by_hand(method.parts.pictures.for_training(batch, KEY, 3, Objective())[0])
     start = variables["batch_stats"]["head"]
     once = head_statistics(method, variables, start, images)
     expected = {

@@ -12,6 +12,7 @@ from skinjax.core.settings import Kind as SettingsKind
 from skinjax.core.settings import Named, Settings, from_plain, number, to_plain
 from skinjax.data.sampling import SAMPLERS
 from skinjax.data.sampling.samplers import WeightedSettings, natural
+from skinjax.images.views import ViewSettings
 from skinjax.methods import METHODS, Kind
 from skinjax.methods.base import MethodSettings
 from skinjax.methods.patches import PatchesSettings
@@ -228,3 +229,32 @@ def test_a_sampler_that_no_phase_uses_is_told():
     assert list(told) == ["every phase has a sampler of its own: the run's, weighted, is not used"]
     both = phases | {"last": PhaseSettings()}
     assert not list(Recipe(sampler="weighted", phases=both, phase_order=("train", "last")).remarks())
+
+
+PLAIN_VIEWS = ViewSettings(train="none")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({}, r"views.train 'plain' does not show pictures as views.evaluation 'squash'"),
+        (
+            {"views": ViewSettings(train="none", evaluation="centre_crop")},
+            r"views.train 'none' does not show pictures as views.evaluation 'centre_crop'",
+        ),
+        ({"views": PLAIN_VIEWS, "method": MethodSettings(mixup_beta=0.4)}, "mixup blends pictures anew"),
+    ],
+)
+def test_stored_features_are_of_pictures_that_stay_the_same(fields, reason):
+    head = PhaseSettings(features="stored")
+    message = rf"phase 'head' trains on stored features, and {reason}: set phases.head.augment to False, for pictures"
+    with pytest.raises(UserError, match=message):
+        Recipe(phases={"head": head}, phase_order=("head",), **fields)
+    Recipe(phases={"head": head.replace(augment=False)}, phase_order=("head",), **fields)
+
+
+def test_stored_features_of_a_view_that_draws_nothing_need_no_word():
+    recipe = Recipe(phases={"train": PhaseSettings(features="stored")}, views=PLAIN_VIEWS)
+    objective = recipe.objective_of(recipe.phases["train"])
+    assert (objective.augment, objective.stored_features) == (True, True)
+    assert recipe.identity()["training"] == {"phases.train.features": "stored", "views.train": "none"}

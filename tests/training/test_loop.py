@@ -95,7 +95,7 @@ def test_the_order_is_evaluate_checkpoint_fetch_step_log(run, phase, monkeypatch
         log.write = lambda step, values: (events.append(f"log {step}"), write(step, values))
         return log
 
-    def fetch(batches, mesh, pixels):
+    def fetch(batches, mesh, stored):
         for batch in batches:
             events.append("fetch")
             yield put(batch, mesh)

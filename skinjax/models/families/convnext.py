@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.layers import Conv, Dense, Dropout, DropPath
+from skinjax.models.pooling import global_average
 
 Array = jax.Array
 
@@ -77,10 +78,11 @@ class ConvNeXtHead(nn.Module):
 
     classes: int
     dropout: float = 0.0
+    pool = staticmethod(global_average)
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
-        x = features.mean(axis=(1, 2))
+        x = self.pool(features)
         x = LayerNorm(dtype=jnp.promote_types(x.dtype, jnp.float32), name="norm")(x)
         self.sow("intermediates", "pooled", x)
         x = Dropout(self.dropout)(x, train)

@@ -1,7 +1,7 @@
 """Classifier heads: from a backbone's last map to logits, always in float32.
 
 A head is called as `head(features, train=...)`. What its last layer, `classifier`, reads is sown as `pooled`, and
-`dropout` is the rate there.
+`dropout` is the rate there. A head that begins by pooling says how in `pool`, and takes what it pooled as well as maps.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from skinjax.core.errors import UserError, lookup
 from skinjax.models.layers import Dense, Dropout, kaiming_normal_fan_in, relu, uniform_within
 from skinjax.models.normalisation import BatchNorm
+from skinjax.models.pooling import global_average, global_maximum_and_average
 
 Array = jax.Array
 
@@ -24,10 +25,11 @@ class LinearHead(nn.Module):
 
     classes: int
     dropout: float = 0.0
+    pool = staticmethod(global_average)
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
-        pooled = features.mean(axis=(1, 2))
+        pooled = self.pool(features)
         self.sow("intermediates", "pooled", pooled)
         pooled = Dropout(self.dropout)(pooled, train)
         return Dense(self.classes, dtype=_precision(pooled), name="classifier")(pooled)
@@ -38,10 +40,11 @@ class FC1024Head(nn.Module):
 
     classes: int
     dropout: float = 0.0
+    pool = staticmethod(global_average)
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
-        x = features.mean(axis=(1, 2))
+        x = self.pool(features)
         dense = partial(Dense, kernel_init=_small, bias_init=_small, dtype=_precision(x))
         x = relu(dense(1024, name="hidden")(x))
         self.sow("intermediates", "pooled", x)
@@ -57,10 +60,11 @@ class MLPHead(nn.Module):
 
     classes: int
     dropout: float = 0.5
+    pool = staticmethod(global_average)
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
-        x = features.mean(axis=(1, 2))
+        x = self.pool(features)
         dense = partial(Dense, dtype=_precision(x))
         x = relu(dense(512, name="hidden1")(x))
         x = Dropout(self.dropout / 2)(x, train)
@@ -78,10 +82,11 @@ class ConcatPoolHead(nn.Module):
 
     classes: int
     dropout: float = 0.5
+    pool = staticmethod(global_maximum_and_average)
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
-        x = jnp.concatenate([features.max(axis=(1, 2)), features.mean(axis=(1, 2))], axis=-1)
+        x = self.pool(features)
         dtype = _precision(x)
         dense = partial(Dense, kernel_init=kaiming_normal_fan_in, bias_init=nn.initializers.zeros, dtype=dtype)
         x = BatchNorm(dtype=dtype, name="norm1")(x, use_running_average=not train)
@@ -102,10 +107,11 @@ class CosineHead(nn.Module):
     classes: int
     dropout: float = 0.0
     scale: float = 30.0
+    pool = staticmethod(global_average)
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
-        pooled = features.mean(axis=(1, 2))
+        pooled = self.pool(features)
         self.sow("intermediates", "pooled", pooled)
         pooled = Dropout(self.dropout)(pooled.astype(_precision(pooled)), train)
         shape = (pooled.shape[-1], self.classes)

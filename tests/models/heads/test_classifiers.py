@@ -162,6 +162,15 @@ def test_logits_are_float32_of_a_bfloat16_map(name):
     assert (logits.shape, logits.dtype) == ((6, 3), jnp.float32)
 
 
+@pytest.mark.parametrize("head", [*(name for name in HEADS if name != "original"), "convnext_tiny"])
+def test_a_head_takes_what_it_pooled_as_well_as_maps(head):
+    backbone = make_backbone(head if head == "convnext_tiny" else "resnet_tiny")
+    head = make_head("original" if head == "convnext_tiny" else head, backbone, 3)
+    pooled = jax.jit(head.pool)(FEATURES)
+    assert pooled.shape == (6, 8 if isinstance(head, ConcatPoolHead) else 4)
+    close(run(head, drawn(head), pooled)[0], run(head, drawn(head))[0])
+
+
 @pytest.mark.parametrize(
     ("head", "expected"),
     [
