@@ -1,6 +1,5 @@
 """Train and judge the run that a config asks for, and open a finished run."""
 
-import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,20 +8,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from skinjax.core.compilation_cache import use_compilation_cache
 from skinjax.core.errors import Print, UserError
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import short_hash
-from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import check_dataset, data_root
 from skinjax.data.pipeline import held_out_batches
 from skinjax.data.sampling.samplers import evaluation_batches
 from skinjax.data.splits.parts import Data
 from skinjax.evaluation.predictions import Predictions
 from skinjax.methods.base import Variables
-from skinjax.model import Model, load, make_method, write_model
+from skinjax.model import Model, load, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
-from skinjax.parallel import check_batch, make_mesh, padded_batch
+from skinjax.parallel import padded_batch
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs import building
 from skinjax.runs.results import finished_figures, format_figures, mark_finished, validation_figures, write_figures
@@ -31,7 +28,6 @@ from skinjax.runs.workdir import claim, default_workdir, environment, read_confi
 from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import collect, table
 from skinjax.training.logs import MetricsLog
-from skinjax.training.loop import Trainer
 from skinjax.training.phases import Phase
 from skinjax.training.programs import evaluation_program
 from skinjax.training.signals import stopped_by_signals
@@ -67,20 +63,12 @@ def train_and_evaluate(
     recipe: Recipe, folder: Path, root: Path, should_stop: Callable[[], bool], say: Print
 ) -> dict[str, Any]:
     """The run itself: data, method, training, then predictions and figures of every held-out part."""
-    use_compilation_cache(root / "compilation_cache")
-    mesh = make_mesh()
-    check_batch(recipe.batch, mesh, recipe.accumulate)
-    writer = jax.process_index() == 0
-    weights = building.open_weights(recipe, folder, root, say)
-    data = building.make_data(recipe, folder, root, say)
-    if weights:
-        weights.check_leak(data)
-    method = make_method(recipe, data.dataset.classes, weights.facts if weights else NO_FACTS)
-    phases = building.make_phases(recipe, data)
+    built = building.build(recipe, folder, root, say)
+    data, method, phases, weights = built.data, built.method, built.phases, built.weights
+    mesh, pixels = built.mesh, built.pixels
     surroundings = environment(recipe.seed, [str(d) for d in jax.devices()])
     surroundings["weights"] = weights.record if weights else None
     write_atomically(folder / "environment.json", json.dumps(surroundings, indent=2))
-    pixels = open_pixels(recipe.cache, data.dataset, data.size, root, mesh, say)
     counts, small = data.training_counts().tolist(), recipe.evaluations.small
     held_out = "validation" if len(data.records["validation"]) else "test"
 
@@ -103,17 +91,10 @@ def train_and_evaluate(
             return terms
         return {**validation_figures(predictions, counts, small), **terms}
 
-    checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, writer, say)
-    trainer = Trainer(
-        method=method,
-        mesh=mesh,
-        settings=building.loop_settings(recipe),
+    checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, jax.process_index() == 0, say)
+    trainer = built.trainer(
         checkpoints=checkpoints,
-        constants=functools.partial(building.constants_of, method, data),
         open_log=lambda step: MetricsLog(folder, step, recipe.logging.tensorboard),
-        batches=functools.partial(building.phase_batches, recipe, data, pixels.host),
-        pixels=pixels.device,
-        given=functools.partial(weights.arrays, method.trunks(), data.dataset.classes) if weights else None,
         validate=validate if len(data.records[held_out]) else None,
         held_out=held_out,
         should_stop=should_stop,

@@ -1,0 +1,103 @@
+"""Find a learning rate: train a phase while the rate rises, and draw the loss against it.
+
+    skinjax lr-range --config=configs/cdc.py --repeats=3
+    skinjax lr-range --config=mine.py --workdir=runs/mine-demo-0123abcd --phase=all
+
+It trains for one epoch, or until the loss has grown fourfold. The suggestion is where the smoothed loss falls fastest;
+its minimum and a tenth of that are printed too. PHASE.png and PHASE.csv hold the curves.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError
+
+if TYPE_CHECKING:  # it imports jax, which --help does not wait for
+    from skinjax.training.lr_range import Curve, Suggestion
+
+COLUMNS = ("k", "rate", "loss", "smoothed", "seed", "group")
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("--config", metavar="FILE[:VARIANT]", help="as in configs/cdc.py:demo")
+    parser.add_config_changes()
+    parser.add_argument("--phase", default="", help="default: the first, or the one at which the run of --workdir is")
+    parser.add_argument("--workdir", metavar="RUN", help="begin from the newest checkpoint of this run, which is kept")
+    parser.add_argument("--start", type=float, default=1e-5, help="the lowest rate (default: 1e-5)")
+    parser.add_argument("--end", type=float, default=10.0, help="the rate to which it rises (default: 10)")
+    parser.add_number("--steps", 0, 1, 2**31, "batches, over as many epochs as they take (default: those of one)")
+    parser.add_number("--repeats", 1, 1, 1000, "curves, by seed, of which the answer is the median (default: 1)")
+    parser.add_argument("--per_group", action="store_true", help="curves for each row of learning_rate_multipliers")
+    parser.add_argument("--out", metavar="DIR", help="where both files go (default: runs/lr-range/CONFIG-VARIANT-HASH)")
+    parser.add_data_dir()
+
+
+def run(options: argparse.Namespace) -> int:
+    if not options.config:
+        raise UserError("no config is given: start with --config=configs/cdc.py")
+    from skinjax.recipe.config_files import load_config
+
+    recipe = load_config(options.config, options.changes)
+    from skinjax.commands.show import make_folder, write
+    from skinjax.core.tables import csv_text, write_table
+    from skinjax.data.dataset import data_root
+    from skinjax.report import figures
+    from skinjax.runs.range_test import range_test
+    from skinjax.runs.workdir import default_workdir
+    from skinjax.training.lr_range import Sweep, suggest
+
+    sweep = Sweep(options.start, options.end, options.steps, options.repeats, options.per_group)
+    folder = default_workdir(recipe)
+    out = make_folder(options.out or str(folder.parent / "lr-range" / folder.name), "")
+    workdir = Path(options.workdir) if options.workdir else None
+    phase, curves, synthetic = range_test(recipe, data_root(options.data_dir), sweep, options.phase, workdir)
+    if synthetic:
+        print(figures.SYNTHETIC)
+    path = out / f"{phase.name}.csv"
+    write_table(path, csv_text(COLUMNS, rows_of(curves)))
+    print(f"wrote {path}")
+    shown = [curve.shown() for curve in curves]
+    suggestions = [suggest(curve.rates, curve.smoothed) for curve in shown]
+    answers = medians(curves, suggestions)
+    title = f"{recipe.name}:{recipe.variant}: learning rate range test, phase {phase.name}"
+    found = [suggestion.steepest for suggestion in suggestions]
+    write(figures.range_curves(shown, found, answers, title=title, synthetic=synthetic), path.with_suffix(".png"))
+    print("\n".join(table(curves, suggestions, answers)))
+    for name, factor in phase.learning_rate_multipliers if "all" in answers else ():
+        if factor != 1:
+            print(f"  {name}: {factor:g} times that, {factor * answers['all']:.2e}")
+    return 0
+
+
+def medians(curves: "Sequence[Curve]", suggestions: "Sequence[Suggestion]") -> dict[str, float]:
+    """The median suggestion of each group's curves, on the logarithmic axis."""
+    found: dict[str, list[float]] = {}
+    for curve, suggestion in zip(curves, suggestions, strict=True):
+        found.setdefault(curve.group, []).append(np.log(suggestion.steepest))
+    return {group: float(np.exp(np.median(rates))) for group, rates in found.items()}
+
+
+def table(curves: "Sequence[Curve]", suggestions: "Sequence[Suggestion]", answers: Mapping[str, float]) -> list[str]:
+    """What every curve says, and the answer for each group."""
+    width = max(map(len, [*answers, "group"]))
+    lines = [f"  {'group':<{width}}        seed  batches  steepest   minimum  minimum/10"]
+    for curve, (steepest, minimum, tenth) in zip(curves, suggestions, strict=True):
+        numbers = f"{len(curve.rates):>7}  {steepest:>8.2e}  {minimum:>8.2e}  {tenth:>10.2e}"
+        lines.append(f"  {curve.group:<{width}}  {curve.seed:>10}  {numbers}")
+    repeats = len(curves) // len(answers)
+    how = f"steepest descent, median of {repeats} seeds" if repeats > 1 else "steepest descent"
+    return lines + [f"suggested learning rate of {group}: {rate:.2e} ({how})" for group, rate in answers.items()]
+
+
+def rows_of(curves: "Sequence[Curve]") -> list[tuple]:
+    """A row for every batch of every curve."""
+    rows = []
+    for curve in curves:
+        numbers = np.stack([curve.rates, curve.losses, curve.smoothed], axis=1).tolist()
+        rows += [(k, *(f"{x:.9g}" for x in row), curve.seed, curve.group) for k, row in enumerate(numbers)]
+    return rows
