@@ -91,7 +91,9 @@ def table(curves: "Sequence[Curve]", suggestions: "Sequence[Suggestion]", answer
         lines.append(f"  {curve.group:<{width}}  {curve.seed:>10}  {numbers}")
     repeats = len(curves) // len(answers)
     how = f"steepest descent, median of {repeats} seeds" if repeats > 1 else "steepest descent"
-    return lines + [f"suggested learning rate of {group}: {rate:.2e} ({how})" for group, rate in answers.items()]
+    for group, rate in answers.items():
+        lines.append(f"suggested learning rate{f' of {group}' * (group != 'all')}: {rate:.2e} ({how})")
+    return lines
 
 
 def rows_of(curves: "Sequence[Curve]") -> list[tuple]:

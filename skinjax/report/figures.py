@@ -202,8 +202,9 @@ def range_curves(
         colour = lines[group].get_color() if group in lines else INK
         axes.axvline(rate, color=colour, linewidth=1, linestyle="--", zorder=1)
         _text(axes, rate, 1.02, f"{rate:.2g}", transform=axes.get_xaxis_transform(), ha="center", color=colour, size=9)
-    losses = np.concatenate([curve.smoothed for curve in curves])
-    axes.set_ylim(*np.array([losses.min(), losses.max()]) + np.ptp(losses) * np.array([-0.2, 0.2]))
+    losses, smoothed = (np.concatenate([getattr(curve, name) for curve in curves]) for name in ("losses", "smoothed"))
+    low, high = min(losses.min(), smoothed.min()), max(np.percentile(losses, 90), smoothed.max())
+    axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     axes.set_xscale("log")
     axes.set_xlabel("learning rate", size=8.5)
     axes.set_ylabel("loss", size=8.5)

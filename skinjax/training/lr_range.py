@@ -1,7 +1,7 @@
 """The learning rate range test (L. N. Smith): train while the rate rises, and read a rate off the curve of the loss.
 
-As fastai 0.7's `lr_find`, which paper 002 uses: the smoothed loss has a best from the twelfth batch on, the batch that
-exceeds four times that best is not kept, and the first ten batches and the last six are not looked at.
+As in fastai 0.7, which paper 002 uses: the smoothed loss has a best from the twelfth batch on, the batch that exceeds
+four times that best is not kept, and the first ten batches and the last six are not looked at.
 """
 
 import contextlib
@@ -88,12 +88,17 @@ def until_divergence(losses: Iterable[float]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def suggest(rates: np.ndarray, smoothed: np.ndarray) -> Suggestion:
-    """The rates at which a curve is steepest and lowest."""
-    slopes = np.gradient(smoothed, np.log(rates))
+    """The rates, spaced evenly on the logarithmic axis, at which a curve is steepest and lowest.
+
+    The slope at a batch is that of a line through the fifth of the curve around it: from one batch to the next, the
+    first few of an average have the largest steps, whatever the rate.
+    """
+    half = max(1, len(rates) // 10)
+    slopes = np.correlate(smoothed, np.arange(-half, half + 1), "valid")
     if slopes.min() >= 0:
         raise UserError(f"the loss falls at no rate from {rates[0]:.3g} to {rates[-1]:.3g}: give a lower --start")
     minimum = float(rates[np.argmin(smoothed)])
-    return Suggestion(float(rates[np.argmin(slopes)]), minimum, minimum / 10)
+    return Suggestion(float(rates[half + np.argmin(slopes)]), minimum, minimum / 10)
 
 
 def curve(
