@@ -10,6 +10,7 @@ from PIL import Image
 
 from skinjax.report import figures
 from skinjax.report.figures import PhaseRates
+from skinjax.training.lr_range import Curve
 
 
 def picture(colour, height=6, width=8):
@@ -185,3 +186,27 @@ def test_synthetic_pictures_say_so():
         figures.schedule([PhaseRates("train", 1, np.arange(1), np.ones(1))], synthetic=True),
     ]
     assert all("not medicine" in figure.texts[1].get_text() for figure in drawn)
+
+
+def test_a_range_test_has_a_line_a_dot_and_an_upright_line_at_the_rate():
+    rates = np.array([1e-3, 1e-2, 1e-1])
+    curves = [Curve(seed, "all", rates, np.array([2.0, 9.0, 1.0]), np.array([2.0, 1.5, 1.0 + seed])) for seed in (0, 1)]
+    figure = figures.range_curves(curves, [1e-2, 1e-3], {"all": 3e-3})
+    (axes,) = figure.axes
+    points, line, dot = (drawn.get_xydata().tolist() for drawn in axes.lines[:3])
+    assert points == [[1e-3, 2], [1e-2, 9], [1e-1, 1]]
+    assert line == [[1e-3, 2], [1e-2, 1.5], [1e-1, 1]]
+    assert dot == [[1e-2, 1.5]]
+    assert axes.lines[-1].get_xdata() == [3e-3, 3e-3]
+    assert texts(figure) == ["0.003"]
+    assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in axes.get_legend().texts] == ["seed 0", "seed 1"]
+
+
+def test_groups_of_a_range_test_have_a_colour_each():
+    rates, losses = np.array([1e-3, 1e-2]), np.array([2.0, 1.0])
+    curves = [Curve(seed, group, rates, losses, losses) for group in ("stem", ".*") for seed in (0, 1)]
+    (axes,) = figures.range_curves(curves, [1e-3] * 4, {"stem": 1e-3, ".*": 2e-3}).axes
+    assert [text.get_text() for text in axes.get_legend().texts] == ["stem", "all others"]
+    first, second = figures.COLOURS[:2]
+    assert [line.get_color() for line in axes.lines] == [first] * 6 + [second] * 6 + [first, second]

@@ -1,0 +1,76 @@
+"""`skinjax lr-range` from the beginning of a run and from a run's checkpoint, which it only reads; and its mistakes."""
+
+import csv
+
+import pytest
+from PIL import Image
+
+from skinjax import cli
+from skinjax.commands.lr_range import medians, table
+from skinjax.main import main
+from skinjax.training.lr_range import Curve, Suggestion
+from tests.end_to_end.conftest import ROOT, TINY
+
+CONFIG = [f"--config={ROOT / 'configs' / 'baselines.py'}", *(c for c in TINY[1:] if "decoder" not in c)]
+CONFIG += ["--config.phases.train.duration=4.0", "--config.cache=host"]
+CONFIG += ["--config.phases.train.learning_rate_multipliers=(('stem',0.1),('.*',1.0))"]
+SWEEP = ["--steps=36", "--start=1e-3", "--end=1"]
+
+
+def test_a_range_test_of_a_run_leaves_a_table_and_a_picture_and_the_run_as_it_was(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    data = f"--data_dir={tmp_path / 'data'}"
+    assert main([*CONFIG, "--workdir=run", data]) == 0, capsys.readouterr().err
+    before = {path: path.is_file() and path.read_bytes() for path in (tmp_path / "run").rglob("*")}
+    assert cli.main(["lr-range", *CONFIG, *SWEEP, "--workdir=run", "--repeats=2", data]) == 0, capsys.readouterr().err
+    output = capsys.readouterr().out
+    assert "curves begin from the checkpoint after 4 steps" in output
+    assert "synthetic: drawn by a program" in output
+    assert "(steepest descent, median of 2 seeds)\n  stem: 0.1 times that, " in output
+    assert {path: path.is_file() and path.read_bytes() for path in (tmp_path / "run").rglob("*")} == before
+    (out,) = (tmp_path / "runs" / "lr-range").glob("baselines-demo-*")
+    rows = list(csv.DictReader((out / "train.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["k", "rate", "loss", "smoothed", "seed", "group"]
+    assert {(row["seed"], row["group"]) for row in rows} == {("0", "all"), ("1", "all")}
+    assert float(rows[1]["rate"]) / float(rows[0]["rate"]) == pytest.approx(1000 ** (1 / 36))
+    assert rows[0]["loss"] == rows[0]["smoothed"]
+    with Image.open(out / "train.png") as picture:
+        assert picture.size[0] > 800
+    afresh = [*CONFIG, *SWEEP, f"--out={out}", data]
+    assert cli.main(["lr-range", *afresh]) == 0
+    assert "checkpoint" not in capsys.readouterr().out
+    again = list(csv.DictReader((out / "train.csv").read_text().splitlines()))
+    assert again[0]["loss"] != rows[0]["loss"]
+    assert cli.main(["lr-range", *CONFIG, "--config.seed=1", "--workdir=run", data]) == 1
+    assert "run belongs to another config: its seed is the default, not 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "no config is given: start with --config=configs/cdc.py"),
+        ([*CONFIG, "--start=0"], "lr-range.start is 0.0; it must be a number above 0"),
+        ([*CONFIG, "--phase=trian"], "unknown phase 'trian' (did you mean 'train'?)"),
+        ([*CONFIG, "--workdir=nowhere"], "nowhere holds no run of skinjax"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["lr-range", *arguments, f"--data_dir={tmp_path / 'data'}"]) == 1
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_answer_is_the_median_of_a_groups_suggestions_on_the_logarithmic_axis():
+    rates = [1e-3, 1e-1, 1e-2, 1e-4, 1e-2]
+    groups = ["stem", "stem", "stem", "head", "head"]
+    curves = [Curve(seed, group, *[[0.0] * 9] * 3) for seed, group in enumerate(groups)]
+    suggestions = [Suggestion(rate, 1.0, 0.1) for rate in rates]
+    answers = medians(curves, suggestions)
+    assert answers == pytest.approx({"stem": 1e-2, "head": 1e-3})
+    lines = table(curves[3:], suggestions[3:], {"head": 1e-3})
+    assert lines[-1] == "suggested learning rate of head: 1.00e-03 (steepest descent, median of 2 seeds)"
+    assert [line.split() for line in lines[1:3]] == [
+        ["head", "3", "9", "1.00e-04", "1.00e+00", "1.00e-01"],
+        ["head", "4", "9", "1.00e-02", "1.00e+00", "1.00e-01"],
+    ]
