@@ -9,6 +9,7 @@ its minimum and a tenth of that are printed too. PHASE.png and PHASE.csv hold th
 
 import argparse
 from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,7 @@ from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError
 
 if TYPE_CHECKING:  # it imports jax, which --help does not wait for
-    from skinjax.training.lr_range import Curve, Suggestion
-
-COLUMNS = ("k", "rate", "loss", "smoothed", "seed", "group")
+    from skinjax.training.lr_range import Curve
 
 
 def add_arguments(parser: Parser) -> None:
@@ -49,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     from skinjax.report import figures
     from skinjax.runs.range_test import range_test
     from skinjax.runs.workdir import default_workdir
-    from skinjax.training.lr_range import Sweep, suggest
+    from skinjax.training.lr_range import Sweep
 
     sweep = Sweep(options.start, options.end, options.steps, options.repeats, options.per_group)
     folder = default_workdir(recipe)
@@ -59,34 +58,33 @@ def run(options: argparse.Namespace) -> int:
     if synthetic:
         print(figures.SYNTHETIC)
     path = out / f"{phase.name}.csv"
-    write_table(path, csv_text(COLUMNS, rows_of(curves)))
+    rows = (zip(range(len(curve.rates)), *curve[2:], repeat(curve.seed), repeat(curve.group)) for curve in curves)
+    write_table(path, csv_text(("k", "rate", "loss", "smoothed", "seed", "group"), chain(*rows)))
     print(f"wrote {path}")
-    shown = [curve.shown() for curve in curves]
-    suggestions = [suggest(curve.rates, curve.smoothed) for curve in shown]
-    answers = medians(curves, suggestions)
+    answers = medians(curves)
     title = f"{recipe.name}:{recipe.variant}: learning rate range test, phase {phase.name}"
-    found = [suggestion.steepest for suggestion in suggestions]
-    write(figures.range_curves(shown, found, answers, title=title, synthetic=synthetic), path.with_suffix(".png"))
-    print("\n".join(table(curves, suggestions, answers)))
+    write(figures.range_curves(curves, answers, title=title, synthetic=synthetic), path.with_suffix(".png"))
+    print("\n".join(table(curves, answers)))
     for name, factor in phase.learning_rate_multipliers if "all" in answers else ():
         if factor != 1:
             print(f"  {name}: {factor:g} times that, {factor * answers['all']:.2e}")
     return 0
 
 
-def medians(curves: "Sequence[Curve]", suggestions: "Sequence[Suggestion]") -> dict[str, float]:
+def medians(curves: "Sequence[Curve]") -> dict[str, float]:
     """The median suggestion of each group's curves, on the logarithmic axis."""
     found: dict[str, list[float]] = {}
-    for curve, suggestion in zip(curves, suggestions, strict=True):
-        found.setdefault(curve.group, []).append(np.log(suggestion.steepest))
+    for curve in curves:
+        found.setdefault(curve.group, []).append(np.log(curve.suggestion().steepest))
     return {group: float(np.exp(np.median(rates))) for group, rates in found.items()}
 
 
-def table(curves: "Sequence[Curve]", suggestions: "Sequence[Suggestion]", answers: Mapping[str, float]) -> list[str]:
+def table(curves: "Sequence[Curve]", answers: Mapping[str, float]) -> list[str]:
     """What every curve says, and the answer for each group."""
     width = max(map(len, [*answers, "group"]))
     lines = [f"  {'group':<{width}}        seed  batches  steepest   minimum  minimum/10"]
-    for curve, (steepest, minimum, tenth) in zip(curves, suggestions, strict=True):
+    for curve in curves:
+        steepest, minimum, tenth = curve.suggestion()
         numbers = f"{len(curve.rates):>7}  {steepest:>8.2e}  {minimum:>8.2e}  {tenth:>10.2e}"
         lines.append(f"  {curve.group:<{width}}  {curve.seed:>10}  {numbers}")
     repeats = len(curves) // len(answers)
@@ -94,12 +92,3 @@ def table(curves: "Sequence[Curve]", suggestions: "Sequence[Suggestion]", answer
     for group, rate in answers.items():
         lines.append(f"suggested learning rate{f' of {group}' * (group != 'all')}: {rate:.2e} ({how})")
     return lines
-
-
-def rows_of(curves: "Sequence[Curve]") -> list[tuple]:
-    """A row for every batch of every curve."""
-    rows = []
-    for curve in curves:
-        numbers = np.stack([curve.rates, curve.losses, curve.smoothed], axis=1).tolist()
-        rows += [(k, *(f"{x:.9g}" for x in row), curve.seed, curve.group) for k, row in enumerate(numbers)]
-    return rows

@@ -177,7 +177,6 @@ def schedule(phases: Sequence[PhaseRates], *, title: str = "Learning rate", synt
 
 def range_curves(
     curves: "Sequence[Curve]",
-    suggestions: Sequence[float],
     answers: Mapping[str, float],
     *,
     title: str = "Learning rate range test",
@@ -191,7 +190,8 @@ def range_curves(
     figure, header = _figure(width + 0.8, height + 0.75, title, synthetic)
     axes = _axes(figure, 0.8, header + 0.25, width, height)
     lines: dict[str, Line2D] = {}
-    for curve, rate in zip(curves, suggestions, strict=True):
+    shown = [curve.shown() for curve in curves]
+    for curve, rate in zip(shown, (curve.suggestion().steepest for curve in curves), strict=True):
         name = curve.group if len(answers) > 1 else f"seed {curve.seed}"
         colour = lines[name].get_color() if name in lines else COLOURS[len(lines) % len(COLOURS)]
         axes.plot(curve.rates, curve.losses, ".", color=colour, alpha=0.25, markeredgewidth=0)
@@ -202,7 +202,7 @@ def range_curves(
         colour = lines[group].get_color() if group in lines else INK
         axes.axvline(rate, color=colour, linewidth=1, linestyle="--", zorder=1)
         _text(axes, rate, 1.02, f"{rate:.2g}", transform=axes.get_xaxis_transform(), ha="center", color=colour, size=9)
-    losses, smoothed = (np.concatenate([getattr(curve, name) for curve in curves]) for name in ("losses", "smoothed"))
+    losses, smoothed = (np.concatenate([getattr(curve, name) for curve in shown]) for name in ("losses", "smoothed"))
     low, high = min(losses.min(), smoothed.min()), max(np.percentile(losses, 90), smoothed.max())
     axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
     axes.set_xscale("log")

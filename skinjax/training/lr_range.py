@@ -64,7 +64,11 @@ class Curve(NamedTuple):
 
     def shown(self) -> "Curve":
         """The part that is looked at."""
-        return self._replace(**{name: getattr(self, name)[SHOWN] for name in ("rates", "losses", "smoothed")})
+        return self._replace(rates=self.rates[SHOWN], losses=self.losses[SHOWN], smoothed=self.smoothed[SHOWN])
+
+    def suggestion(self) -> Suggestion:
+        """What that part says."""
+        return suggest(self.shown().rates, self.shown().smoothed)
 
 
 def until_divergence(losses: Iterable[float]) -> tuple[np.ndarray, np.ndarray]:

@@ -2,13 +2,14 @@
 
 import csv
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from skinjax import cli
 from skinjax.commands.lr_range import medians, table
 from skinjax.main import main
-from skinjax.training.lr_range import Curve, Suggestion
+from skinjax.training.lr_range import Curve
 from tests.end_to_end.conftest import ROOT, TINY
 
 CONFIG = [f"--config={ROOT / 'configs' / 'baselines.py'}", *(c for c in TINY[1:] if "decoder" not in c)]
@@ -61,15 +62,20 @@ def test_mistakes_are_one_sentence(arguments, told, tmp_path, monkeypatch, capsy
 
 
 def test_the_answer_is_the_median_of_a_groups_suggestions_on_the_logarithmic_axis():
-    rates = [1e-3, 1e-1, 1e-2, 1e-4, 1e-2]
+    places = [30, 50, 40, 20, 40]
     groups = ["stem", "stem", "stem", "head", "head"]
-    curves = [Curve(seed, group, *[[0.0] * 9] * 3) for seed, group in enumerate(groups)]
-    suggestions = [Suggestion(rate, 1.0, 0.1) for rate in rates]
-    answers = medians(curves, suggestions)
-    assert answers == pytest.approx({"stem": 1e-2, "head": 1e-3})
-    lines = table(curves[3:], suggestions[3:], {"head": 1e-3})
-    assert lines[-1] == "suggested learning rate of head: 1.00e-03 (steepest descent, median of 2 seeds)"
+    curves = [falling(seed, group, place) for seed, (group, place) in enumerate(zip(groups, places, strict=True))]
+    assert medians(curves) == pytest.approx({"stem": 1e-1, "head": 1e-2})
+    lines = table(curves[3:], {"head": 1e-2})
+    assert lines[-1] == "suggested learning rate of head: 1.00e-02 (steepest descent, median of 2 seeds)"
     assert [line.split() for line in lines[1:3]] == [
-        ["head", "3", "9", "1.00e-04", "1.00e+00", "1.00e-01"],
-        ["head", "4", "9", "1.00e-02", "1.00e+00", "1.00e-01"],
+        ["head", "3", "61", "1.00e-03", "2.51e+00", "2.51e-01"],
+        ["head", "4", "61", "1.00e-01", "2.51e+00", "2.51e-01"],
     ]
+
+
+def falling(seed, group, place):
+    """A curve of 61 batches that falls fastest at one of them, and to the end."""
+    batches = np.arange(61.0)
+    smoothed = -np.arctan((batches - place) / 3)
+    return Curve(seed, group, 10 ** (batches / 10 - 5), smoothed, smoothed)
