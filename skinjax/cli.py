@@ -16,6 +16,7 @@ VERBS = {
     "predict": "predict the classes of photographs by a trained run, as a table",
     "attention": "draw the patches of photographs by the attention that a run gives them",
     "weights": "list and fetch ImageNet weights to start from, or look into a file of them",
+    "lr-range": "find a learning rate: train while it rises, and draw the loss",
     "show": "draw a data set's classes and counts, or a config's views and learning rate",
 }
 
@@ -34,7 +35,7 @@ def run(arguments: list[str]) -> int:
     if options.verb is None:
         raise UserError(f"no verb is given; known: {', '.join(sorted(VERBS))}")
     lookup("verb", options.verb, VERBS)
-    command = importlib.import_module(f"skinjax.commands.{options.verb}")
+    command = importlib.import_module(f"skinjax.commands.{options.verb.replace('-', '_')}")
     parser = Parser(prog=f"skinjax {options.verb}", description=command.__doc__, allow_abbrev=False)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_arguments(parser)

@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +18,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from skinjax.core.files import write_atomically
+
+if TYPE_CHECKING:  # it imports jax
+    from skinjax.training.lr_range import Curve
 
 SYNTHETIC = "synthetic: drawn by a program, a test bench and not medicine"
 # Okabe and Ito's, which colour-blind readers tell apart.
@@ -168,10 +171,45 @@ def schedule(phases: Sequence[PhaseRates], *, title: str = "Learning rate", synt
         start += phase.length
     _rate_axes(axes, np.concatenate([f * phase.rates for phase in phases for _, f in phase.multipliers]), total)
     if list(lines) != [".*"]:
-        names = [name if name != ".*" else "all others" for name in lines]
-        legend = axes.legend(list(lines.values()), names, **LEGEND, loc="upper left", bbox_to_anchor=(1.02, 1))
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        _legend(axes, lines)
+    return figure
+
+
+def range_curves(
+    curves: "Sequence[Curve]",
+    answers: Mapping[str, float],
+    *,
+    title: str = "Learning rate range test",
+    synthetic: bool = False,
+) -> Figure:
+    """The loss against the rate: batches as points, smoothed curves as lines, a dot where each suggests a rate.
+
+    answers: {group: rate}; groups have a colour each, or if there is one, seeds have
+    """
+    width, height = 7.5, 3.6
+    figure, header = _figure(width + 0.8, height + 0.75, title, synthetic)
+    axes = _axes(figure, 0.8, header + 0.25, width, height)
+    lines: dict[str, Line2D] = {}
+    shown = [curve.shown() for curve in curves]
+    for curve, rate in zip(shown, (curve.suggestion().steepest for curve in curves), strict=True):
+        name = curve.group if len(answers) > 1 else f"seed {curve.seed}"
+        colour = lines[name].get_color() if name in lines else COLOURS[len(lines) % len(COLOURS)]
+        axes.plot(curve.rates, curve.losses, ".", color=colour, alpha=0.25, markeredgewidth=0)
+        lines[name] = axes.plot(curve.rates, curve.smoothed, color=colour, linewidth=2)[0]
+        dot = np.interp(rate, curve.rates, curve.smoothed)
+        axes.plot(rate, dot, "o", color=colour, markersize=8, markeredgecolor="white", zorder=3)
+    for group, rate in answers.items():
+        colour = lines[group].get_color() if group in lines else INK
+        axes.axvline(rate, color=colour, linewidth=1, linestyle="--", zorder=1)
+        _text(axes, rate, 1.02, f"{rate:.2g}", transform=axes.get_xaxis_transform(), ha="center", color=colour, size=9)
+    losses, smoothed = (np.concatenate([getattr(curve, name) for curve in shown]) for name in ("losses", "smoothed"))
+    low, high = min(losses.min(), smoothed.min()), max(np.percentile(losses, 90), smoothed.max())
+    axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate", size=8.5)
+    axes.set_ylabel("loss", size=8.5)
+    axes.grid(color=GRID, linewidth=0.7)
+    _legend(axes, lines)
     return figure
 
 
@@ -203,6 +241,14 @@ def _axes(figure: Figure, left: float, top: float, width: float, height: float) 
     axes.set_axisbelow(True)
     axes.tick_params(which="both", labelsize=8.5, length=0)
     return axes
+
+
+def _legend(axes: Axes, lines: Mapping[str, Line2D]) -> None:
+    """The names of lines beside the axes."""
+    names = [name if name != ".*" else "all others" for name in lines]
+    legend = axes.legend(list(lines.values()), names, **LEGEND, loc="upper left", bbox_to_anchor=(1.02, 1))
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _sheet(width: float, height: float, title: str, synthetic: bool) -> tuple[Figure, Axes]:

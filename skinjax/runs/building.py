@@ -1,18 +1,22 @@
 """Build what a recipe names: data, method, phases."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from skinjax.core.compilation_cache import use_compilation_cache
 from skinjax.core.errors import Print, UserError, lookup
+from skinjax.data.caches import Pixels, open_pixels
 from skinjax.data.dataset import open_dataset
 from skinjax.data.pipeline import HostBatch, LoadPixels, StoredSize, training_batches
 from skinjax.data.sampling import SAMPLERS
-from skinjax.data.sampling.samplers import COLUMN, Images, WeightedSettings, process_slice
+from skinjax.data.sampling.samplers import COLUMN, Images, WeightedSettings
 from skinjax.data.splits import split as splits
 from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records
 from skinjax.data.splits.protocols import split_dataset
@@ -20,14 +24,63 @@ from skinjax.data.splits.split import read_split
 from skinjax.images.crops import ordered_corners
 from skinjax.methods.base import Method, Objective, Variables
 from skinjax.model import make_method, normalisation, variable_shapes
-from skinjax.models.pretrained.facts import Facts
+from skinjax.models.pretrained.facts import NO_FACTS, Facts
 from skinjax.models.pretrained.opening import remarks
 from skinjax.objectives.diagnosis import as_released, diagnosis_factors
+from skinjax.parallel import check_batch, make_mesh
 from skinjax.recipe.recipe import Recipe
+from skinjax.runs.inputs import Inputs, process_rows
 from skinjax.runs.starting_weights import StartingWeights
-from skinjax.training.loop import LoopSettings
+from skinjax.training.loop import LoopSettings, Trainer
 from skinjax.training.phases import CLASS_FIGURES, Phase, duration_in_steps
 from skinjax.training.schedules import cycle_ends, make_schedule
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Built:
+    """All that a recipe names; `weights` are those that its run starts from, if it does from any."""
+
+    recipe: Recipe
+    mesh: jax.sharding.Mesh
+    weights: StartingWeights | None
+    data: Data
+    method: Method
+    phases: list[Phase]
+    pixels: Pixels
+    inputs: Inputs
+
+    def trainer(self, **others: Any) -> Trainer:
+        """The trainer of these; `others` are its fields that depend on where and why it trains."""
+        method, data, weights = self.method, self.data, self.weights
+        trainer = Trainer(
+            method=method,
+            mesh=self.mesh,
+            settings=loop_settings(self.recipe),
+            constants=functools.partial(constants_of, method, data),
+            batches=functools.partial(phase_batches, self.recipe, data, self.pixels.host),
+            stored=lambda phase, variables: self.inputs(phase, variables).device,
+            given=functools.partial(weights.arrays, method.trunks(), data.dataset.classes) if weights else None,
+            **others,
+        )
+        self.inputs.check = trainer.check_interrupted
+        return trainer
+
+
+def build(recipe: Recipe, folder: Path, root: Path, say: Print) -> Built:
+    """What the run in `folder` trains and on what, before anything is trained; data sets lie under `root`."""
+    use_compilation_cache(root / "compilation_cache")
+    mesh = make_mesh()
+    check_batch(recipe.batch, mesh, recipe.accumulate)
+    weights = open_weights(recipe, folder, root, say)
+    data = make_data(recipe, folder, root, say)
+    if weights:
+        weights.check_leak(data)
+    method = make_method(recipe, data.dataset.classes, weights.facts if weights else NO_FACTS)
+    phases = make_phases(recipe, data)
+    pixels = open_pixels(recipe.cache, data.dataset, data.size, root, mesh, say)
+    inputs = Inputs(recipe, method, data, pixels, mesh, ("train", data.held_out), say=say)
+    inputs.check_memory(phases)
+    return Built(recipe, mesh, weights, data, method, phases, pixels, inputs)
 
 
 def check(recipe: Recipe) -> None:
@@ -184,11 +237,6 @@ def example_weights(recipe: Recipe, data: Data, phase: str) -> np.ndarray | None
         scope = recipe.loss.diagnosis_scope
         found[training] = diagnosis_factors(dx_types, labels, data.dataset.classes, factors, scope)
     return found if weights is None else found * weights
-
-
-def process_rows(batch: int) -> slice:
-    """The rows of a global batch that this process loads."""
-    return process_slice(batch, jax.process_index(), jax.process_count())
 
 
 def loop_settings(recipe: Recipe) -> LoopSettings:

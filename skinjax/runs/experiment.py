@@ -1,6 +1,5 @@
 """Train and judge the run that a config asks for, and open a finished run."""
 
-import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,29 +8,25 @@ from typing import Any
 import jax
 import numpy as np
 
-from skinjax.core.compilation_cache import use_compilation_cache
 from skinjax.core.errors import Print, UserError
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import short_hash
-from skinjax.data.caches import Pixels, open_pixels
+from skinjax.data.caches import Pixels
 from skinjax.data.dataset import check_dataset, data_root
 from skinjax.data.splits.parts import Data
 from skinjax.evaluation.predictions import Predictions
 from skinjax.methods.base import Method, Variables
 from skinjax.methods.ensemble import united
-from skinjax.model import Model, load, make_method, write_model
+from skinjax.model import Model, load, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
-from skinjax.parallel import check_batch, make_mesh
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs import building
-from skinjax.runs.inputs import Inputs
 from skinjax.runs.results import finished_figures, format_figures, mark_finished, validation_figures, write_figures
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
 from skinjax.runs.workdir import claim, default_workdir, environment, read_config, read_recipe
 from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import table
 from skinjax.training.logs import MetricsLog
-from skinjax.training.loop import Trainer
 from skinjax.training.phases import Phase
 from skinjax.training.programs import evaluation_program
 from skinjax.training.signals import stopped_by_signals
@@ -67,30 +62,19 @@ def train_and_evaluate(
     recipe: Recipe, folder: Path, root: Path, should_stop: Callable[[], bool], say: Print
 ) -> dict[str, Any]:
     """The run itself: data, method, training, then predictions and figures of every held-out part."""
-    use_compilation_cache(root / "compilation_cache")
-    mesh = make_mesh()
-    check_batch(recipe.batch, mesh, recipe.accumulate)
-    writer = jax.process_index() == 0
-    weights = building.open_weights(recipe, folder, root, say)
-    data = building.make_data(recipe, folder, root, say)
-    if weights:
-        weights.check_leak(data)
-    method = make_method(recipe, data.dataset.classes, weights.facts if weights else NO_FACTS)
-    phases = building.make_phases(recipe, data)
+    built = building.build(recipe, folder, root, say)
+    data, method, phases, weights = built.data, built.method, built.phases, built.weights
+    inputs = built.inputs
     surroundings = environment(recipe.seed, [str(d) for d in jax.devices()])
     surroundings["weights"] = weights.record if weights else None
     write_atomically(folder / "environment.json", json.dumps(surroundings, indent=2))
-    pixels = open_pixels(recipe.cache, data.dataset, data.size, root, mesh, say)
     counts, small = data.training_counts().tolist(), recipe.evaluations.small
-    held_out = "validation" if len(data.records["validation"]) else "test"
-
-    inputs = Inputs(recipe, method, data, pixels, mesh, ("train", held_out), lambda: trainer.check_interrupted(), say)
-    inputs.check_memory(phases)
+    held_out = data.held_out
 
     def judge(
         of: Method, phase: Phase, variables: Variables, part: str, source: Pixels, protocol: dict[str, Any]
     ) -> tuple[Predictions | None, dict[str, float]]:
-        program, records = evaluation_program(of, phase.objective, mesh), data.records[part]
+        program, records = evaluation_program(of, phase.objective, built.mesh), data.records[part]
         columns, terms = inputs.outputs(program, variables, records, source)
         return table(columns, data.dataset, records, split=part, protocol=protocol), terms
 
@@ -100,17 +84,10 @@ def train_and_evaluate(
             return terms
         return {**validation_figures(predictions, counts, small), **terms}
 
-    checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, writer, say)
-    trainer = Trainer(
-        method=method,
-        mesh=mesh,
-        settings=building.loop_settings(recipe),
+    checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, jax.process_index() == 0, say)
+    trainer = built.trainer(
         checkpoints=checkpoints,
-        constants=functools.partial(building.constants_of, method, data),
         open_log=lambda step: MetricsLog(folder, step, recipe.logging.tensorboard),
-        batches=functools.partial(building.phase_batches, recipe, data, pixels.host),
-        stored=lambda phase, variables: inputs(phase, variables).device,
-        given=functools.partial(weights.arrays, method.trunks(), data.dataset.classes) if weights else None,
         validate=validate if len(data.records[held_out]) else None,
         held_out=held_out,
         should_stop=should_stop,
@@ -126,7 +103,7 @@ def train_and_evaluate(
     for part in ("validation", "test"):
         if len(data.records[part]):
             protocol = describe(recipe, folder, data, part, states, weights)
-            predictions, _ = judge(model.method, phase, model.variables, part, pixels, protocol)
+            predictions, _ = judge(model.method, phase, model.variables, part, built.pixels, protocol)
             if predictions is None:
                 raise UserError(f"the last phase, {phase.name!r}, predicts no classes: end with one that does")
             figures[part] = write_figures(folder, part, predictions, counts, small)

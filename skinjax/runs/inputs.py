@@ -10,13 +10,12 @@ import numpy as np
 from skinjax.core.errors import Print
 from skinjax.data.caches import Pixels
 from skinjax.data.pipeline import held_out_batches
-from skinjax.data.sampling.samplers import evaluation_batches
+from skinjax.data.sampling.samplers import evaluation_batches, process_slice
 from skinjax.data.splits.parts import Data
 from skinjax.methods.base import FeatureMethod, Method, Variables
 from skinjax.model import variable_shapes
 from skinjax.parallel import check_fits, padded_batch, put_whole
 from skinjax.recipe.recipe import Recipe
-from skinjax.runs.building import process_rows
 from skinjax.training.inference import Columns, collect
 from skinjax.training.phases import Phase
 from skinjax.training.programs import Program, features_program
@@ -36,18 +35,22 @@ class Inputs:
     pixels: Pixels
     mesh: jax.sharding.Mesh
     parts: Sequence[str]
-    check: Callable[[], None]
+    check: Callable[[], None] = lambda: None
     say: Print = print
     _phase: str = ""
     _features: Pixels = dataclasses.field(default_factory=Pixels)
 
     def __call__(self, phase: Phase, variables: Variables) -> Pixels:
         if not phase.objective.stored_features:
-            self._phase, self._features = "", Pixels()
+            self.forget()
             return self.pixels
         if phase.name != self._phase:
             self._phase, self._features = phase.name, Pixels(device={"features": self._computed(phase, variables)})
         return self._features
+
+    def forget(self) -> None:
+        """Compute features anew when they are asked for next, of another trunk."""
+        self._phase, self._features = "", Pixels()
 
     def check_memory(self, phases: Sequence[Phase]) -> None:
         """Refuse features that do not fit, before anything is trained."""
@@ -83,3 +86,8 @@ class Inputs:
     def _method(self) -> FeatureMethod:
         assert isinstance(self.method, FeatureMethod)  # or the phase was refused
         return self.method
+
+
+def process_rows(batch: int) -> slice:
+    """The rows of a global batch that this process loads."""
+    return process_slice(batch, jax.process_index(), jax.process_count())

@@ -22,6 +22,7 @@ from skinjax.models.pretrained.files import weights_at
 from skinjax.recipe.recipe import Recipe
 
 CONFIG_FILE = "config.json"
+START_FILES = ("split.csv", "split.json", "weights.json")  # what a run writes before it trains, and keeps to
 SCHEMA = 2
 
 
@@ -120,13 +121,17 @@ def _unfinished(path: Path) -> bool:
 def _refuse_other_run(workdir: Path, identity: dict[str, Any]) -> None:
     if not (workdir / CONFIG_FILE).exists():
         return
-    theirs = read_config(workdir)["identity"]
-    ours = json.loads(json.dumps(identity))
-    if theirs == ours:
-        return
-    if not (any(workdir.glob("checkpoints/*.json")) or any(workdir.glob("metrics_*.json"))):
-        for name in ("split.csv", "split.json", "weights.json"):  # left by a start that failed before it trained
+    if any(workdir.glob("checkpoints/*.json")) or any(workdir.glob("metrics_*.json")):
+        check_same_run(workdir, identity)
+    elif read_config(workdir)["identity"] != json.loads(json.dumps(identity)):
+        for name in START_FILES:  # left by a start that failed before it trained
             (workdir / name).unlink(missing_ok=True)
+
+
+def check_same_run(workdir: Path, identity: dict[str, Any]) -> None:
+    """Refuse the run in `workdir` if it is not of this identity."""
+    theirs, ours = read_config(workdir)["identity"], json.loads(json.dumps(identity))
+    if theirs == ours:
         return
     their_fields, our_fields = ({**parts["training"], **parts["judging"]} for parts in (theirs, ours))
     names = sorted(their_fields.keys() | our_fields.keys())

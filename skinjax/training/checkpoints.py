@@ -56,7 +56,8 @@ class Checkpoints:
         self._write = write
         self._say = say
         self._pending: Seal | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        if write:
+            folder.mkdir(parents=True, exist_ok=True)
         self._saver = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
 
     def steps(self) -> list[int]:

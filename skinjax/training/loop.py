@@ -7,7 +7,7 @@ continues with exactly the batch that was to come. A "step" is the number of upd
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,8 @@ from skinjax.training.phases import Phase
 from skinjax.training.programs import Given, Training, begin_program, draw, train_program, working_seconds
 from skinjax.training.signals import Interrupted
 from skinjax.training.state import TrainState, partition
+
+Init = Callable[[jax.Array], Variables]  # from a seed to parameters and statistics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,11 +96,13 @@ class Trainer:
     given: Given | None = None
     last: Phase = dataclasses.field(init=False)
 
-    def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
+    def fit(self, phases: Sequence[Phase], init: Init) -> tuple[TrainState, History]:
         """Train all phases from the newest undamaged checkpoint on, or from the variables that init(seed) gives."""
-        phases = [self._resolved(phase) for phase in phases]
+        phases = [self.resolved(phase) for phase in phases]
         seal = self._saved = self.checkpoints.latest()
-        state, history, index = self._resume(phases, init, seal) if seal else (None, History(), 0)
+        state, history, index = self.resume(phases, init, seal) if seal else (None, History(), 0)
+        if seal:
+            self.say(f"continuing from the checkpoint after {seal.step} steps")
         step = seal.step if seal else 0
         start = step if history.phase_finished else history.phase_start
         self._clock_zero = working_seconds() - history.seconds
@@ -110,15 +114,9 @@ class Trainer:
                     break
                 if state is None:
                     variables = draw(init, self._seed, self.mesh, self.given)
-                    state = self._begin(phase, jnp.zeros((), jnp.int32), variables)
+                    state = self.begin(phase, jnp.zeros((), jnp.int32), variables)
                 elif history.phase_finished:
-                    variables = state.variables
-                    if phase.begins_from_best and history.best_step is not None:
-                        self.checkpoints.wait()
-                        best = self.restore(phases, init, self.checkpoints.sealed(history.best_step))
-                        variables = best.evaluated()
-                        self.say(f"phase {phase.name} begins from the state after {history.best_step} steps")
-                    state = self._begin(phase, state.step, variables)
+                    state = self.begin(phase, state.step, self.handed_on(phase, phases, init, state, history))
                     history = History(phase_start=int(state.step), seconds=history.seconds)
                 state, history = self._run(phase, state, history)
             self.checkpoints.wait()
@@ -137,7 +135,7 @@ class Trainer:
             self.say(f"{told} reaches the target of {self.last.evaluations.target:g} after {self._saved.step} steps")
         return state, history
 
-    def restore(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables], seal: Seal) -> TrainState:
+    def restore(self, phases: Sequence[Phase], init: Init, seal: Seal) -> TrainState:
         """The state of a checkpoint."""
         phase = next((phase for phase in phases if phase.name == seal.phase), None)
         if phase is None:
@@ -145,31 +143,42 @@ class Trainer:
                 f"checkpoint {seal.step} belongs to the phase {seal.phase!r}, which this config does not have: use "
                 "another workdir"
             )
-        phase = self._resolved(phase)
-        like = jax.eval_shape(lambda: self._begin(phase, jnp.zeros((), jnp.int32), init(self._seed)))
+        phase = self.resolved(phase)
+        like = jax.eval_shape(lambda: self.begin(phase, jnp.zeros((), jnp.int32), init(self._seed)))
         return self.checkpoints.restore(seal.step, abstract(like, replicated(self.mesh)))
 
-    def _resolved(self, phase: Phase) -> Phase:
+    def resolved(self, phase: Phase) -> Phase:
+        """The phase with the qualified names of what it freezes."""
         return dataclasses.replace(phase, objective=phase.objective.resolved(self.method, phase.name))
 
     @property
     def _seed(self) -> jax.Array:
         return jnp.asarray(self.settings.seed, jnp.uint32)
 
-    def _resume(
-        self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables], seal: Seal
-    ) -> tuple[TrainState, History, int]:
+    def handed_on(
+        self, phase: Phase, phases: Sequence[Phase], init: Init, state: TrainState, history: History
+    ) -> Variables:
+        """What a phase begins from after one that ended like this: its last state, or its best."""
+        if not phase.begins_from_best or history.best_step is None:
+            return state.variables
+        self.checkpoints.wait()
+        self.say(f"phase {phase.name} begins from the state after {history.best_step} steps")
+        return self.restore(phases, init, self.checkpoints.sealed(history.best_step)).evaluated()
+
+    def resume(self, phases: Sequence[Phase], init: Init, seal: Seal) -> tuple[TrainState, History, int]:
+        """The state and history of a checkpoint, and the number of the phase that goes on from there."""
         history = History(**seal.history)
         state = self.restore(phases, init, seal)
-        self.say(f"continuing from the checkpoint after {seal.step} steps")
         return state, history, [phase.name for phase in phases].index(seal.phase) + history.phase_finished
 
-    def _begin(self, phase: Phase, step: jax.Array, variables: Variables) -> TrainState:
+    def begin(self, phase: Phase, step: jax.Array, variables: Variables) -> TrainState:
+        """The state at the start of a phase."""
         placed = {name: put_whole(np.asarray(array), self.mesh) for name, array in self.constants(phase).items()}
-        begin = begin_program(self._training(phase, variables))
+        begin = begin_program(self.training(phase, variables))
         return begin(step, self._seed, {**variables, "constants": placed})
 
-    def _training(self, phase: Phase, variables: Variables) -> Training:
+    def training(self, phase: Phase, variables: Variables) -> Training:
+        """What the programs of a phase depend on."""
         settings, (trainable, frozen) = self.settings, partition(variables["params"], phase.objective.frozen)
         if not trainable:
             raise UserError(f"phase {phase.name!r} freezes every parameter; leave one stage unfrozen")
@@ -187,10 +196,9 @@ class Trainer:
 
     def _run(self, phase: Phase, state: TrainState, history: History) -> tuple[TrainState, History]:
         settings, start, step = self.settings, history.phase_start, int(state.step)
-        train_step = train_program(self._training(phase, state.variables))
+        train_step = train_program(self.training(phase, state.variables))
         pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=[])
-        stored = self.stored(phase, state.variables)
-        with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh, stored=stored)) as batches:
+        with contextlib.closing(self.on_devices(phase, state.variables, step - start)) as batches:
             while True:
                 final, ends_cycle = step == start + phase.steps, step - start in phase.cycle_ends
                 if ends_cycle and phase.snapshots and step not in history.snapshots:
@@ -224,6 +232,10 @@ class Trainer:
                     pending.clear()
                 elif self._progress.due():  # the log's lines are at fixed steps; people need not wait for them
                     self._progress.report(step, {"loss": float(report["loss"])})
+
+    def on_devices(self, phase: Phase, variables: Variables, start: int) -> Generator[dict[str, jax.Array], None, None]:
+        """The batches of a phase with these variables from its step `start` on, on the devices."""
+        return prefetch(self.batches(phase, start), self.mesh, stored=self.stored(phase, variables))
 
     def check_interrupted(self) -> None:
         """Raise `Interrupted` when the run is to stop; safe to call between any two batches."""

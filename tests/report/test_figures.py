@@ -10,6 +10,7 @@ from PIL import Image
 
 from skinjax.report import figures
 from skinjax.report.figures import PhaseRates
+from skinjax.training.lr_range import Curve
 
 
 def picture(colour, height=6, width=8):
@@ -185,3 +186,31 @@ def test_synthetic_pictures_say_so():
         figures.schedule([PhaseRates("train", 1, np.arange(1), np.ones(1))], synthetic=True),
     ]
     assert all("not medicine" in figure.texts[1].get_text() for figure in drawn)
+
+
+def range_curve(seed, group, steepest):
+    """A curve of 46 batches, of which 30 are shown, that falls fastest at the batch `steepest` of these."""
+    batches = np.arange(46.0)
+    smoothed = 1 - np.tanh((batches - 10 - steepest) / 3)
+    return Curve(seed, group, 10 ** (batches / 10 - 5), smoothed + seed, smoothed)
+
+
+def test_a_range_test_has_a_line_a_dot_and_an_upright_line_at_the_rate():
+    curves = [range_curve(0, "all", 15), range_curve(1, "all", 10)]
+    (axes,) = figures.range_curves(curves, {"all": 3e-3}).axes
+    points, line, dot = (drawn.get_xydata() for drawn in axes.lines[3:6])
+    np.testing.assert_array_equal(points, np.stack([curves[1].rates, curves[1].losses], axis=1)[10:-6])
+    np.testing.assert_array_equal(line, np.stack([curves[1].rates, curves[1].smoothed], axis=1)[10:-6])
+    np.testing.assert_allclose(dot, [[1e-3, 1.0]])
+    assert axes.lines[-1].get_xdata() == [3e-3, 3e-3]
+    assert [text.get_text() for text in axes.texts] == ["0.003"]
+    assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in axes.get_legend().texts] == ["seed 0", "seed 1"]
+
+
+def test_groups_of_a_range_test_have_a_colour_each():
+    curves = [range_curve(seed, group, 15) for group in ("stem", ".*") for seed in (0, 1)]
+    (axes,) = figures.range_curves(curves, {"stem": 1e-3, ".*": 2e-3}).axes
+    assert [text.get_text() for text in axes.get_legend().texts] == ["stem", "all others"]
+    first, second = figures.COLOURS[:2]
+    assert [line.get_color() for line in axes.lines] == [first] * 6 + [second] * 6 + [first, second]

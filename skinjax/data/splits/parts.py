@@ -21,6 +21,11 @@ class Data:
     records: dict[str, np.ndarray]
     size: StoredSize
 
+    @property
+    def held_out(self) -> str:
+        """The part that a run is judged on while it trains."""
+        return "validation" if len(self.records["validation"]) else "test"
+
     def labels(self, part: str) -> np.ndarray:
         """The class numbers of a part's records."""
         return self.dataset.columns["label"][self.records[part]]
