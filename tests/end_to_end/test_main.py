@@ -427,7 +427,7 @@ def test_two_phases_and_curves_of_the_test_part(capsys, tmp_path, data_dir):
 def test_help_with_a_config_shows_its_fields(capsys):
     assert main([TINY[0], "--config.method.beta=0.5", "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "--config.method.beta=0.5  # a number from 0 to 1e+09" in lines
+    assert "--config.method.beta=0.5  # a number from 0 to 1000000000" in lines
     assert any(line.startswith("--config.sampler=balanced_batches  # one of balanced_batches, ") for line in lines)
     assert main(["--help"]) == 0
     told = capsys.readouterr().out

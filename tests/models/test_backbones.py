@@ -112,7 +112,7 @@ def test_parameters_are_float32_whatever_the_compute_type(name):
 )
 def test_images_of_which_nothing_would_be_left_are_refused(name, side, stage):
     images = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
-    told = f"images of {side}x{side} are too small for .*, which has nothing of them left in {stage}: raise views.size"
+    told = f"images of {side}x{side} are too small for .*, which has nothing left of them in {stage}: raise views.size"
     with pytest.raises(UserError, match=told):
         jax.eval_shape(lambda x: make_backbone(name).init(KEY, x, train=False), images)
 
