@@ -20,7 +20,11 @@ from skinjax.objectives.diagnosis import LossSettings
 from skinjax.training.optimizers import OptimizerSettings
 from skinjax.training.phases import Evaluations, PhaseSettings, Saves
 
-EVALUATED = {"last": "the checkpoint at the end", "best": "that with the best validation metric of the last phase"}
+EVALUATED = {
+    "last": "the checkpoint at the end",
+    "best": "that with the best validation metric of the last phase",
+    "snapshots": "the mean of those at the ends of the last phase's cycles",
+}
 # What says where and how loudly a run works, and what it is called; two recipes that differ only here are one run.
 NOT_IDENTITY = ("name", "variant", "cache", "logging", "checkpoints")
 # What is done with a trained network; runs that differ only here train alike.
@@ -113,6 +117,11 @@ class Recipe(ModelSpec):
             raise UserError(f"config.phases.{first}.begin is 'best' and no phase comes before it: leave it at 'last'")
         for phase in self.in_order().values():
             loss = self.loss_in(phase)
+            if self.evaluate == "snapshots" and self.evaluations_in(phase).target is not None:
+                raise UserError(
+                    "config.evaluate is 'snapshots', of whole cycles, and evaluations.target ends a run within one: "
+                    "leave out one of them"
+                )
             if loss.name == "ldam" and self.model.head != "cosine":
                 raise UserError("loss.name 'ldam' takes margins off cosines: set model.head to cosine, or another loss")
             if loss.scale != self.loss.scale:

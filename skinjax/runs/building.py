@@ -1,5 +1,6 @@
 """Build what a recipe names: data, method, phases."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ from skinjax.recipe.recipe import Recipe
 from skinjax.runs.starting_weights import StartingWeights
 from skinjax.training.loop import LoopSettings
 from skinjax.training.phases import CLASS_FIGURES, Phase, duration_in_steps
-from skinjax.training.schedules import make_schedule
+from skinjax.training.schedules import cycle_ends, make_schedule
 
 
 def check(recipe: Recipe) -> None:
@@ -83,6 +84,7 @@ def make_data(recipe: Recipe, folder: Path, root: Path, say: Print) -> Data:
     wanted = {
         "evaluate='best'": recipe.evaluate == "best",
         "early stopping": any(recipe.evaluations_in(phase).patience for phase in phases),
+        "evaluations.target": any(recipe.evaluations_in(phase).target is not None for phase in phases),
         "a phase that begins from the best state": any(phase.begin == "best" for phase in phases),
     }
     for what, is_wanted in wanted.items():
@@ -105,8 +107,9 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
         epoch = sampler.epoch_length
         in_steps = functools.partial(duration_in_steps, unit=settings.unit, batch=recipe.batch, epoch_length=epoch)
         steps = in_steps(settings.duration)
-        warmup = in_steps(settings.warmup) if settings.warmup else 0
-        schedule = make_schedule(settings.schedule, recipe.optimizer.learning_rate, steps, warmup, in_steps)
+        warmup, own_schedule = settings.warmup, settings.schedule
+        schedule = make_schedule(own_schedule, recipe.optimizer.learning_rate, steps, warmup, in_steps)
+        ends = cycle_ends(own_schedule, steps, warmup, in_steps)
         objective = recipe.objective_of(settings)
         if objective.loss_function:
             objective.loss_function.check_counts(data.training_counts(), data.dataset.classes)
@@ -117,7 +120,14 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
             for section in (evaluations, saves)
         )
         rates, best = settings.learning_rate_multipliers, settings.begin == "best"
-        phases.append(Phase(name, steps, sampler, schedule, rates, objective, evaluations, evaluate, save, best))
+        phases.append(Phase(name, steps, sampler, schedule, rates, objective, evaluations, evaluate, save, best, ends))
+    if recipe.evaluate == "snapshots":
+        if not ends:
+            raise UserError(
+                f"evaluate='snapshots' is of the ends of cycles, and the last phase, {name!r}, has no whole one: set its "
+                "schedule to warm_restarts, and its duration to at least a cycle"
+            )
+        phases[-1] = dataclasses.replace(phases[-1], snapshots=True)
     return phases
 
 

@@ -43,7 +43,7 @@ class Seal:
 
 
 class Checkpoints:
-    """The checkpoints of a run: the newest `keep` and the best one.
+    """The checkpoints of a run: the newest `keep`, the best one and the snapshots.
 
     `write` is true on one process; the others take part in saving and restoring, as orbax needs, and seal nothing.
     """
@@ -81,7 +81,7 @@ class Checkpoints:
             self._saver.wait_until_finished()
             if seal is not None and self._write:
                 self._write_seal(seal, _digests(self._path(seal.step)))
-                self._prune(seal.history.get("best_step"))
+                self._prune({seal.history.get("best_step"), *seal.history.get("snapshots", ())})
 
     def reseal(self, seal: Seal) -> None:
         """Replace the history of the checkpoint of `seal.step`, whose state is unchanged."""
@@ -163,9 +163,9 @@ class Checkpoints:
         if free < needed:
             raise OSError(errno.ENOSPC, f"it takes {needed / 2**20:.1f} MiB and {free / 2**20:.1f} MiB are free")
 
-    def _prune(self, best_step: int | None) -> None:
+    def _prune(self, spared: set[int | None]) -> None:
         for step in self.steps()[: -self._keep]:
-            if step != best_step:
+            if step not in spared:
                 self._remove(step)
 
     def _sweep(self) -> None:

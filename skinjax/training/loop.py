@@ -43,7 +43,7 @@ class LoopSettings:
 class History:
     """What early stopping, "best" and the log remember; it lives in the checkpoint's seal.
 
-    The best is that of the phase. `unlogged` are the steps since the last line of the log, as [step before the update,
+    The best is that of the phase, and so are the steps of its `snapshots`. `unlogged` are the steps since the last line of the log, as [step before the update,
     report]; `seconds` what training and evaluation took until then, without compilation.
     """
 
@@ -53,6 +53,8 @@ class History:
     best_value: float | None = None
     best_step: int | None = None
     evaluations_since_best: int = 0
+    target_reached: bool = False
+    snapshots: list = dataclasses.field(default_factory=list)
     unlogged: list = dataclasses.field(default_factory=list)
     seconds: float = dataclasses.field(default=0.0, compare=False)
 
@@ -73,7 +75,7 @@ class Trainer:
     `skinjax.parallel.put`); validate(phase, variables) gives named figures of the part `held_out`, or is None if there
     is none. Only those of `validation` choose the best checkpoint and stop a phase early; another part's are curves to
     look at. should_stop says that the run is to end early; given(variables) are arrays, by path, from which training
-    starts instead of drawing them.
+    starts instead of drawing them. `last` is the phase in which `fit` ended.
     """
 
     method: Method
@@ -89,6 +91,7 @@ class Trainer:
     held_out: str = "validation"
     pixels: jax.Array | None = None
     given: Given | None = None
+    last: Phase = dataclasses.field(init=False)
 
     def fit(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables]) -> tuple[TrainState, History]:
         """Train all phases from the newest undamaged checkpoint on, or from the variables that init(seed) gives."""
@@ -102,6 +105,8 @@ class Trainer:
         self._progress = Progress(step, start + sum(p.steps for p in phases[index:]), self.settings.batch)
         try:
             for phase in phases[index:]:
+                if history.target_reached:
+                    break
                 if state is None:
                     variables = draw(init, self._seed, self.mesh, self.given)
                     state = self._begin(phase, jnp.zeros((), jnp.int32), variables)
@@ -123,7 +128,11 @@ class Trainer:
         finally:
             self._log.close()
             self._progress.close()
-        assert state is not None  # there is at least one phase
+        assert state is not None and self._saved is not None  # there is at least one phase
+        self.last = next(phase for phase in phases if phase.name == self._saved.phase)
+        if history.target_reached:
+            told = f"{self.last.evaluations.metric} {history.best_value:.4f}"
+            self.say(f"{told} reaches the target of {self.last.evaluations.target:g} after {self._saved.step} steps")
         return state, history
 
     def restore(self, phases: Sequence[Phase], init: Callable[[jax.Array], Variables], seal: Seal) -> TrainState:
@@ -180,24 +189,26 @@ class Trainer:
         pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=[])
         with contextlib.closing(prefetch(self.batches(phase, step - start), self.mesh, pixels=self.pixels)) as batches:
             while True:
-                final = step == start + phase.steps
+                final, ends_cycle = step == start + phase.steps, step - start in phase.cycle_ends
+                if ends_cycle and phase.snapshots and step not in history.snapshots:
+                    history = dataclasses.replace(history, snapshots=[*history.snapshots, step])
                 interrupted = False
                 try:
-                    if self._due(phase.evaluate_every, step - start, final) and history.evaluated != step:
+                    due = self._due(phase.evaluate_every, step - start, final or ends_cycle)
+                    if due and history.evaluated != step:
                         history = self._evaluate(phase, state, history, pending)
                     self.check_interrupted()
                 except Interrupted:
                     interrupted = True
-                final = (final and history.evaluated == step) or (
-                    0 < phase.evaluations.patience <= history.evaluations_since_best
-                )
-                if final:
+                final = final and history.evaluated == step
+                if final or history.target_reached or self._out_of_patience(phase, history):
+                    final = True
                     history = dataclasses.replace(history, phase_finished=True)
                     if pending:  # stopped early, between two lines of the log
                         self._report(phase, step, start, pending)
                         pending.clear()
-                improved = history.best_step == step
-                if interrupted or improved or self._due(phase.checkpoint_every, step - start, final):
+                to_keep = step == history.best_step or step in history.snapshots
+                if interrupted or to_keep or self._due(phase.checkpoint_every, step - start, final):
                     self._save(phase, state, history, pending)
                 if interrupted:
                     self.checkpoints.wait()
@@ -222,6 +233,18 @@ class Trainer:
     def _due(every: int, done: int, final: bool) -> bool:
         return final or (every > 0 and done > 0 and done % every == 0)
 
+    @staticmethod
+    def _out_of_patience(phase: Phase, history: History) -> bool:
+        """Whether evaluations have gone for too long without a better one.
+
+        A cycle begins with a rise of the rate, after which worse ones are to be expected: cycles are waited for whole.
+        """
+        waited, start = history.evaluations_since_best, history.phase_start
+        if phase.cycle_ends and waited:
+            best = start if history.best_step is None else history.best_step
+            waited = phase.whole_cycles(best - start, history.evaluated - start)
+        return 0 < phase.evaluations.patience <= waited
+
     def _evaluate(self, phase: Phase, state: TrainState, history: History, pending: list) -> History:
         self._check_finite(phase, history.phase_start, pending)
         step = int(state.step)
@@ -235,6 +258,7 @@ class Trainer:
         self._log.write(step, {"phase": phase.name, **values, "seconds": self._seconds()})
         if part == "validation":
             history = history.after(step, value, phase.evaluations.lower_is_better)
+            history = dataclasses.replace(history, target_reached=phase.evaluations.reaches_target(value))
         else:
             history = dataclasses.replace(history, evaluated=step)
         best = ", the best of the phase so far" if history.best_step == step else ""

@@ -33,12 +33,18 @@ class Evaluations(Settings):
     unit: str = choice("epochs", "duration unit", UNITS)
     metric: str = "macro_recall"  # a figure of the classes, or a term that the method evaluates, as `loss`
     better: str = choice("", "value of evaluations.better", BETTER)
-    patience: int = number(0, 0, 2**31)  # evaluations without a better one that end a phase; 0 = none do
+    # evaluations without a better one that end a phase, or whole cycles where its schedule has some; 0 = none do
+    patience: int = number(0, 0, 2**31)
+    target: float | None = number(None, -1e38, 1e38)  # the first evaluation that reaches it ends the run
 
     @property
     def lower_is_better(self) -> bool:
         """Whether a lower value of the metric is better."""
         return self.better == "lower" or not (self.better or self.metric in CLASS_FIGURES)
+
+    def reaches_target(self, value: float) -> bool:
+        """Whether a value of the metric is as good as the target, if there is one; NaN never is."""
+        return self.target is not None and (value <= self.target if self.lower_is_better else value >= self.target)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +84,8 @@ class Phase:
     """`sampler` and `learning_rate` count steps from the start of the phase.
 
     `learning_rate_multipliers` are rows (stage, module or pattern, factor); see `optimizers.parameter_factors`. It is
-    judged by `evaluations`, and `evaluate_every`, `checkpoint_every` are in steps (0 = at its end alone).
+    judged by `evaluations`, and `evaluate_every`, `checkpoint_every` are in steps (0 = at its end alone). It is also
+    judged at `cycle_ends`, of its schedule, and with `snapshots` the states there are kept.
     """
 
     name: str
@@ -91,11 +98,18 @@ class Phase:
     evaluate_every: int = 0
     checkpoint_every: int = 0
     begins_from_best: bool = False
+    cycle_ends: tuple[int, ...] = ()
+    snapshots: bool = False
 
     @functools.cached_property
     def rates(self) -> np.ndarray:
         """The learning rate of each step, float32 [steps], on the host."""
         return np.broadcast_to(np.asarray(self.learning_rate(np.arange(self.steps)), np.float32), self.steps)
+
+    def whole_cycles(self, since: int, until: int) -> int:
+        """How many cycles begin at the step `since` or later and have ended by the step `until`."""
+        begins = (0, *self.cycle_ends)
+        return sum(since <= begin and end <= until for begin, end in zip(begins, self.cycle_ends, strict=False))
 
 
 def duration_in_steps(amount: float, unit: str, batch: int, epoch_length: int) -> int:
