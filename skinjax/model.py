@@ -31,6 +31,7 @@ from skinjax.images.mixing import make_mixing
 from skinjax.images.views import make_normalisation, make_views
 from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Variables
+from skinjax.methods.ensemble import Ensemble
 from skinjax.methods.parts import Classification, Network, Parts, Pictures
 from skinjax.models import make_backbone
 from skinjax.models.heads.classifiers import make_head
@@ -41,6 +42,7 @@ from skinjax.models.pretrained.mapping import matched
 from skinjax.recipe.recipe import ModelSpec
 
 SCHEMA = 1
+MOST_MEMBERS = 1000
 Program = Callable[[Variables, Any], Any]
 
 
@@ -49,7 +51,8 @@ class Model:
     """A network with its variables, and all that it takes to show it photographs; see `load`.
 
     spec: how it is built; classes: what it tells apart; variables: params, batch_stats and constants; facts: those of
-    the weights that its training started from; origin: what it was trained on and how, JSON-ready.
+    the weights that its training started from; origin: what it was trained on and how, JSON-ready; members: how many
+    such networks answer together, 0 for one alone.
     """
 
     spec: ModelSpec
@@ -57,11 +60,13 @@ class Model:
     variables: Variables = dataclasses.field(repr=False)
     facts: Facts = NO_FACTS
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+    members: int = 0
 
     @functools.cached_property
     def method(self) -> Method:
         """The method, whose functions take the variables."""
-        return make_method(self.spec, self.classes, self.facts)
+        method = make_method(self.spec, self.classes, self.facts)
+        return Ensemble(method, self.members) if self.members else method
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -130,7 +135,8 @@ def load(run: str | os.PathLike) -> Model:
     record = read_record(folder)
     path = folder / MODEL_FILE
     facts = facts_from_json(record["facts"], path)
-    model = Model(from_plain(ModelSpec, record["spec"], f"spec of {path}"), tuple(record["classes"]), {}, facts, record)
+    spec, members = from_plain(ModelSpec, record["spec"], f"spec of {path}"), record.get("members", 0)
+    model = Model(spec, tuple(record["classes"]), {}, facts, record, members)
     weights = folder / WEIGHTS_FILE
     check_sha256(weights, {MODEL_FILE: record["sha256"]}, "bring both back from a copy")
     variables = variable_shapes(model.method, model.spec.stored_size, len(model.classes))
@@ -156,6 +162,7 @@ def write_model(folder: Path, model: Model) -> None:
         "classes": model.classes,
         "facts": model.facts.known(),
         "sha256": digest_of(weights),
+        **({"members": model.members} if model.members else {}),
         **model.origin,
     }
     write_atomically(folder / WEIGHTS_FILE, weights)
@@ -174,7 +181,9 @@ def read_record(folder: Path) -> dict[str, Any]:
         if schema == SCHEMA:
             whole = isinstance(record["sha256"], str) and isinstance(record["facts"], dict) and "spec" in record
             named = isinstance(classes, list) and all(isinstance(name, str) and name for name in classes)
-            if not (whole and named and record["sha256"] and len(set(classes)) == len(classes) >= 2):
+            members = record.get("members", 0)
+            counted = isinstance(members, int) and 0 <= members <= MOST_MEMBERS
+            if not (whole and named and counted and record["sha256"] and len(set(classes)) == len(classes) >= 2):
                 raise ValueError("it names no classes, or lacks something")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}): bring it back from a copy") from error

@@ -52,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     out = make_folder(options.out or str(folder), "")
     recipe, data, model = open_run(folder, data_root(options.data_dir))
     method = model.method
+    if model.members:
+        raise UserError(f"the run in {folder} is an ensemble: give one of evaluate=last or best, which has one network")
     if not isinstance(method, Patches) or not method.settings.attention:
         raise UserError(f"the run in {folder} has no attention between patches: its method.attention names no place")
     records = chosen(data, options.image_ids, options.images)

@@ -1,6 +1,5 @@
 """Build what a recipe names: data, method, phases."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,7 +94,7 @@ def make_data(recipe: Recipe, folder: Path, root: Path, say: Print) -> Data:
 
 def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
     """The phases in order, with durations in steps."""
-    phases = []
+    phases, last = [], recipe.phase_order[-1]
     for number, (name, settings) in enumerate(recipe.in_order().items()):
         records, classes = training_records(data, settings.classes)
         # Another stream for each phase, so that a second one does not repeat the batches of the first.
@@ -107,9 +106,14 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
         epoch = sampler.epoch_length
         in_steps = functools.partial(duration_in_steps, unit=settings.unit, batch=recipe.batch, epoch_length=epoch)
         steps = in_steps(settings.duration)
-        warmup, own_schedule = settings.warmup, settings.schedule
-        schedule = make_schedule(own_schedule, recipe.optimizer.learning_rate, steps, warmup, in_steps)
-        ends = cycle_ends(own_schedule, steps, warmup, in_steps)
+        length = (steps, settings.warmup, in_steps)
+        schedule = make_schedule(settings.schedule, recipe.optimizer.learning_rate, *length)
+        ends, kept = cycle_ends(settings.schedule, *length), recipe.evaluate == "snapshots" and name == last
+        if kept and not ends:
+            raise UserError(
+                f"evaluate='snapshots' is of the ends of cycles, and the last phase, {name!r}, has no whole one: set "
+                "its schedule to warm_restarts and its duration to a cycle or more"
+            )
         objective = recipe.objective_of(settings)
         if objective.loss_function:
             objective.loss_function.check_counts(data.training_counts(), data.dataset.classes)
@@ -120,14 +124,8 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
             for section in (evaluations, saves)
         )
         rates, best = settings.learning_rate_multipliers, settings.begin == "best"
-        phases.append(Phase(name, steps, sampler, schedule, rates, objective, evaluations, evaluate, save, best, ends))
-    if recipe.evaluate == "snapshots":
-        if not ends:
-            raise UserError(
-                f"evaluate='snapshots' is of the ends of cycles, and the last phase, {name!r}, has no whole one: set its "
-                "schedule to warm_restarts, and its duration to at least a cycle"
-            )
-        phases[-1] = dataclasses.replace(phases[-1], snapshots=True)
+        periods = (evaluations, evaluate, save)
+        phases.append(Phase(name, steps, sampler, schedule, rates, objective, *periods, best, ends, kept))
     return phases
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from skinjax.data.pipeline import held_out_batches
 from skinjax.data.sampling.samplers import evaluation_batches
 from skinjax.data.splits.parts import Data
 from skinjax.evaluation.predictions import Predictions
-from skinjax.methods.base import Variables
+from skinjax.methods.base import Method, Variables
+from skinjax.methods.ensemble import united
 from skinjax.model import Model, load, make_method, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.parallel import check_batch, make_mesh, padded_batch
@@ -85,12 +86,12 @@ def train_and_evaluate(
     held_out = "validation" if len(data.records["validation"]) else "test"
 
     def judge(
-        phase: Phase, variables: Variables, part: str, protocol: dict[str, Any]
+        of: Method, phase: Phase, variables: Variables, part: str, protocol: dict[str, Any]
     ) -> tuple[Predictions | None, dict[str, float]]:
         records = data.records[part]
         batches = evaluation_batches(len(records), padded_batch(recipe.batch, mesh))
         rows, threads = building.process_rows(batches.batch), recipe.logging.threads
-        program = evaluation_program(method, phase.objective, mesh)
+        program = evaluation_program(of, phase.objective, mesh)
         loaded = held_out_batches(data.dataset, records, batches, pixels.host, rows=rows, threads=threads)
         columns, terms = collect(
             program, variables, loaded, len(records), mesh=mesh, pixels=pixels.device, check=trainer.check_interrupted
@@ -98,7 +99,7 @@ def train_and_evaluate(
         return table(columns, data.dataset, records, split=part, protocol=protocol), terms
 
     def validate(phase: Phase, variables: Variables) -> dict[str, float]:
-        predictions, terms = judge(phase, variables, held_out, {})
+        predictions, terms = judge(method, phase, variables, held_out, {})
         if predictions is None:
             return terms
         return {**validation_figures(predictions, counts, small), **terms}
@@ -121,33 +122,36 @@ def train_and_evaluate(
     )
     init = building.initialisation(method, data.size)
     state, history = trainer.fit(phases, init)
-    if recipe.evaluate == "best" and history.best_step is not None:
-        state = trainer.restore(phases, init, checkpoints.sealed(history.best_step))
+    best = [history.best_step] if recipe.evaluate == "best" and history.best_step is not None else []
+    states = [trainer.restore(phases, init, checkpoints.sealed(step)) for step in history.snapshots or best] or [state]
     checkpoints.close()
+    model, phase = trained_model(recipe, folder, data, states, weights), trainer.last
     figures = {}
     for part in ("validation", "test"):
         if len(data.records[part]):
-            protocol = describe(recipe, folder, data, part, state.step, weights)
-            predictions, _ = judge(phases[-1], state.evaluated(), part, protocol)
+            protocol = describe(recipe, folder, data, part, states, weights)
+            predictions, _ = judge(model.method, phase, model.variables, part, protocol)
             if predictions is None:
-                raise UserError(f"the last phase, {phases[-1].name!r}, predicts no classes: end with one that does")
+                raise UserError(f"the last phase, {phase.name!r}, predicts no classes: end with one that does")
             figures[part] = write_figures(folder, part, predictions, counts, small)
     if not figures:
         say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
-    write_model(folder, trained_model(recipe, folder, data, state, weights))
+    write_model(folder, model)
     mark_finished(folder, list(figures))
     return figures
 
 
 def trained_model(
-    recipe: Recipe, folder: Path, data: Data, state: TrainState, weights: StartingWeights | None
+    recipe: Recipe, folder: Path, data: Data, states: Sequence[TrainState], weights: StartingWeights | None
 ) -> Model:
-    """The network of a run that has ended, with what it was trained on."""
-    protocol = describe(recipe, folder, data, "train", state.step, weights)
+    """The network of a run that has ended, or those of its snapshots, with what it was trained on."""
+    protocol = describe(recipe, folder, data, "train", states, weights)
     groups = {*hashed_groups(data, "train"), *(weights.groups if weights else ())}
     origin = {"protocol": protocol, "training_groups": sorted(groups)}
     facts = weights.facts if weights else NO_FACTS
-    return Model(recipe.spec(), data.dataset.classes, state.evaluated(), facts, origin)
+    members = len(states) if recipe.evaluate == "snapshots" else 0
+    variables = united([state.evaluated() for state in states]) if members else states[0].evaluated()
+    return Model(recipe.spec(), data.dataset.classes, variables, facts, origin, members)
 
 
 def open_run(folder: Path, root: Path, say: Print = print) -> tuple[Recipe, Data, Model]:
@@ -157,7 +161,7 @@ def open_run(folder: Path, root: Path, say: Print = print) -> tuple[Recipe, Data
 
 
 def describe(
-    recipe: Recipe, folder: Path, data: Data, part: str, step: jax.Array, weights: StartingWeights | None = None
+    recipe: Recipe, folder: Path, data: Data, part: str, states: Sequence[TrainState], weights: StartingWeights | None
 ) -> dict[str, Any]:
     """The protocol that every figure carries."""
     return {
@@ -169,7 +173,8 @@ def describe(
         "split": data.split.protocol,
         "part": part,
         "checkpoint": recipe.evaluate,
-        "steps": int(step),
+        "steps": int(states[-1].step),
+        **({"members": len(states)} if recipe.evaluate == "snapshots" else {}),
         "view": recipe.views.evaluation,
         "crops": recipe.views.shown_crops(),
         "corrections": list(recipe.views.corrections),

@@ -45,8 +45,8 @@ class StartingWeights:
         if record is None:
             check_known(backbone, name)
             self._opened = self._open()
-            starting_arrays(self._opened, backbone, plan(backbone).variables)  # refused before anything is made
             record = self._opened.record() | (parent_record(self._opened) if self._opened.from_run else {})
+            starting_arrays(self._opened, backbone, plan(backbone).variables)  # refused before anything is made
             write_atomically(workdir / RECORD_FILE, json.dumps(record, indent=2))
         self.groups = set(record.pop("training_groups", ()))  # which the run that left the weights was trained on
         self.record: dict[str, Any] = record
@@ -106,6 +106,11 @@ def parent_record(weights: Pretrained) -> dict[str, Any]:
     path = weights.file.path.parent / MODEL_FILE
     try:
         record = read_record(path.parent)
+        if record.get("members"):
+            raise UserError(
+                f"{weights.source} is of {record['members']} networks, and weights are of one: run its config with "
+                "evaluate=last or best, and name that run"
+            )
         protocol, groups = record["protocol"], record["training_groups"]
         identity = {name: str(protocol[name]) for name in ("config", "config_hash", "dataset", "fingerprint")}
         if record["sha256"] != weights.sha256:

@@ -43,8 +43,9 @@ class LoopSettings:
 class History:
     """What early stopping, "best" and the log remember; it lives in the checkpoint's seal.
 
-    The best is that of the phase, and so are the steps of its `snapshots`. `unlogged` are the steps since the last line of the log, as [step before the update,
-    report]; `seconds` what training and evaluation took until then, without compilation.
+    The best and the steps of the `snapshots` are those of the phase. `unlogged` are the steps since the last line of
+    the log, as [step before the update, report]; `seconds` what training and evaluation took until then, without
+    compilation.
     """
 
     phase_start: int = 0
@@ -128,7 +129,8 @@ class Trainer:
         finally:
             self._log.close()
             self._progress.close()
-        assert state is not None and self._saved is not None  # there is at least one phase
+        assert state is not None  # there is at least one phase
+        assert self._saved is not None
         self.last = next(phase for phase in phases if phase.name == self._saved.phase)
         if history.target_reached:
             told = f"{self.last.evaluations.metric} {history.best_value:.4f}"
@@ -194,15 +196,13 @@ class Trainer:
                     history = dataclasses.replace(history, snapshots=[*history.snapshots, step])
                 interrupted = False
                 try:
-                    due = self._due(phase.evaluate_every, step - start, final or ends_cycle)
-                    if due and history.evaluated != step:
+                    if self._due(phase.evaluate_every, step - start, final or ends_cycle) and history.evaluated != step:
                         history = self._evaluate(phase, state, history, pending)
                     self.check_interrupted()
                 except Interrupted:
                     interrupted = True
-                final = final and history.evaluated == step
-                if final or history.target_reached or self._out_of_patience(phase, history):
-                    final = True
+                final = (final and history.evaluated == step) or self._ends_early(phase, history)
+                if final:
                     history = dataclasses.replace(history, phase_finished=True)
                     if pending:  # stopped early, between two lines of the log
                         self._report(phase, step, start, pending)
@@ -234,16 +234,16 @@ class Trainer:
         return final or (every > 0 and done > 0 and done % every == 0)
 
     @staticmethod
-    def _out_of_patience(phase: Phase, history: History) -> bool:
-        """Whether evaluations have gone for too long without a better one.
+    def _ends_early(phase: Phase, history: History) -> bool:
+        """Whether the target is reached, or evaluations have gone for too long without a better one.
 
-        A cycle begins with a rise of the rate, after which worse ones are to be expected: cycles are waited for whole.
+        Right after a restart worse ones are to be expected, so a phase with cycles waits for whole ones.
         """
         waited, start = history.evaluations_since_best, history.phase_start
         if phase.cycle_ends and waited:
             best = start if history.best_step is None else history.best_step
             waited = phase.whole_cycles(best - start, history.evaluated - start)
-        return 0 < phase.evaluations.patience <= waited
+        return history.target_reached or 0 < phase.evaluations.patience <= waited
 
     def _evaluate(self, phase: Phase, state: TrainState, history: History, pending: list) -> History:
         self._check_finite(phase, history.phase_start, pending)

@@ -94,10 +94,7 @@ class Span(NamedTuple):
         return cls(learning_rate, max(steps - rise, 1), rise, warmup, in_steps)
 
     def after(self, duration: float) -> int:
-        """The steps from the end of the warm-up until a `duration` has passed since then.
-
-        Rounded together with the warm-up, as the whole phase is: so its last cycle ends with it.
-        """
+        """A `duration` after the warm-up, in steps; rounded with it, as the phase is, that the two end together."""
         return self.in_steps(self.warmup + duration) - self.rise
 
 

@@ -1,0 +1,76 @@
+"""Networks of one method that were trained apart, and answer together by the mean of their probabilities."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from skinjax.core.errors import UserError
+from skinjax.methods.base import Array, Batch, Method, Objective, Taps, Variables
+from skinjax.methods.names import taps_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Ensemble:
+    """`size` members, whose variables lie in each collection below `member0`, `member1` and so on."""
+
+    member: Method
+    size: int
+
+    def init(self, rng: Array, batch: Batch) -> Variables:
+        return united([self.member.init(jax.random.fold_in(rng, number), batch) for number in range(self.size)])
+
+    def constants(self, counts: np.ndarray, shares: np.ndarray) -> dict[str, Any]:
+        return {name: self.member.constants(counts, shares) for name in names(self.size)}
+
+    def terms(self) -> dict[str, float]:
+        return {}
+
+    def loss(self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: Objective) -> NoReturn:
+        raise UserError("an ensemble is not trained as one: train each of its members, and unite their variables")
+
+    def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
+        """The mean of the `probabilities`, its logarithm as `logits`, and `members` [batch, members, classes].
+
+        `pooled` are the members' side by side, `scores` their mean.
+        """
+        each = [
+            self.member.predict({kind: tree[name] for kind, tree in variables.items()}, images, taps_of(name, at))
+            for name in names(self.size)
+        ]
+        if "probabilities" not in each[0]:
+            return {}
+        members = jnp.stack([outputs["probabilities"] for outputs in each], axis=1)
+        together = {"probabilities": members.mean(axis=1), "members": members}
+        together["logits"] = jnp.log(together["probabilities"])
+        if "pooled" in each[0]:
+            together["pooled"] = jnp.concatenate([outputs["pooled"] for outputs in each], axis=-1)
+        if "scores" in each[0]:
+            together["scores"] = jnp.mean(jnp.stack([outputs["scores"] for outputs in each]), axis=0)
+        return together
+
+    def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict:
+        return {}
+
+    def stages(self) -> tuple[str, ...]:
+        return tuple(f"{name}/{stage}" for name in names(self.size) for stage in self.member.stages())
+
+    def trunks(self) -> dict[str, tuple[str, ...]]:
+        return {
+            f"{name}/{trunk}": tuple(f"{name}/{head}" for head in heads)
+            for name in names(self.size)
+            for trunk, heads in self.member.trunks().items()
+        }
+
+
+def names(size: int) -> list[str]:
+    """What the members are called among variables and stages."""
+    return [f"member{number}" for number in range(size)]
+
+
+def united(members: Sequence[Variables]) -> Variables:
+    """The variables of an ensemble, of those of its members."""
+    return {kind: dict(zip(names(len(members)), (of[kind] for of in members), strict=True)) for kind in members[0]}
