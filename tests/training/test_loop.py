@@ -15,6 +15,8 @@ from skinjax.core.errors import UserError
 from skinjax.parallel import put
 from skinjax.training.checkpoints import Seal
 from skinjax.training.loop import History
+from skinjax.training.optimizers import OptimizerSettings
+from skinjax.training.schedules import WarmRestartsSettings, make_schedule
 from skinjax.training.signals import Interrupted
 
 EVERYTHING = {"evaluate_every": 2, "checkpoint_every": 2, "ema_decay": 0.9, "log_every": 3}
@@ -288,6 +290,140 @@ def test_a_phase_may_begin_from_the_best_state_of_the_one_before(run_in, phase, 
     np.testing.assert_array_equal(kernel, best["stem"]["conv"]["kernel"])
     assert (kernel != last["stem"]["conv"]["kernel"]).any()
     assert_identical(make("stopped", iter_validation(accuracies[3:])).fit()[0], state)
+
+
+def test_a_restart_resets_the_cosine_and_not_the_momentum(run, phase):
+    """Without gradients after the restart at step 2, what moves the parameters then is what was kept of before."""
+
+    def silent_from_2(source, phase, start):
+        for step, batch in enumerate(source, start):
+            yield batch | {"weight": batch["weight"] * (step < 2)}
+
+    rate = make_schedule(WarmRestartsSettings(cycle=2), 0.1, 4)
+    sgd = OptimizerSettings(name="sgd", momentum=0.9)
+    run = run([phase("all", 4, rate)], optimizer=sgd, checkpoint_every=1, keep=9, batches=silent_from_2)
+    run.fit()
+    before, after = run.restored(2), run.restored(3)
+    name = "head/classifier/kernel"
+    trace, kept = (next(part for part in s.optimizer if hasattr(part, "trace")).trace[name] for s in (before, after))
+    assert np.abs(trace).max() > 0.01
+    np.testing.assert_allclose(kept, 0.9 * trace, rtol=1e-6)
+    old, new = (state.variables["params"]["head"]["classifier"]["kernel"] for state in (before, after))
+    np.testing.assert_allclose(old - new, 0.1 * 0.9 * trace, rtol=1e-4, atol=1e-7)
+
+
+# Cycles, targets and snapshots
+
+CYCLES = {"cycle_ends": (2, 6, 14)}
+
+
+def evaluated_at(run):
+    return [line["step"] for line in run.log() if "validation/accuracy" in line]
+
+
+def test_patience_waits_for_whole_cycles_which_are_judged_where_they_end(run_in, phase, tmp_path):
+    """Evaluations at 2, 3, 6, 9, 12 and 14; the best comes at the end of a cycle, and in the middle of one."""
+
+    def make(folder, accuracies, patience=1, **cycles):
+        only = phase("only", 14, judged={"patience": patience}, **cycles)
+        return run_in(tmp_path / folder, [only], evaluate_every=3, validation=iter_validation(accuracies))
+
+    run = make("at an end", [0.5, 0.1, 0.2], **CYCLES)
+    assert run.fit()[1] == History(0, True, 6, 0.5, 2, 2)
+    assert evaluated_at(run) == [2, 3, 6]
+    within = make("within", [0.1, 0.5, 0.4, 0.2, 0.3, 0.1], **CYCLES)
+    assert within.fit()[1] == History(0, True, 14, 0.5, 3, 4)
+    assert make("never", [math.nan] * 6, patience=2, **CYCLES).fit()[1].evaluated == 6
+    assert make("without", [0.5, 0.4]).fit()[1].evaluated == 6  # every third step, and the first that is worse
+
+
+def test_an_evaluation_that_is_stopped_at_the_end_of_a_cycle_ends_no_phase(run_in, phase, tmp_path):
+    def make(values):
+        def validation(phase, variables):
+            value = next(values)
+            if value is None:
+                raise Interrupted("stopped")
+            return {"accuracy": value}
+
+        return run_in(tmp_path, [phase("only", 8, judged={"patience": 1}, **CYCLES)], validation=validation)
+
+    stopped = make(iter([0.5, None]))
+    with pytest.raises(Interrupted, match="stopped after 6 steps"):
+        stopped.fit()
+    assert seal(stopped, 6)["history"]["phase_finished"] is False
+    assert make(iter([0.6, 0.4])).fit()[1] == History(0, True, 8, 0.6, 6, 1)
+
+
+@pytest.mark.parametrize(
+    ("judged", "told"),
+    [
+        ({"target": 0.6}, "accuracy 0.6000 reaches the target of 0.6 after 4 steps"),
+        ({"metric": "loss", "target": 0.75}, "loss 0.7000 reaches the target of 0.75 after 4 steps"),
+    ],
+)
+def test_a_target_ends_the_run_wherever_it_is_stopped(run_in, phase, tmp_path, assert_identical, judged, told):
+    figures = [{"accuracy": value, "loss": 1.3 - value} for value in (0.5, 0.1, 0.2, 0.6)]
+
+    def make(folder, done=0, **fields):
+        values = iter(figures[done:])
+        phases = [phase("first", 2), phase("second", 9, judged=judged), phase("third", 5)]
+        validation = lambda phase, variables: next(values)  # noqa: E731
+        return run_in(tmp_path / folder, phases, evaluate_every=1, keep=1, validation=validation, **fields)
+
+    run = make("whole")
+    state, history = run.fit()
+    assert (history.target_reached, history.best_step, int(state.step)) == (True, 4, 4)
+    assert (run.said, run.trainer.last.name) == ([told], "second")
+    for done in (1, 2, 3, 4):  # evaluations before each place to stop at
+        with pytest.raises(Interrupted, match=f"stopped after {done} steps"):
+            make("stopped", done - 1, stop=stop_at_call(2)).fit()
+    assert seal(run, 4)["history"]["target_reached"] is True
+    again = make("stopped", 4, batches=breaking(0))
+    again_state, again_history = again.fit()
+    assert_identical(again_state, state)
+    assert again_history == history
+    assert (again.said, again.trainer.last.name) == (["continuing from the checkpoint after 4 steps", told], "second")
+    assert again.log() == run.log()
+
+
+def test_a_phase_that_ended_early_is_gone_on_from_at_its_best(run, phase):
+    """Its last cycle made it worse: the next phase begins from the state after step 2."""
+    first = phase("first", 14, judged={"patience": 1}, **CYCLES)
+    second = phase("second", 1, frozen=("stem", "features"), begins_from_best=True)
+    run = run([first, second], keep=9, validation=iter_validation([0.5, 0.4, 0.3]))
+    _, history = run.fit()
+    assert history.phase_start == 6
+    assert "phase second begins from the state after 2 steps" in run.said
+    best, end = (run.restored(step).variables["params"]["backbone"]["stem"]["conv"]["kernel"] for step in (2, 7))
+    np.testing.assert_array_equal(end, best)
+
+
+def test_the_states_at_the_ends_of_cycles_are_kept_wherever_the_run_is_stopped(
+    run_in, phase, tmp_path, assert_identical
+):
+    def make(folder, accuracies=(0.1, 0.2, 0.3), snapshots=True, **fields):
+        only = phase("only", 7, cycle_ends=(2, 4, 6), snapshots=snapshots)
+        fields |= {"checkpoint_every": 1, "keep": 1, "ema_decay": 0.5, "validation": iter_validation(accuracies)}
+        return run_in(tmp_path / folder, [only], **fields)
+
+    accuracies = [0.4, 0.3, 0.2, 0.1]
+    run = make("whole", accuracies)
+    _, history = run.fit()
+    assert history.snapshots == [2, 4, 6]
+    assert run.steps() == [2, 4, 6, 7]
+    assert [seal(run, step)["history"]["snapshots"] for step in (4, 7)] == [[2, 4], [2, 4, 6]]
+    done = 0
+    for step in (1, 2, 2, 4, 5):  # twice where a cycle ends
+        with pytest.raises(Interrupted, match=f"stopped after {step} steps"):
+            make("stopped", accuracies[done // 2 :], stop=stop_at_call(step - done + 1)).fit()
+        done = step
+    stopped = make("stopped", accuracies[2:])
+    assert stopped.fit()[1] == history
+    assert stopped.steps() == run.steps()
+    for step in history.snapshots:
+        assert_identical(stopped.restored(step), run.restored(step))
+    others = make("others", accuracies, snapshots=False)
+    assert (others.fit()[1].snapshots, others.steps()) == ([], [2, 7])
 
 
 def test_runs_of_one_process_share_their_compiled_programs(run_in, phase, tmp_path, caplog):

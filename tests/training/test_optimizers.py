@@ -10,6 +10,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.training.optimizers import EVERYTHING, OptimizerSettings, make_optimizer, parameter_factors
+from skinjax.training.schedules import WarmRestartsSettings, make_schedule
 
 A, B = "backbone/stem/kernel", "head/kernel"
 STAGES = ("backbone/stem", "backbone/features", "head")
@@ -187,3 +188,14 @@ def test_make_optimizer_checks_both_tables_even_where_they_do_nothing(table):
 def test_unknown_optimiser_is_named():
     with pytest.raises(UserError, match=r"unknown optimiser 'adamw2'.*did you mean 'adamw'"):
         OptimizerSettings(name="adamw2")
+
+
+def test_the_cosine_of_a_cycle_scales_every_group_of_rates():
+    """Paper 002: groups at .01, .1 and 1 of the rate .01, five of ten steps into a cycle."""
+    rows = (("stem", 0.01), ("features", 0.1), ("head", 1.0))
+    optimizer = made("sgd", PATHS, rows, momentum=0.0)
+    ones = {path: jnp.ones(()) for path in PATHS}
+    updates, _ = optimizer.update(ones, optimizer.init(ones), ones)
+    rate = make_schedule(WarmRestartsSettings(cycle=10, multiplier=2), 0.01, 70)(5)
+    found = [float(rate * updates[path]) for path in (PATHS[0], PATHS[2], PATHS[3])]
+    assert found == pytest.approx([5e-5, 5e-4, 5e-3])
