@@ -36,19 +36,19 @@ METHOD = {
 FACTS = Facts(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.125), architecture="resnet_tiny")
 
 
-def drawn(method: str = "classifier", **changes) -> Model:
+def drawn(method: str = "classifier", members: int = 0, **changes) -> Model:
     """A model whose parameters, statistics and constants are drawn."""
     plain = {**PLAIN, "method": METHOD[method], **changes}
     if method == "patches":
         plain["views"] = {**plain["views"], "train": "ordered_crop", "evaluation": "ordered_crop", "crops": 4}
     spec = from_plain(ModelSpec, plain, "spec")
-    built = make_method(spec, CLASSES, FACTS)
+    built = Model(spec, CLASSES, {}, FACTS, members=members).method
     shapes = jax.eval_shape(built.init, jax.random.key(0), {"image": np.zeros((1, 20, 24, 3), np.uint8)})
     random = np.random.default_rng(3)  # numpy compiles nothing
     variables = jax.tree.map(lambda leaf: np.float32(random.uniform(0.01, 0.2, leaf.shape) - 0.1), shapes)
     variables["batch_stats"] = jax.tree.map(np.abs, variables["batch_stats"])  # variances among them
     variables["constants"] = built.constants(np.array([1, 2, 3]), np.full(3, 1 / 3))
-    return Model(spec, CLASSES, variables, FACTS, {"protocol": {"seed": 3}})
+    return Model(spec, CLASSES, variables, FACTS, {"protocol": {"seed": 3}}, members)
 
 
 def photographs(n: int) -> np.ndarray:
@@ -75,6 +75,25 @@ def test_what_was_written_is_opened_and_answers_alike(method, tmp_path):
     for name in ours:
         np.testing.assert_array_equal(ours[name], theirs[name])
     np.testing.assert_allclose(ours["probabilities"].sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_an_ensemble_is_opened_with_all_its_members(members, tmp_path):
+    model, images = drawn(members=members), photographs(5)
+    write_model(tmp_path, model)
+    opened = load(tmp_path)
+    assert json.loads((tmp_path / MODEL_FILE).read_text())["members"] == opened.members == members
+    assert f"params/member{members - 1}/head/classifier/kernel" in open_weights(tmp_path / WEIGHTS_FILE)
+    ours, theirs = model.predict(images), opened.predict(images)
+    assert theirs["members"].shape == (5, members, 3)
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name])
+    assert opened.features(images).shape == (5, 32 * members)
+
+
+def test_a_network_alone_says_nothing_of_members(written):
+    assert "members" not in json.loads((written / MODEL_FILE).read_text())
+    assert load(written).members == 0
 
 
 def test_answers_do_not_depend_on_how_many_are_asked():
@@ -162,6 +181,10 @@ DAMAGES = {
     "no spec": ({"spec": []}, "must be a section with fields"),
     "an unknown field": ({"spec": {"modl": {}}}, "(did you mean 'model'?)"),
     "a wrong value": ({"spec": {"batch": 0}}, "batch is 0; it must be a whole number from 1"),
+    "members of another type": ({"members": "2"}, "or lacks something"),
+    "fewer members than none": ({"members": -1}, "or lacks something"),
+    "too many members": ({"members": 10**9}, "or lacks something"),
+    "members that are not there": ({"members": 2}, "does not fit model.json: "),
     "another network": (
         {"spec": {**PLAIN, "model": {"backbone": "resnet18", "weights": "x"}, "views": {"normalisation": "weights"}}},
         "does not fit model.json: ",

@@ -16,6 +16,7 @@ HEADLINE = ("macro_recall", "macro_f1", "macro_precision", "accuracy", "mc_speci
 PROTOCOL_IN_WORDS = {
     "split": ", {} split",
     "checkpoint": ", {} checkpoint",
+    "members": " of {} networks",
     "steps": " ({} steps)",
     "view": ", {} view",
     "crops": " of {} crops",

@@ -332,6 +332,14 @@ TINY_MISTAKES = {
         ["--config.evaluate=best", "--config.split.validation=0.0"],
         "split.validation above 0",
     ),
+    "target without validation": (
+        ["--config.evaluations.target=0.9", "--config.split.validation=0.0"],
+        "evaluations.target needs validation images and this split has none",
+    ),
+    "snapshots without cycles": (
+        ["--config.evaluate=snapshots"],
+        "evaluate='snapshots' is of the ends of cycles, and the last phase, 'train', has no whole one",
+    ),
     "crop larger than stored": (["--config.views.size=(64,64)"], "does not fit"),
     "multipliers": (["--config.phases.train.learning_rate_multipliers=(('stm',0.1),('.*',1.0))"], "'stm'"),
     "uncovered": (["--config.phases.train.learning_rate_multipliers=(('stem',0.1),)"], "parameters"),

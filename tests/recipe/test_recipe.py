@@ -34,6 +34,13 @@ def test_what_trains_and_what_judges_are_apart():
     }
 
 
+def test_snapshots_are_of_whole_cycles_and_a_target_is_reached_within_one():
+    told = "config.evaluate is 'snapshots', of whole cycles, and evaluations.target ends a run within one: leave out"
+    for where in ("evaluations", "phases.train.evaluations"):
+        with pytest.raises(UserError, match=told):
+            with_changes(Recipe(), ["evaluate=snapshots", f"{where}.target=0.9"])
+
+
 def test_phases_that_are_not_trained_are_no_part_of_a_run():
     phases = {"train": PhaseSettings(), "never": PhaseSettings(duration=1.0)}
     assert Recipe(phases=phases).identity() == Recipe().identity()

@@ -54,6 +54,12 @@ def test_shown_with_interval_and_protocol(tmp_path, predictions):
     assert recall.startswith("  macro recall     0.833  95 % interval [")
 
 
+def test_an_ensemble_is_told_with_its_size(tmp_path, predictions):
+    protocol = {**predictions.protocol, "checkpoint": "snapshots", "members": 3}
+    figures = write_figures(tmp_path, "test", dataclasses.replace(predictions, protocol=protocol), [10, 30])
+    assert ", snapshots checkpoint of 3 networks (7 steps), squash view" in format_figures("test", figures)
+
+
 def test_a_part_of_one_lesion_is_finished_and_shown_without_intervals(tmp_path, predictions):
     predictions = dataclasses.replace(predictions, groups=["l"] * 4)
     figures = write_figures(tmp_path, "test", predictions, [10, 30])

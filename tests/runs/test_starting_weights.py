@@ -76,6 +76,17 @@ def test_other_classes_in_another_order_or_another_head_start_anew(classes, chan
     assert told[-1].endswith("are taken: head starts anew")
 
 
+def test_an_ensemble_is_nothing_to_start_from(tmp_path):
+    folder = tmp_path / "parent"
+    folder.mkdir()
+    write_model(folder, drawn(members=2))
+    with pytest.raises(
+        UserError, match=r"parent is of 2 networks, and weights are of one: run its config with evaluat"
+    ):
+        starting(folder, tmp_path)
+    assert not (tmp_path / "child" / "weights.json").exists()
+
+
 def test_every_trunk_gets_its_arrays_or_it_is_an_error(parent, tmp_path):
     variables = shapes(CLASSES)
     for tree in variables.values():
