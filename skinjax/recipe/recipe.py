@@ -119,8 +119,7 @@ class Recipe(ModelSpec):
             loss = self.loss_in(phase)
             if self.evaluate == "snapshots" and self.evaluations_in(phase).target is not None:
                 raise UserError(
-                    "config.evaluate is 'snapshots', of whole cycles, and evaluations.target ends a run within one: "
-                    "leave out one of them"
+                    "evaluations.target may end a run within a cycle and evaluate is 'snapshots': leave one of them out"
                 )
             if loss.name == "ldam" and self.model.head != "cosine":
                 raise UserError("loss.name 'ldam' takes margins off cosines: set model.head to cosine, or another loss")

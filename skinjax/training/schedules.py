@@ -119,11 +119,7 @@ def make_schedule(
 
 
 def cycle_ends(settings: Named, steps: int, warmup: float = 0, in_steps: InSteps = int) -> tuple[int, ...]:
-    """The steps of a phase after which whole cycles of its schedule end; none where that has no cycles.
-
-    >>> cycle_ends(WarmRestartsSettings(cycle=10, multiplier=2), 100)
-    (10, 30, 70)
-    """
+    """The steps of a phase after which whole cycles of its schedule end; none where that has no cycles."""
     if settings.name not in CYCLES:
         return ()
     span = Span.of(1.0, steps, warmup, in_steps)
@@ -139,7 +135,7 @@ def step_decay(span: Span, settings: StepSettings) -> optax.Schedule:
 
 def inverse_time(span: Span, settings: InverseTimeSettings) -> optax.Schedule:
     """The rate divided by a line that is 1 at first and 2 after `half_after`; optax has none."""
-    half_after = span.after(settings.half_after)
+    half_after = max(span.after(settings.half_after), 1)
     return lambda step: span.learning_rate / (1 + step / half_after)
 
 

@@ -35,7 +35,7 @@ def test_what_trains_and_what_judges_are_apart():
 
 
 def test_snapshots_are_of_whole_cycles_and_a_target_is_reached_within_one():
-    told = "config.evaluate is 'snapshots', of whole cycles, and evaluations.target ends a run within one: leave out"
+    told = "evaluations.target may end a run within a cycle and evaluate is 'snapshots': leave one of them out"
     for where in ("evaluations", "phases.train.evaluations"):
         with pytest.raises(UserError, match=told):
             with_changes(Recipe(), ["evaluate=snapshots", f"{where}.target=0.9"])

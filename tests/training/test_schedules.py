@@ -152,6 +152,12 @@ def test_one_cycle_is_pytorchs():
         assert short[0] == pytest.approx(0.01)  # there is no step to rise in
 
 
+def test_half_after_less_than_a_step_is_a_step():
+    in_steps = lambda epochs: duration_in_steps(epochs, "epochs", 64, 6053)  # noqa: E731
+    schedule = make_schedule(InverseTimeSettings(half_after=0.001), 0.1, 200, 0.5, in_steps)
+    np.testing.assert_allclose(schedule(np.array([48, 49])), [0.1, 0.05])
+
+
 def test_paper_004_halves_its_rate_after_10_000_steps():
     schedule = make_schedule(InverseTimeSettings(half_after=10_000), 1e-4, 40_000)
     np.testing.assert_allclose(schedule(np.array([0, 1, 10_000, 30_000])), [1e-4, 1e-4 / 1.0001, 5e-5, 2.5e-5])
