@@ -201,7 +201,10 @@ MISTAKES = {
     "data set argument": ([CONFIG, "--config.dataset.arguments.imgs=9"], "known: classes"),
     "split": ([CONFIG, "--config.split.protocol=random"], "known: file, image_stratified, lesion_grouped, official"),
     "optimiser": ([CONFIG, "--config.optimizer.name=lion"], "known: adam, adamw, sgd"),
-    "schedule": ([CONFIG, "--config.phases.train.schedule=cos"], "known: constant, cosine, step"),
+    "schedule": (
+        [CONFIG, "--config.phases.train.schedule=cos"],
+        "known: constant, cosine, inverse_time, one_cycle, step, warm_restarts",
+    ),
     "view": ([CONFIG, "--config.views.train=crops"], "known: downsampling"),
     "normalisation": ([CONFIG, "--config.views.normalisation=mean"], "imagenet"),
     "cache": ([CONFIG, "--config.cache=disk"], "unknown cache 'disk'; known: device, host, none"),
