@@ -36,7 +36,7 @@ from skinjax.training.optimizers import EVERYTHING, OptimizerSettings
 from skinjax.training.programs import Training, begin_program, draw, features_program, train_program
 from skinjax.training.state import partition
 
-EPOCHS = {"computed": 4, "stored": 12}
+EPOCHS = {"computed": 4, "stored": 21}
 
 
 def main() -> None:

@@ -52,8 +52,8 @@ def make_train_step(
 ) -> Callable[[TrainState, Batch, Array], tuple[TrainState, dict[str, Array]]]:
     """A function (state, batch, learning rate) -> (state, report), to be jitted.
 
-    The report has `loss`, one value per term, `gradient_norm`, and the norm of the parameters and statistics after the
-    step: an update or a statistic that overflowed shows in no loss before it is saved.
+    The report has `loss`, one value per term, `gradient_norm`, and the norm of what it may move, parameters and
+    statistics, after the step: an update or a statistic that overflowed shows in no loss before it is saved.
     """
 
     def train_step(state: TrainState, batch: Batch, rate: Array) -> tuple[TrainState, dict[str, Array]]:
@@ -72,13 +72,15 @@ def make_train_step(
         gradients, values, stats = batch_gradient(terms_of, trainable, before, batch, accumulate)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, trainable)
         updates = jax.tree.map(lambda update: -rate * update, updates)
-        params = merge(optax.apply_updates(trainable, updates), frozen)
+        trained = optax.apply_updates(trainable, updates)
+        params = merge(trained, frozen)
         variables = {**state.variables, "params": params, "batch_stats": stats}
         ema = state.ema
         if ema is not None:
             current = {name: variables[name] for name in ema}
             ema = jax.tree.map(lambda old, new: ema_decay * old + (1 - ema_decay) * new, ema, current)
-        norms = {"gradient_norm": optax.tree.norm(gradients), "state_norm": optax.tree.norm((params, stats, ema))}
+        moved = (trained, partition(stats, phase.frozen)[0], ema)  # the norm of the rest takes time and says nothing
+        norms = {"gradient_norm": optax.tree.norm(gradients), "state_norm": optax.tree.norm(moved)}
         return TrainState(state.step + 1, state.seed, variables, optimizer_state, ema), values | norms
 
     return train_step
