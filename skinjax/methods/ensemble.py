@@ -67,18 +67,10 @@ class Ensemble:
 
 
 def names(size: int) -> list[str]:
-<<<<<<< HEAD
-    """What the members are called among variables and stages."""
-=======
     """The names of the members among variables and stages."""
->>>>>>> schedules
     return [f"member{number}" for number in range(size)]
 
 
 def united(members: Sequence[Variables]) -> Variables:
-<<<<<<< HEAD
-    """The variables of an ensemble, of those of its members."""
-=======
     """Join the variables of members to those of their ensemble."""
->>>>>>> schedules
     return {kind: dict(zip(names(len(members)), (of[kind] for of in members), strict=True)) for kind in members[0]}
