@@ -69,7 +69,7 @@ def test_what_was_written_is_opened_and_answers_alike(method, tmp_path):
     opened = load(str(tmp_path))
     assert (opened.spec, opened.classes, opened.facts) == (model.spec, CLASSES, FACTS)
     assert opened.origin["protocol"] == {"seed": 3}
-    assert opened.stages == make_method(model.spec, CLASSES, FACTS).stages()
+    assert opened.stages == tuple(make_method(model.spec, CLASSES, FACTS).stages())
     ours, theirs = model.predict(images), opened.predict(images)
     assert ours.keys() == theirs.keys()
     for name in ours:

@@ -42,7 +42,7 @@ class Classifier:
         logits, _ = self.answer(variables, batch["image"])
         return {"loss": self.parts.task.held_out_term(variables, logits, batch, phase)}
 
-    def stages(self) -> tuple[str, ...]:
+    def stages(self) -> dict[str, str]:
         return self.parts.network.stages()
 
     def trunks(self) -> dict[str, tuple[str, ...]]:
