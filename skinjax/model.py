@@ -71,7 +71,7 @@ class Model:
     @property
     def stages(self) -> tuple[str, ...]:
         """The names of the network's parts, in order."""
-        return self.method.stages()
+        return tuple(self.method.stages())
 
     def read(self, photograph: bytes | str | os.PathLike, name: str = "") -> np.ndarray:
         """A photograph (its bytes or its path) as training saw it: uint8 [H, W, 3], upright, at the stored size."""

@@ -17,7 +17,7 @@ from skinjax.core.settings import Kind, from_plain
 from skinjax.data.sampling.samplers import Images
 from skinjax.main import main
 from skinjax.methods import METHODS
-from skinjax.models import BACKBONES
+from skinjax.models import BACKBONES, make_backbone
 from skinjax.models.pretrained.fitting import plan
 from skinjax.models.pretrained.known_weights import HALF, KNOWN, architecture_of
 from skinjax.models.pretrained.opening import usual_weights
@@ -30,8 +30,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITHOUT_DECODER = [change for change in TINY if "decoder" not in change]
 HEADER = """\
-| `model.backbone` (millions of parameters) | padding | TAG of `timm/BACKBONE.TAG` | images |
-|---|---|---|---|
+| `model.backbone` (millions of parameters) | padding | `early` / `late` | TAG of `timm/BACKBONE.TAG` | images |
+|---|---|---|---|---|
 """
 # The names in a row of the table begin with this, in their order.
 ROWS = (
@@ -61,7 +61,7 @@ def members(starts):
 
 
 def row(backbones):
-    """A row: the backbones, how they pad, their usual weights and what these were trained on."""
+    """A row: the backbones, how they pad, where they are cut, their usual weights and what these were trained on."""
     names = ", ".join(f"`{name}` ({millions(name)})" for name in backbones)
     # To plan a network takes a second: of a row only `_same` is built otherwise than the first.
     alone = [name for name in backbones if name == backbones[0] or name.endswith("_same")]
@@ -75,7 +75,15 @@ def row(backbones):
     halves = {name.partition(".")[2] for name in weights if KNOWN[name].normalisation == HALF}
     centred = ", ".join(f"`{tag}`" for tag in tags if tag in halves)
     colours = f", [-1, 1]{f' ({centred})' if halves != set(tags) else ''}" if halves else ""
-    return f"| {names} | {' or '.join(paddings)} | {listed or 'none'} | {pixels}{colours} |"
+    padded = " or ".join(paddings)
+    return f"| {names} | {padded} | {groups(backbones[0])} | {listed or 'none'} | {pixels}{colours} |"
+
+
+def groups(name):
+    """The first and last stages of both groups of depth."""
+    backbone = make_backbone(name)
+    cut = backbone.stages.index(backbone.late)
+    return " / ".join(" to ".join(dict.fromkeys((x[0], x[-1]))) for x in (backbone.stages[:cut], backbone.stages[cut:]))
 
 
 def millions(name):

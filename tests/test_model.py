@@ -16,7 +16,7 @@ from skinjax.core.errors import UserError
 from skinjax.core.hashes import sha256_of
 from skinjax.core.settings import from_plain
 from skinjax.methods import METHODS
-from skinjax.model import MODEL_FILE, WEIGHTS_FILE, Model, load, make_method, write_model
+from skinjax.model import MODEL_FILE, WEIGHTS_FILE, Model, load, make_method, variable_shapes, write_model
 from skinjax.models.pretrained.facts import Facts
 from skinjax.models.pretrained.files import open_weights
 from skinjax.recipe.recipe import ModelSpec
@@ -69,7 +69,7 @@ def test_what_was_written_is_opened_and_answers_alike(method, tmp_path):
     opened = load(str(tmp_path))
     assert (opened.spec, opened.classes, opened.facts) == (model.spec, CLASSES, FACTS)
     assert opened.origin["protocol"] == {"seed": 3}
-    assert opened.stages == make_method(model.spec, CLASSES, FACTS).stages()
+    assert opened.stages == tuple(make_method(model.spec, CLASSES, FACTS).stages())
     ours, theirs = model.predict(images), opened.predict(images)
     assert ours.keys() == theirs.keys()
     for name in ours:
@@ -94,6 +94,17 @@ def test_an_ensemble_is_opened_with_all_its_members(members, tmp_path):
 def test_a_network_alone_says_nothing_of_members(written):
     assert "members" not in json.loads((written / MODEL_FILE).read_text())
     assert load(written).members == 0
+
+
+def test_the_densenet_of_fastai_pools_what_no_relu_has_cut():
+    """Paper 002's: ten classes, the head `concat_pool` right on the last norm; as shapes, 28,748,490 parameters."""
+    model = {"backbone": "densenet161", "head": "concat_pool", "final_relu": False}
+    spec = from_plain(ModelSpec, {"views": {"size": (32, 32)}, "model": model}, "spec")
+    method = make_method(spec, tuple("abcdefghij"))
+    shapes = variable_shapes(method, spec.stored_size, 10)
+    assert sum(x.size for x in jax.tree.leaves(shapes["params"])) == 28_748_490
+    assert shapes["params"]["head"]["norm1"]["scale"].shape == (2 * 2208,)
+    assert method.parts.network.backbone.final_relu is False
 
 
 def test_answers_do_not_depend_on_how_many_are_asked():

@@ -4,6 +4,7 @@ Pictures are float, 0..255. The four changes are torchvision's, but always in th
 saturation, hue, where torchvision draws the order anew for each picture.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -58,6 +59,21 @@ def colour_jitter(
         if strength:
             images = operation(images, between(draw[:, column], max(0.0, 1 - strength), 1 + strength))
     return shift_hue(images, between(draw[:, 3], -hue, hue)) if hue else images
+
+
+def lighting(keys: Array, images: Array, most: float) -> Array:
+    """Random contrast about the picture's own mean, then light added to all of it: RandomLighting of fastai 0.7.
+
+    The light is uniform within this part of the full range either way. So is c, for a contrast of 1 + c, below zero of
+    1 / (1 - c).
+
+    keys: [batch]; images: [batch, H, W, 3], 0..255; returns the same shape, float32
+    """
+    light, c = between(per_example_uniform(keys, 2), -most, most).T.reshape(2, -1, 1, 1, 1)
+    # A sum of integers, as in `scale_contrast`.
+    total = jnp.round(images).astype(jnp.int32).sum((1, 2, 3), dtype=jnp.int32, keepdims=True)
+    mean = total.astype(jnp.float32) / math.prod(images.shape[1:])
+    return jnp.clip(mean + jnp.where(c < 0, 1 / (1 - c), 1 + c) * (images - mean) + 255 * light, 0, 255)
 
 
 def scale_brightness(images: Array, factors: Array) -> Array:

@@ -82,12 +82,26 @@ def random_resized_crop(
     return _matrix(step[:, 0], 0, corner[:, 0], 0, step[:, 1], corner[:, 1])
 
 
-def random_rotation(keys: Array, size: Size, degrees: float) -> Array:
-    """A turn about the centre by an angle uniform in [-degrees, degrees].
+def random_zoom(keys: Array, stored: Size, size: Size, most: float, share: float = 1.0) -> Array:
+    """The largest window of the shape of `size`, made smaller by a zoom uniform in [1, most], at a random place.
+
+    As fastai's RandomScale and RandomCrop, but for places between pixels. Of all pictures 1 - `share` are not zoomed.
+
+    keys: [batch]; stored: (H, W) of the picture; returns [batch, 2, 3]
+    """
+    draw = per_example_uniform(keys, 3)
+    step = min(stored[0] / size[0], stored[1] / size[1]) / between_at_times(draw[:, 0], share, 1.0, most, 1.0)
+    left, top = (product(draw[:, axis], stored[-axis] - product(step, size[-axis])) for axis in (1, 2))
+    return _matrix(step, 0, left, 0, step, top)
+
+
+def random_rotation(keys: Array, size: Size, degrees: float, share: float = 1.0) -> Array:
+    """A turn about the centre by an angle uniform in [-degrees, degrees], of this `share` of all pictures.
 
     keys: [batch]; size: (H, W) of the picture; returns [batch, 2, 3]
     """
-    return rotation(size, between(per_example_uniform(keys, 1)[:, 0], -degrees, degrees))
+    draw = per_example_uniform(keys, 1)[:, 0]
+    return rotation(size, between_at_times(draw, share, -degrees, degrees, 0.0))
 
 
 def random_affine(
@@ -146,6 +160,11 @@ def per_example_uniform(keys: Array, count: int) -> Array:
 def between(draw: Array, low: float, high: float) -> Array:
     """Numbers of [0, 1) spread over [low, high)."""
     return low + product(draw, high - low)
+
+
+def between_at_times(draw: Array, share: float, low: float, high: float, otherwise: float) -> Array:
+    """Numbers of [0, 1): those below `share` spread over [low, high), and `otherwise` for the others."""
+    return jnp.where(draw < share, between(draw / share, low, high), otherwise)
 
 
 def product(a: Array, b: Array | float) -> Array:

@@ -16,12 +16,13 @@ from jax import Array
 from skinjax.images.geometry import Size, product
 
 
-@functools.partial(jax.jit, static_argnames="size")
-def warp(images: Array, matrices: Array, size: Size, fill: float = 0.0) -> Array:
+@functools.partial(jax.jit, static_argnames=("size", "mirrored"))
+def warp(images: Array, matrices: Array, size: Size, fill: float = 0.0, mirrored: bool = False) -> Array:
     """The pictures seen through affine maps, interpolated bilinearly from four pixels.
 
     Inside a picture's area [0, W] x [0, H] the border pixels are replicated, so that a resize or a flip darkens no
-    border; beyond it the picture fades to `fill` within half a pixel, so that whole pixels outside are exactly `fill`.
+    border; beyond it the picture fades to `fill` within half a pixel, so that whole pixels outside are exactly `fill`,
+    or is `mirrored`, as far as its own size.
     Identity, flips, quarter turns and whole-pixel crops copy bit for bit. There is no antialiasing: where maps shrink,
     give them the pictures after `low_pass`.
 
@@ -40,6 +41,8 @@ def warp(images: Array, matrices: Array, size: Size, fill: float = 0.0) -> Array
         x = jnp.arange(size[1], dtype=jnp.float32) + 0.5
         u = product(m[:, 0, 0], x) + (product(m[:, 0, 1], y) + m[:, 0, 2])
         v = product(m[:, 1, 0], x) + (product(m[:, 1, 1], y) + m[:, 1, 2])
+        if mirrored:
+            u, v = (jnp.where(x > most, 2 * most - x, abs(x)) for x, most in ((u, width), (v, height)))
         left, right, across = _neighbours(u, width)
         top, bottom, down = _neighbours(v, height)
 

@@ -20,7 +20,7 @@ from jax.typing import DTypeLike
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import Settings, choice, number
 from skinjax.images import geometry
-from skinjax.images.colour import NORMALISATIONS, Normalisation, colour_jitter, normalise
+from skinjax.images.colour import NORMALISATIONS, Normalisation, colour_jitter, lighting, normalise
 from skinjax.images.correction import CORRECTIONS, corrected
 from skinjax.images.crops import Grid, cut, grid_of, ordered_corners
 from skinjax.images.geometry import Pair, Size
@@ -115,9 +115,9 @@ def flips(horizontal: float = 0.5, vertical: float = 0.5) -> Step:
     return Step(lambda keys, stored, size: geometry.random_flips(keys, stored, horizontal, vertical))
 
 
-def rotation(degrees: float) -> Step:
-    """A turn about the centre, up to `degrees` either way."""
-    return Step(lambda keys, stored, size: geometry.random_rotation(keys, stored, degrees), turns=True)
+def rotation(degrees: float, share: float = 1.0) -> Step:
+    """A turn about the centre, up to `degrees` either way, of this share of all pictures."""
+    return Step(lambda keys, stored, size: geometry.random_rotation(keys, stored, degrees, share), turns=True)
 
 
 def affine(degrees: float, translate: Pair = (0.0, 0.0), scale: Pair = (1.0, 1.0), shear: Pair = (0.0, 0.0)) -> Step:
@@ -139,6 +139,15 @@ def resized_crop(scale: Pair = (0.08, 1.0), ratio: Pair = (3 / 4, 4 / 3)) -> Ste
     )
 
 
+def zoomed_crop(most: float, share: float = 1.0) -> Step:
+    """The largest window of the input's shape at a random place, zoomed up to `most` in this share of all pictures."""
+    return Step(
+        lambda keys, stored, size: geometry.random_zoom(keys, stored, size, most, share),
+        lambda stored, size: min(stored[0] / size[0], stored[1] / size[1]),
+        window=True,
+    )
+
+
 RANDOM_CROP = Step(geometry.random_crop)  # a window of the input's size at a random place
 
 
@@ -151,6 +160,9 @@ class ColourJitter:
     saturation: float = 0.0
     hue: float = 0.0
 
+    def __call__(self, keys: Array, images: Array) -> Array:
+        return colour_jitter(keys, images, **dataclasses.asdict(self))
+
 
 @dataclasses.dataclass(frozen=True)
 class View:
@@ -158,12 +170,14 @@ class View:
 
     Without a crop the whole picture is first resized to the input's size, antialiased as in evaluation; an `ordered`
     view keeps its size, and is cut into the ordered crops at the very end, so that a crop's place stays its place.
+    What a turn brings in from beyond the border is black, or the picture `mirrored`.
     """
 
     geometry: tuple[Step, ...] = ()
     crop: Step | None = None
-    colour: ColourJitter = ColourJitter()
+    colour: Callable[[Array, Array], Array] = ColourJitter()
     ordered: bool = False
+    mirrored: bool = False
 
 
 PATCH_JITTER = ColourJitter(brightness=32 / 255, saturation=0.5)
@@ -181,6 +195,13 @@ VIEWS: dict[str, View] = {
     "single_crop": View((flips(),), resized_crop(), PATCH_JITTER),
     "multi_crop": View((flips(),), RANDOM_CROP, PATCH_JITTER),
     "ordered_crop": View((flips(),), None, PATCH_JITTER, ordered=True),
+    # transforms_side_on of fastai 0.7 with max_zoom=1.1, but for light that is drawn after the crop (paper 002)
+    "side_on": View(
+        (flips(0.5, 0.0), rotation(10, share=0.75)),
+        zoomed_crop(1.1, share=0.75),
+        functools.partial(lighting, most=0.05),
+        mirrored=True,
+    ),
 }
 
 
@@ -213,8 +234,8 @@ def train_view(
             if view.crop and view.crop.window and not any(step.turns for step in steps):
                 images = stretch(images, matrices, shown)
             else:
-                images = warp(low_pass(images, matrices, shrink), matrices, shown)
-        images = colour_jitter(_stream(keys, 0), images, **dataclasses.asdict(view.colour))
+                images = warp(low_pass(images, matrices, shrink), matrices, shown, mirrored=view.mirrored)
+        images = view.colour(_stream(keys, 0), images)
         images = normalise(images, mean, std, dtype)
         return cut(images, ordered_corners(stored, size, grid), size) if view.ordered else images
 

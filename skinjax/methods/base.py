@@ -10,7 +10,7 @@ import numpy as np
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import Settings, number
 from skinjax.images.mixing import make_mixing
-from skinjax.methods.names import accepted_names, addressed
+from skinjax.methods.names import Stages, accepted_names, addressed
 from skinjax.objectives.losses import ClassificationLoss
 
 Array = jax.Array
@@ -113,8 +113,11 @@ class Method(Hashable, Protocol):
     def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict[str, tuple[Array, Array | None]]:
         """The (sum, count) of validation terms."""
 
-    def stages(self) -> tuple[str, ...]:
-        """The names by which parts can be frozen, given rates or looked at: `trunk/stage`, and other modules."""
+    def stages(self) -> Stages:
+        """The names by which parts can be frozen, given rates or looked at: `trunk/stage`, and other modules.
+
+        Each with its group of depth, a name for all stages in it: "early" and "late" in trunks, "top" for the others.
+        """
 
     def trunks(self) -> Mapping[str, Sequence[str]]:
         """The networks that can start from given weights, each with the heads that the same file may fill."""

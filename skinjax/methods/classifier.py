@@ -47,7 +47,7 @@ class Classifier:
         logits, _ = self.parts.network.answer(variables, features)
         return {"loss": self.parts.task.held_out_term(variables, logits, batch, phase)}
 
-    def stages(self) -> tuple[str, ...]:
+    def stages(self) -> dict[str, str]:
         return self.parts.network.stages()
 
     def trunks(self) -> dict[str, tuple[str, ...]]:

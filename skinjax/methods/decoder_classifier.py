@@ -13,6 +13,7 @@ import numpy as np
 
 from skinjax.core.settings import choice, number, section, to_plain
 from skinjax.methods.base import Array, Batch, MethodSettings, Module, Objective, Taps, Terms, Variables
+from skinjax.methods.names import TOP
 from skinjax.methods.parts import Draws, Parts, by_collection, module_key, subtree, train_pass
 from skinjax.models.heads.decoder import Decoder, DecoderSettings
 from skinjax.objectives.class_weights import CLASS_WEIGHTS
@@ -137,8 +138,8 @@ class DecoderClassifier:
         logits, _ = self.parts.network.answer(variables, self.features(variables, batch["image"]))
         return {"loss": self.parts.task.held_out_term(variables, logits, batch, phase)}
 
-    def stages(self) -> tuple[str, ...]:
-        return (*self.parts.network.stages(), *(["decoder"] if self.has_decoder else []))
+    def stages(self) -> dict[str, str]:
+        return self.parts.network.stages() | ({"decoder": TOP} if self.has_decoder else {})
 
     def trunks(self) -> dict[str, tuple[str, ...]]:
         return self.parts.network.trunks()

@@ -55,8 +55,9 @@ class Ensemble:
     def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict:
         return {}
 
-    def stages(self) -> tuple[str, ...]:
-        return tuple(f"{name}/{stage}" for name in names(self.size) for stage in self.member.stages())
+    def stages(self) -> dict[str, str]:
+        groups = self.member.stages()
+        return {f"{name}/{stage}": groups[stage] for name in names(self.size) for stage in groups}
 
     def trunks(self) -> dict[str, tuple[str, ...]]:
         return {

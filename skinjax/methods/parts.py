@@ -18,7 +18,7 @@ from skinjax.images.copies import fixed_copies
 from skinjax.images.mixing import Mixed, mix_weights
 from skinjax.images.views import EvaluationView, TrainView, ViewSettings, example_keys
 from skinjax.methods.base import Array, Batch, Module, Objective, Taps, Variables
-from skinjax.methods.names import in_trunk, taps_of
+from skinjax.methods.names import TOP, in_groups, in_trunk, taps_of
 from skinjax.models.layers import dropout_by_position
 from skinjax.objectives.class_weights import check_every_class_has_images
 from skinjax.objectives.losses import ClassificationLoss
@@ -82,9 +82,9 @@ class Network:
     trunk: str = "backbone"
     top: str = "head"
 
-    def stages(self) -> tuple[str, ...]:
-        """The names of its stages and of its head."""
-        return (*(f"{self.trunk}/{stage}" for stage in self.backbone.stages), self.top)
+    def stages(self) -> dict[str, str]:
+        """The names of its stages and of its head, each with its group."""
+        return {**in_groups(self.trunk, self.backbone.stages, self.backbone.late), self.top: TOP}
 
     def trunks(self) -> dict[str, tuple[str, ...]]:
         """Its trunk, with the head that weights of the same file may fill."""

@@ -16,7 +16,7 @@ from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import BELOW_ONE, choice, number, section, to_plain
 from skinjax.images.views import example_keys
 from skinjax.methods.base import Array, Batch, MethodSettings, Module, Objective, Taps, Terms, Variables
-from skinjax.methods.names import taps_of
+from skinjax.methods.names import TOP, taps_of
 from skinjax.methods.parts import Draws, Parts, by_collection, module_key
 from skinjax.models.backbone import PIXELS
 from skinjax.models.heads.patches import GRU, GRUSettings, PatchAttention
@@ -117,10 +117,10 @@ class Patches:
         logits = joined(each, self.settings.join)
         return {"loss": self.parts.task.held_out_term(variables, logits, batch, phase)}
 
-    def stages(self) -> tuple[str, ...]:
+    def stages(self) -> dict[str, str]:
         """The network's, then what joins the patches."""
         joins = [*map(attention_at, self.settings.attention), *(["gru"] if self.gru else [])]
-        return (*self.parts.network.stages(), *joins)
+        return self.parts.network.stages() | dict.fromkeys(joins, TOP)
 
     def trunks(self) -> dict[str, tuple[str, ...]]:
         return self.parts.network.trunks()

@@ -18,6 +18,8 @@ class Backbone(nn.Module, kw_only=True):
     """Images [batch, height, width, 3] to the named maps of its stages; `features` is the last one, before pooling.
 
     A family gives `stages`, `layers` and, where the network has more than a linear layer on top, `original_head`.
+    `late` is the stage from which on maps have a sixteenth of the images' side or less: there fastai cuts ResNets,
+    DenseNets and VGGs into early and late layers.
     `remat` names the stages whose inner maps are computed again in the backward pass instead of being kept; what is
     compiled with it takes `compiler_options(remat)` (layers.py).
 
@@ -28,6 +30,7 @@ class Backbone(nn.Module, kw_only=True):
     dtype: Any = None
     remat: tuple[str, ...] = ()
     stages: ClassVar[tuple[str, ...]]
+    late: ClassVar[str]
     timm_names: ClassVar[Rows] = (("^head/", ""),)
     unused_tensors: ClassVar[tuple[str, ...]] = ()
 

@@ -8,7 +8,7 @@ import optax
 
 from skinjax.core.errors import UserError
 from skinjax.core.settings import ABOVE_ZERO, BELOW_ONE, Settings, choice, number
-from skinjax.methods.names import accepted_names, addressed, is_below
+from skinjax.methods.names import Stages, accepted_names, addressed, is_below
 
 Rows = Sequence[tuple[str, float]]
 EVERYTHING: Rows = ((".*", 1.0),)
@@ -30,7 +30,7 @@ class OptimizerSettings(Settings):
 
 
 def make_optimizer(
-    settings: OptimizerSettings, paths: Iterable[str], stages: Sequence[str], multipliers: Rows = EVERYTHING
+    settings: OptimizerSettings, paths: Iterable[str], stages: Stages, multipliers: Rows = EVERYTHING
 ) -> optax.GradientTransformation:
     """`sgd`, `adam` (weight decay joins the gradient) or `adamw` (decay apart from it), in PyTorch's order.
 
@@ -59,14 +59,15 @@ OPTIMIZERS: Mapping[str, Callable[[float, bool], optax.GradientTransformation]] 
 }
 
 
-def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Sequence[str]) -> dict[str, float]:
+def parameter_factors(table: str, rows: Rows, paths: Sequence[str], stages: Stages) -> dict[str, float]:
     """The factor of each parameter path from the first row that matches it.
 
-    A row's first field is the name of a stage, trunk or module (all its parameters) or a regular expression for the
-    whole path. A parameter without a row and a row without a parameter are both errors: either is a typo more often
+    A row's first field is the name of a stage, trunk, module or group (all its parameters) or a regular expression for
+    the whole path. A parameter without a row and a row without a parameter are both errors: either is a typo more often
     than not.
 
-    >>> parameter_factors("rates", [("stem", 0.1), (".*", 1.0)], ["net/stem/kernel", "head/bias"], ["net/stem", "head"])
+    >>> paths, stages = ["net/stem/kernel", "head/bias"], {"net/stem": "early", "head": "top"}
+    >>> parameter_factors("rates", [("early", 0.1), (".*", 1.0)], paths, stages)
     {'net/stem/kernel': 0.1, 'head/bias': 1.0}
     """
     named = [addressed(name, stages) for name, _ in rows]

@@ -73,7 +73,7 @@ class Tutored:
         return {"loss": loss, "disagreement": disagreement(ours, theirs, weights)}
 
     def stages(self):
-        return (*self.parts.network.stages(), *self.tutor.stages())
+        return self.parts.network.stages() | self.tutor.stages()
 
     def trunks(self):
         return self.parts.network.trunks() | self.tutor.trunks()

@@ -71,6 +71,26 @@ def test_jitter_of_strength_zero_is_not_built():
     np.testing.assert_allclose(alone, tiny, atol=1e-4)  # the others draw what they drew before
 
 
+def test_lighting_by_hand():
+    """fastai's (im - mean) c + mean + b, in parts of 255: two pixels whose mean is 102, or 0.4."""
+    pictures = jnp.broadcast_to(jnp.array([[51.0, 51, 51], [153, 153, 153]]).reshape(1, 1, 2, 3), (400, 1, 2, 3))
+    lit = np.asarray(colour.lighting(jax.random.split(jax.random.key(0), 400), pictures, 0.05), np.float64)
+    np.testing.assert_array_equal(lit, np.broadcast_to(lit[..., :1], lit.shape))
+    dark, bright = lit[:, 0, 0, 0], lit[:, 0, 1, 0]
+    light, contrast = (dark + bright) / 2 - 102, (bright - dark) / 102
+    assert -12.751 <= light.min() < -12.3
+    assert 12.3 < light.max() <= 12.751
+    assert 1 / 1.05 - 1e-5 <= contrast.min() < 0.957
+    assert 1.045 < contrast.max() <= 1.05001
+    assert abs(np.corrcoef(light, contrast)[0, 1]) < 0.15
+
+
+def test_light_stays_within_the_range():
+    pictures = jnp.broadcast_to(jnp.array([0.0, 255.0]).reshape(1, 1, 2, 1), (50, 1, 2, 3))
+    lit = colour.lighting(jax.random.split(jax.random.key(0), 50), pictures, 0.05)
+    assert (lit.min(), lit.max()) == (0, 255)
+
+
 def test_normalise():
     images = jnp.array([[[[0, 51, 255]]]], jnp.uint8)
     assert colour.normalise(images, *colour.NORMALISATIONS["unit"]).ravel().tolist() == pytest.approx([0, 0.2, 1])

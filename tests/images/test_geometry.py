@@ -161,6 +161,28 @@ def test_random_affine_stays_within_its_limits():
     assert 7.7 < abs(back[:, 1]).max() <= 8.001
 
 
+def test_rotations_and_zooms_come_to_their_share_and_within_their_limits():
+    turns = np.asarray(geometry.random_rotation(keys(800), (40, 60), 10, 0.75), np.float64)
+    angle = np.degrees(np.arctan2(turns[:, 0, 1], turns[:, 0, 0]))
+    assert (angle == 0).mean() == pytest.approx(0.25, abs=0.05)
+    np.testing.assert_array_equal(turns[angle == 0][0], IDENTITY)
+    assert -10.001 <= angle.min() < -9.8
+    assert 9.8 < angle.max() <= 10.001
+    left, top, width, height = windows(geometry.random_zoom(keys(800), (40, 60), (20, 20), 1.1, 0.75), (20, 20)).T
+    np.testing.assert_array_equal(width, height)
+    zoom = 40 / height
+    assert (zoom == 1).mean() == pytest.approx(0.25, abs=0.05)
+    assert zoom.min() == 1
+    assert 1.09 < zoom.max() <= 1.10001
+    assert np.quantile(zoom[zoom > 1], 0.5) == pytest.approx(1.05, abs=0.01)
+    for corner, room in ((left, 60 - width), (top, 40 - height)):
+        assert (corner >= 0).all()
+        assert (corner <= room + 1e-4).all()
+        assert np.quantile(corner[room > 1] / room[room > 1], [0.1, 0.5, 0.9]) == pytest.approx(
+            [0.1, 0.5, 0.9], abs=0.06
+        )
+
+
 def test_rotation_turns_about_the_centre():
     matrix = geometry.random_rotation(keys(1), (40, 60), 180)[0]
     np.testing.assert_allclose(apply(matrix, 30, 20), (30, 20), atol=1e-4)

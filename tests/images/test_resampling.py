@@ -37,6 +37,13 @@ def test_outside_is_fill_and_the_border_is_not_darkened():
     np.testing.assert_array_equal(quarter_pixel_out, np.full((4, 1, 3), 150))
 
 
+def test_beyond_its_border_a_picture_may_go_on_mirrored():
+    """As OpenCV's BORDER_REFLECT: cba|abcdef|fed."""
+    image = noise(1, 4, 6)[0]
+    shifted = warp_one(image, [[1, 0, -3], [0, 1, -2]], (8, 12), mirrored=True)
+    np.testing.assert_array_equal(shifted, np.pad(image, ((2, 2), (3, 3), (0, 0)), mode="symmetric"))
+
+
 def test_pictures_one_pixel_wide_and_matrices_of_nan_stay_inside_the_picture():
     image = noise(1, 5, 1)[0]
     np.testing.assert_array_equal(warp_one(image, IDENTITY, (5, 1)), image)

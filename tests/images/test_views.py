@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import subprocess
 import sys
@@ -88,6 +89,28 @@ def test_what_is_turned_and_shrunk_is_antialiased():
     view = views.View((views.rotation(180.0), views.affine(0.0, scale=(0.5, 0.5))), views.RANDOM_CROP)
     shown = np.asarray(views.train_view(view, (44, 52), NORMALISATIONS["unit"])(KEYS, stripes)) * 255
     np.testing.assert_allclose(shown[:, 18:26, 20:32], 100, atol=1e-3)
+
+
+def test_side_on_is_the_picture_or_its_mirror_image_where_nothing_else_is_drawn():
+    """At the stored size a quarter are not turned and a quarter not zoomed; the light is left out."""
+    view = dataclasses.replace(views.VIEWS["side_on"], colour=views.ColourJitter())
+    pictures = np.broadcast_to(IMAGES[:1, :, :44], (400, 44, 44, 3))
+    keys = views.example_keys(jax.random.key(0), jnp.arange(400))
+    shown = np.round(np.asarray(jitted(views.train_view(view, (44, 44), NORMALISATIONS["unit"]))(keys, pictures)) * 255)
+    upright, mirrored = ((shown == picture).all((1, 2, 3)).mean() for picture in (pictures[0], pictures[0, :, ::-1]))
+    assert upright == pytest.approx(1 / 32, abs=0.02)
+    assert mirrored == pytest.approx(1 / 32, abs=0.02)
+
+
+def test_side_on_lights_a_grey_picture_evenly_and_shows_nothing_black():
+    """Its mean is moved by at most .05 of the range, and its corners are no darker than its middle."""
+    grey = np.full((200, 50, 60, 3), 128, np.uint8)
+    keys = views.example_keys(jax.random.key(1), jnp.arange(200))
+    shown = np.asarray(jitted(views.train_view(views.VIEWS["side_on"], (20, 20), NORMALISATIONS["unit"]))(keys, grey))
+    np.testing.assert_allclose(shown, np.broadcast_to(shown[:, 10:11, 10:11], shown.shape), atol=1e-5)
+    light = shown.mean((1, 2, 3)) - 128 / 255
+    assert -0.0501 < light.min() < -0.047
+    assert 0.047 < light.max() < 0.0501
 
 
 def test_colour_does_not_depend_on_the_geometry():

@@ -58,7 +58,7 @@ def weighted_cross_entropy(logits, labels):
 def test_parts_and_constants(classifier, variables):
     assert set(variables["params"]) == {"backbone", "head"}
     assert set(variables["params"]["backbone"]) == set(variables["batch_stats"]["backbone"])
-    assert classifier.stages() == (*STAGES, "head")
+    assert tuple(classifier.stages()) == (*STAGES, "head")
     np.testing.assert_array_equal(variables["constants"]["class_counts"], [4, 1, 7])
 
 

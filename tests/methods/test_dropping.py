@@ -40,6 +40,7 @@ class Branches(Backbone):
 
     drop_path: float = 0.5
     stages: ClassVar[tuple[str, ...]] = ("stem", "features")
+    late: ClassVar[str] = "features"
 
     def layers(self):
         return [Branch(self.drop_path, name=name) for name in self.stages]

@@ -99,7 +99,7 @@ def test_attention_at_any_place(name, make_patches, begin, batch, gradient):
     method = make_patches(attention=PLACES[name])
     variables = begin(method)
     names = [f"attention_{place}" for place in PLACES[name]]
-    assert method.stages()[-len(names) :] == tuple(names)
+    assert list(method.stages().items())[-len(names) :] == [(name, "top") for name in names]
     assert sum(x.size for n in names for x in jax.tree.leaves(variables["params"][n])) == 20 * len(names)
     outputs = predicted(method, variables, batch["image"])
     assert all(outputs[n].shape == (6, SLOTS) and (outputs[n] > 0).all() and (outputs[n] < 1).all() for n in names)
@@ -129,7 +129,7 @@ def test_what_is_asked_of_a_stage_comes_after_the_attention_there(make_patches, 
 def test_the_recurrent_network_reads_patches_in_order(make_patches, begin, batch, gradient):
     method = make_patches(join="gru", gru=GRU(features=8))
     variables = begin(method)
-    assert method.stages()[-1] == "gru"
+    assert tuple(method.stages())[-1] == "gru"
     outputs = predicted(method, variables, batch["image"])["probabilities"]
     turned = predicted(method, variables, batch["image"][:, ::-1])["probabilities"]
     assert np.abs(outputs - turned).max() > 1e-6

@@ -1,4 +1,4 @@
-"""What holds for every registered backbone: published size, named stages, float32 parameters."""
+"""What holds for every registered backbone: published size, named stages in groups of depth, float32 parameters."""
 
 import functools
 
@@ -7,11 +7,15 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 
 from skinjax.core.errors import UserError
+from skinjax.methods.names import addressed
+from skinjax.methods.parts import Network
 from skinjax.models import BACKBONES, make_backbone
-from skinjax.models.heads.classifiers import LinearHead
+from skinjax.models.heads.classifiers import ConcatPoolHead, LinearHead
 from skinjax.models.heads.patches import GRU
+from skinjax.training.optimizers import parameter_factors
 from tests.jitted import jitted
 
 KEY = jax.random.key(0)
@@ -97,6 +101,42 @@ def test_stages_name_maps_and_parameters(name):
     assert set(variables["params"]) == set(backbone.stages)
     sides = [maps[stage].shape[1] for stage in backbone.stages]
     assert sides == sorted(sides, reverse=True)
+    assert next(stage for stage, side in zip(backbone.stages, sides, strict=True) if side <= 224 / 16) == backbone.late
+
+
+@pytest.mark.parametrize("name", sorted(set(BACKBONES) - TWINS))
+def test_every_parameter_is_in_one_group_of_depth_and_no_group_is_empty(name):
+    groups = ("early", "late", "top")
+    sizes, stages = group_sizes(name)
+    assert min(sizes) > 0
+    assert sorted(stage for group in groups for stage in addressed(group, stages)) == sorted(stages)
+    assert not {word for stage in stages for word in stage.split("/")} & set(groups)
+
+
+# Paper 002 with fastai 0.7, whose cuts are before layer3 of a ResNet and transition2 of a DenseNet: early, late, top.
+FASTAI = {
+    "resnet34": (1_347_904, 19_936_768, 533_002),
+    "resnet50": (1_444_928, 22_063_104, 2_112_010),
+    "resnet101": (1_444_928, 41_055_232, 2_112_010),
+    "resnet152": (2_565_184, 55_578_624, 2_112_010),
+    "densenet161": (2_901_696, 23_570_304, 2_276_490),
+}
+
+
+@pytest.mark.parametrize("name", FASTAI)
+def test_groups_have_as_many_parameters_as_fastais(name):
+    assert group_sizes(name)[0] == FASTAI[name]
+
+
+def group_sizes(name):
+    """Parameters of the groups of a network with the head `concat_pool` for ten classes, and its stages."""
+    variables, maps = shapes(name)
+    network = Network(make_backbone(name), ConcatPoolHead(10))
+    head = jax.eval_shape(network.head.init, KEY, maps["features"])
+    params = flatten_dict({"backbone": variables["params"], "head": head["params"]}, sep="/")
+    rows, stages = [("early", 0), ("late", 1), ("top", 2)], network.stages()
+    groups = parameter_factors("groups", rows, list(params), stages)  # an error for a parameter in none of them
+    return tuple(sum(x.size for path, x in params.items() if groups[path] == place) for _, place in rows), stages
 
 
 @pytest.mark.parametrize("name", sorted(SMALLEST.values()))

@@ -88,6 +88,14 @@ def test_bce_with_logits_is_pytorchs():
     assert mean(loss, class_weights=ONES) == pytest.approx(0.8465625, rel=1e-5)
 
 
+@pytest.mark.parametrize(("p", "expected"), [(0.5, 0.693147), (0.1, 0.325083)])
+def test_bce_with_logits_of_ten_equal_scores(p, expected):
+    """Paper 002: the mean over batch and classes is ln 2 at zero logits, and .325083 where every p is .1."""
+    loss, logits = ClassificationLoss("bce_with_logits"), np.full((4, 10), np.log(p / (1 - p)), np.float32)
+    total, count = loss(logits, np.eye(10, dtype=np.float32)[[3, 0, 3, 9]], np.ones(10, np.float32), ALL)
+    assert float(total / count) == pytest.approx(expected, abs=1e-6)
+
+
 def naive_focal(logits, targets, class_weights, gamma):
     exponentials = np.exp(np.asarray(logits, np.float64))
     p = exponentials / exponentials.sum(-1, keepdims=True)

@@ -29,9 +29,14 @@ def held_out(groups, protocol="lesion_grouped", synthetic=False, **more):
 
 
 @pytest.fixture
-def parent(tmp_path):
+def head():
+    return "original"
+
+
+@pytest.fixture
+def parent(tmp_path, head):
     """The folder of a run that was trained on the lesions a and b, and its variables."""
-    model = drawn()
+    model = drawn(model={"backbone": "resnet_tiny", "weights": "some.safetensors", "head": head})
     folder = tmp_path / "parent"
     folder.mkdir()
     model.origin.update(ORIGIN, training_groups=hashed_groups(held_out(["a", "b"]), "test"))
@@ -52,9 +57,11 @@ def shapes(classes, **changes):
     return jax.eval_shape(method.init, jax.random.key(0), {"image": np.zeros((1, 20, 24, 3), np.uint8)})
 
 
-def test_the_same_classes_take_the_head_too(parent, tmp_path):
+@pytest.mark.parametrize("head", ["original", "concat_pool"])
+def test_the_same_classes_take_the_head_too(parent, tmp_path, head):
     told = []
-    arrays = starting(parent[0], tmp_path, say=told.append).arrays(ONE, CLASSES, shapes(CLASSES))
+    model = {"backbone": "resnet_tiny", "weights": "x", "head": head}
+    arrays = starting(parent[0], tmp_path, say=told.append).arrays(ONE, CLASSES, shapes(CLASSES, model=model))
     assert arrays.keys() == {path for path in parent[1] if path[0] != "constants"}
     for path, array in arrays.items():
         np.testing.assert_array_equal(array, parent[1][path])

@@ -53,6 +53,7 @@ class TwoStages(nn.Module):
     """The smallest backbone with stages to freeze and running statistics to keep."""
 
     stages: ClassVar[tuple[str, ...]] = ("stem", "features")
+    late: ClassVar[str] = "features"
 
     @nn.compact
     def __call__(self, x, *, train: bool, at=None, frozen: tuple[str, ...] = ()):

@@ -13,7 +13,7 @@ from skinjax.training.optimizers import EVERYTHING, OptimizerSettings, make_opti
 from skinjax.training.schedules import WarmRestartsSettings, make_schedule
 
 A, B = "backbone/stem/kernel", "head/kernel"
-STAGES = ("backbone/stem", "backbone/features", "head")
+STAGES = {"backbone/stem": "early", "backbone/features": "late", "head": "top"}
 PATHS = [
     "backbone/stem/conv/kernel",
     "backbone/stem/norm/scale",
@@ -152,6 +152,8 @@ def test_a_gradient_below_the_clip_is_left_alone():
         ((("stem", 0.1), ("features", 0.3), ("head", 1.0)), [0.1, 0.1, 0.3, 1.0, 1.0]),
         (((".*/(scale|bias)", 0.0), (".*", 1.0)), [1.0, 0.0, 1.0, 1.0, 0.0]),
         ((("head/bias", 2.0), ("head", 3.0), ("backbone/.*", 4.0)), [4.0, 4.0, 4.0, 3.0, 2.0]),
+        ((("early", 0.01), ("late", 0.1), ("top", 1.0)), [0.01, 0.01, 0.1, 1.0, 1.0]),
+        ((("features", 2.0), ("early", 0.1), (".*", 1.0)), [0.1, 0.1, 2.0, 1.0, 1.0]),
     ],
 )
 def test_factors_come_from_the_first_row_that_matches(rows, expected):
@@ -169,7 +171,10 @@ def test_a_stage_is_a_whole_part_of_the_path():
     [
         ((("stem", 0.1),), "rates has no row for 3 parameters, backbone/features/block1/conv1/kernel first"),
         (((".*", 1.0), ("stem", 0.1)), "rates has a row for 'stem', which matches no parameter that is left to it"),
-        ((("steam", 0.1), (".*", 1.0)), r"row for 'steam', which matches no .*stages: stem, features, head, backbone;"),
+        (
+            (("steam", 0.1), (".*", 1.0)),
+            r"row for 'steam', which matches no .*stages: stem, features, head, backbone, early, late, top;",
+        ),
         ((("(head", 0.1), (".*", 1.0)), r"rates has a row '\(head' that is no regular expression"),
         ((), "rates has no row for 5 parameters"),
     ],

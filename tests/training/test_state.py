@@ -1,7 +1,9 @@
 """The training step: what moves and what does not, the average, and gradients that do not depend on accumulation."""
 
 import dataclasses
+from typing import ClassVar
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,12 @@ import optax
 import pytest
 
 from skinjax.methods.base import Objective
+from skinjax.methods.classifier import Classifier
+from skinjax.methods.parts import Network
+from skinjax.models.backbone import Backbone
+from skinjax.models.heads.classifiers import ConcatPoolHead
+from skinjax.models.layers import Conv, Dropout
+from skinjax.models.normalisation import BatchNorm
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.state import (
     TrainState,
@@ -208,3 +216,55 @@ def test_a_step_is_a_function_of_state_and_batch_and_draws_by_seed_and_step(clas
 
     assert loss(0, 7) == loss(0, 7)
     assert len({loss(0, 7), loss(1, 7), loss(0, 8)}) == 3
+
+
+class Dropping(nn.Module):
+    """Convolution, batch normalisation, dropout."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        x = Conv(4, 3, 2, name="conv")(x)
+        return Dropout(0.5)(BatchNorm(name="norm")(x, use_running_average=not train), train)
+
+
+class ThreeStages(Backbone):
+    """Everything that a frozen stage must not do in training, in either group."""
+
+    stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "features")
+    late: ClassVar[str] = "stage1"
+
+    def layers(self):
+        return [Dropping(name=name) for name in self.stages]
+
+
+def test_steps_of_the_head_leave_frozen_groups_bit_for_bit_as_they_were_and_in_evaluation_mode(
+    classifier, batch, variables, assert_identical
+):
+    network = Network(ThreeStages(), ConcatPoolHead(7))
+    method = Classifier(dataclasses.replace(classifier.parts, network=network))
+    still = Objective(frozen=("early", "late")).resolved(method, "head")
+    start = {**jitted(method.init)(jax.random.key(0), batch), "constants": variables["constants"]}
+    optimizer = optax.scale_by_adam()
+    begin = jitted(
+        lambda v: begin_phase(jnp.int32(0), jnp.uint32(7), v, optimizer=optimizer, frozen=still.frozen, ema=False)
+    )
+    step = jitted(make_train_step(method, still, optimizer))
+    states = [begin(start)]
+    for _ in range(3):
+        states.append(step(states[-1], batch, np.float32(0.01))[0])
+    first, last = states[1].variables, states[-1].variables
+    for kind in ("params", "batch_stats"):
+        assert_identical(last[kind]["backbone"], start[kind]["backbone"])
+        pairs = zip(jax.tree.leaves(last[kind]["head"]), jax.tree.leaves(start[kind]["head"]), strict=True)
+        assert all((a != b).any() for a, b in pairs)
+
+    # What the head's first norm read: maps of the frozen stages in evaluation mode, of which a step leaves a tenth.
+    @jitted
+    def features(images, key):
+        shown, _, _ = method.parts.pictures.for_training({**batch, "image": images}, key, 7)
+        return network.maps(start, shown)["features"]
+
+    key = jax.random.fold_in(jax.random.key(7), 0)
+    maps = np.asarray(features(batch["image"], key))
+    read = np.concatenate([maps.max((1, 2)), maps.mean((1, 2))], axis=1)
+    np.testing.assert_allclose(first["batch_stats"]["head"]["norm1"]["mean"], 0.1 * read.mean(0), rtol=1e-4, atol=1e-6)

@@ -96,6 +96,7 @@ class ConvNeXt(Backbone):
     widths: tuple[int, int, int, int]
     drop_path: float
     stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "stage2", "stage3", "features")
+    late: ClassVar[str] = "stage3"
     timm_names: ClassVar[Rows] = (
         ("^stem/conv$", "stem/0"),
         ("^stem/norm$", "stem/1"),

@@ -88,6 +88,7 @@ class DenseNet(Backbone):
     growth: int = 32
     final_relu: bool = True
     stages: ClassVar[tuple[str, ...]] = ("stem", "block1", "block2", "block3", "features")
+    late: ClassVar[str] = "block3"
     timm_names: ClassVar[Rows] = (
         ("^stem/(conv|norm)$", r"features/\g<1>0"),
         ("^features/norm$", "features/norm5"),

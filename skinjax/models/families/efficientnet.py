@@ -17,6 +17,7 @@ class EfficientNet(MobileNetwork):
     """Inverted residuals with squeeze-and-excitation and swish, and a 1x1 convolution on top."""
 
     stages: ClassVar[tuple[str, ...]] = ("stem", *(f"stage{number}" for number in range(1, 8)), "features")
+    late: ClassVar[str] = "stage4"
     squeeze: ClassVar[bool] = True
 
 

@@ -148,6 +148,7 @@ class InceptionV3(Backbone):
     """A stem and three stages of mixed blocks."""
 
     stages: ClassVar[tuple[str, ...]] = ("stem", "mixed5", "mixed6", "features")
+    late: ClassVar[str] = "mixed6"
     timm_names: ClassVar[Rows] = (
         ("^stem/", "Conv2d_"),
         ("^features/", "mixed7/"),

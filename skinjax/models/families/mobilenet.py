@@ -17,6 +17,7 @@ class MobileNetV1(MobileNetwork):
     """Depthwise separable convolutions without shortcuts."""
 
     stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "stage2", "stage3", "stage4", "features")
+    late: ClassVar[str] = "stage4"
     linear: ClassVar[bool] = False
     timm_names: ClassVar[Rows] = (("^features/", "stage5/"), *OUTER, *SEPARABLE)
 
@@ -30,6 +31,7 @@ class MobileNetV2(MobileNetwork):
     """Inverted residuals with linear bottlenecks, and a 1x1 convolution on top."""
 
     stages: ClassVar[tuple[str, ...]] = ("stem", *(f"stage{number}" for number in range(1, 8)), "features")
+    late: ClassVar[str] = "stage4"
 
 
 V1 = (

@@ -117,6 +117,7 @@ class ResNet(Backbone):
     width: int = 64
     ceil_pool: bool = False
     stages: ClassVar[tuple[str, ...]] = ("stem", "stage1", "stage2", "stage3", "features")
+    late: ClassVar[str] = "stage3"
     timm_names: ClassVar[Rows] = (
         ("^stem/conv$", "conv1"),
         ("^stem/norm$", "bn1"),

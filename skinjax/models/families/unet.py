@@ -41,6 +41,7 @@ class UNet(Backbone):
 
     widths: tuple[int, ...] = (32, 64, 128, 256, 512)
     stages: ClassVar[tuple[str, ...]] = ("level1", "level2", "level3", "level4", "features")
+    late: ClassVar[str] = "features"
 
     def layers(self) -> list[nn.Module]:
         levels = zip(self.widths, self.stages, strict=True)

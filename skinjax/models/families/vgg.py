@@ -56,6 +56,7 @@ class VGG(Backbone):
     widths: tuple[int, int, int, int, int] = (64, 128, 256, 512, 512)
     normalised: ClassVar[bool] = False
     stages: ClassVar[tuple[str, ...]] = STAGES
+    late: ClassVar[str] = "stage4"
     timm_names: ClassVar[Rows] = timm_rows(SIXTEEN, entries=2)
 
     def layers(self) -> list[nn.Module]:

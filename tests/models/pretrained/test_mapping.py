@@ -9,7 +9,7 @@ from flax import traverse_util
 from skinjax.core.errors import UserError
 from skinjax.models import make_backbone
 from skinjax.models.families.resnet import ResNet
-from skinjax.models.heads.classifiers import FC1024Head
+from skinjax.models.heads.classifiers import ConcatPoolHead, FC1024Head
 from skinjax.models.pretrained.fitting import fits, matching_backbones, plan, same_architecture
 from skinjax.models.pretrained.mapping import file_shape, fill, leaf_at, start_from, timm_names
 
@@ -105,8 +105,9 @@ def test_the_same_number_keeps_it_and_is_told():
     assert taken.remark.endswith("the classifier of 1,000 classes included")
 
 
-def test_another_head_starts_anew_whatever_the_classes():
-    taken = start_from(network(FC1024Head(1000)), ORIGINAL, tensors_of("resnet_tiny"), ResNet, "x")
+@pytest.mark.parametrize("head", [FC1024Head, ConcatPoolHead])
+def test_another_head_starts_anew_whatever_the_classes(head):
+    taken = start_from(network(head(1000)), ORIGINAL, tensors_of("resnet_tiny"), ResNet, "x")
     assert {path[1] for path in taken.arrays} == {"backbone"}
     assert taken.remark.endswith("its head is left out, and the one of this network starts anew")
 
