@@ -55,7 +55,7 @@ def test_groups_move_one_at_a_time_and_seeds_differ(recipe, swept, tmp_path):
     assert moving[2] == {"stem": 0.0, "head": 0.0, ".*": 1.0}
     assert {trainer.settings.ema_decay for trainer, *_ in swept} == {0.0}
     batches = [phase.sampler(0).tolist() for _, phase, *_ in swept]
-    kernels = [variables["params"]["head"]["kernel"] for *_, variables, _, _ in swept]
+    kernels = [variables["params"]["head"]["classifier"]["kernel"] for *_, variables, _, _ in swept]
     assert batches[0] == batches[2] != batches[1]
     np.testing.assert_array_equal(kernels[0], kernels[2])
     assert (kernels[0] != kernels[1]).any()
@@ -78,7 +78,8 @@ def test_the_first_phase_is_tested_unless_another_is_asked_for(recipe, swept, tm
         ("head", True, (0, "handed on to head")),
     ],
 )
-def test_a_run_is_tested_at_the_phase_that_goes_on_from_its_checkpoint(asked, finished, expected):
+def test_a_run_is_tested_at_the_phase_that_goes_on_from_its_checkpoint(asked, finished, expected, monkeypatch):
+    monkeypatch.setattr(module.building, "initialisation", lambda method, size: None)
     state = SimpleNamespace(step=7, variables="last")
     trainer = SimpleNamespace(
         checkpoints=SimpleNamespace(latest=lambda: Seal(7, "head", {})),
