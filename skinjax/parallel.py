@@ -13,6 +13,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from skinjax.core.errors import UserError
 from skinjax.core.files import human_bytes
 
+Stored = Mapping[str, jax.Array]  # by name, with a row for each record of the data set, whole on every device
+
 
 def make_mesh() -> Mesh:
     """All devices of all processes as ('fold', 'data'), with one fold."""
@@ -47,22 +49,17 @@ def padded_batch(batch: int, mesh: Mesh) -> int:
     return -(-batch // devices) * devices
 
 
-def put(
-    batch: Mapping[str, np.ndarray], mesh: Mesh, stored: Mapping[str, jax.Array] | None = None
-) -> dict[str, jax.Array]:
+def put(batch: Mapping[str, np.ndarray], mesh: Mesh, stored: Stored | None = None) -> dict[str, jax.Array]:
     """This process's rows of a batch as global arrays cut over `data`; returns before the copy is done.
 
-    From the arrays `stored`, which are of the whole data set on every device, it gets the rows that its `index` names.
+    Of the arrays `stored` it gets the rows that its `index` names.
     """
     placed = {name: jax.make_array_from_process_local_data(over_data(mesh), rows) for name, rows in batch.items()}
     return placed | {name: _rows_of(mesh)(array, placed["index"]) for name, array in (stored or {}).items()}
 
 
 def prefetch(
-    batches: Iterable[Mapping[str, np.ndarray]],
-    mesh: Mesh,
-    ahead: int = 2,
-    stored: Mapping[str, jax.Array] | None = None,
+    batches: Iterable[Mapping[str, np.ndarray]], mesh: Mesh, ahead: int = 2, stored: Stored | None = None
 ) -> Generator[dict[str, Any], None, None]:
     """Put batches on the devices (see `put`), `ahead` of them while one is computed on; closes `batches` at the end."""
     waiting: list[dict[str, Any]] = []

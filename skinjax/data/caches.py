@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import json
 import os
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from skinjax.core.hashes import short_hash
 from skinjax.data.acquire.decoding import DECODER_VERSION
 from skinjax.data.dataset import MANIFEST_FILE, Dataset, build_whole
 from skinjax.data.pipeline import LoadPixels, StoredSize, load
-from skinjax.parallel import check_fits, put_whole
+from skinjax.parallel import Stored, check_fits, put_whole
 
 CACHE_FOLDER, PIXELS_FILE = "pixels", "pixels.uint8"
 CHUNK_BYTES = 2**23  # decoded by a thread before it is written
@@ -33,7 +32,7 @@ class Pixels:
     """
 
     host: LoadPixels | None = None
-    device: Mapping[str, jax.Array] = dataclasses.field(default_factory=dict)
+    device: Stored = dataclasses.field(default_factory=dict)
 
 
 def open_pixels(

@@ -1,7 +1,7 @@
 """Apply a trained method to held-out batches: predictions of every image, and the means of the validation terms."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ from skinjax.data.dataset import Dataset
 from skinjax.data.pipeline import HostBatch
 from skinjax.evaluation.predictions import Predictions
 from skinjax.methods.base import Variables
-from skinjax.parallel import prefetch
+from skinjax.parallel import Stored, prefetch
 from skinjax.training.programs import Program
 
 Columns = dict[str, np.ndarray]
@@ -25,7 +25,7 @@ def collect(
     images: int,
     *,
     mesh: jax.sharding.Mesh,
-    stored: Mapping[str, jax.Array] | None = None,
+    stored: Stored | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> tuple[Columns, dict[str, float]]:
     """The outputs of an evaluation program, a row for each of the `images`, and the mean of each validation term.

@@ -16,7 +16,7 @@ import numpy as np
 from skinjax.core.errors import UserError, lookup
 from skinjax.data.pipeline import HostBatch
 from skinjax.methods.base import Method, Variables
-from skinjax.parallel import prefetch, put_whole, replicated
+from skinjax.parallel import Stored, prefetch, put_whole, replicated
 from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.logs import MetricsLog, Progress
 from skinjax.training.optimizers import OptimizerSettings
@@ -92,7 +92,7 @@ class Trainer:
     should_stop: Callable[[], bool]
     say: Callable[[str], None] = print
     held_out: str = "validation"
-    stored: Callable[[Phase, Variables], Mapping[str, jax.Array]] = lambda phase, variables: {}
+    stored: Callable[[Phase, Variables], Stored] = lambda phase, variables: {}
     given: Given | None = None
     last: Phase = dataclasses.field(init=False)
 
