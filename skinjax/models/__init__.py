@@ -37,7 +37,7 @@ class ModelSettings(Settings):
     head: str = choice("original", "head", HEADS)  # `original` is the backbone's own
     dropout: float | None = number(None, 0, BELOW_ONE)  # in the head; unset, the network's own rate
     drop_path: float | None = number(None, 0, BELOW_ONE)  # stochastic depth in the backbone; unset, its own rate
-    final_relu: bool = True  # of a DenseNet; off in paper 003's attention and GRU models
+    final_relu: bool = True  # of a DenseNet; off in paper 003's attention and GRU models and in fastai's
     remat: tuple[str, ...] = ()  # stages whose inner maps are computed again in the backward pass, to save memory
     weights: str = ""  # to start from: a safetensors file of timm, timm/NAME on the hub, or a finished run
     weights_sha256: str = ""  # the digest that this file must have

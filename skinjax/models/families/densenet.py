@@ -81,7 +81,7 @@ class DenseBlock(nn.Module):
 class DenseNet(Backbone):
     """A stem and four dense blocks; each but the first begins with its transition, the last ends normalised.
 
-    `final_relu` is whether a ReLU follows: not in paper 003's attention and GRU models.
+    `final_relu` is whether a ReLU follows: not in paper 003's attention and GRU models, and not in fastai (paper 002).
     """
 
     depths: tuple[int, int, int, int]
