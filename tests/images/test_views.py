@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ from PIL import Image
 from skinjax.core.errors import UserError
 from skinjax.images import views
 from skinjax.images.colour import NORMALISATIONS
-from tests.jitted import jitted
+from tests.devices import environment_of_devices
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 44, 52, 3), dtype=np.uint8)
 KEYS = views.example_keys(jax.random.key(3), jnp.arange(7))
@@ -20,7 +19,7 @@ SIZE = (28, 36)
 
 @pytest.mark.parametrize("name", sorted(views.VIEWS))
 def test_a_picture_is_augmented_the_same_in_any_batch(name):
-    show = jitted(views.train_view(views.VIEWS[name], SIZE, NORMALISATIONS["imagenet"]))
+    show = jax.jit(views.train_view(views.VIEWS[name], SIZE, NORMALISATIONS["imagenet"]))
     together = np.asarray(show(KEYS, IMAGES))
     patches = (9,) if views.VIEWS[name].ordered else ()
     assert together.shape == (7, *patches, *SIZE, 3)
@@ -32,7 +31,7 @@ def test_a_picture_is_augmented_the_same_in_any_batch(name):
 def test_compilation_changes_no_pixel():
     """Compilers recompute numbers with other roundings; no pixel may then fall to another neighbour or hue."""
     show = views.train_view(views.VIEWS["skin7_group"], SIZE, NORMALISATIONS["unit"])
-    np.testing.assert_allclose(jitted(show)(KEYS[:4], IMAGES[:4]), show(KEYS[:4], IMAGES[:4]), atol=1e-3)
+    np.testing.assert_allclose(jax.jit(show)(KEYS[:4], IMAGES[:4]), show(KEYS[:4], IMAGES[:4]), atol=1e-3)
 
 
 def test_keys_belong_to_positions():
@@ -137,18 +136,20 @@ images = np.random.default_rng(0).integers(0, 256, (8, 20, 22, 3), dtype=np.uint
 keys = views.example_keys(jax.random.key(0), jnp.arange(8))
 spread = NamedSharding(jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,)), PartitionSpec("data"))
 sharded = jax.device_put((keys, images), spread)
-for name in ("skin7_group", "single_crop"):
-    show = jax.jit(views.train_view(views.VIEWS[name], (12, 12), NORMALISATIONS["imagenet"]))
-    program = show.lower(*sharded).compile().as_text()
-    assert not [word for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute") if word in program]
-    assert show(*sharded).sharding.is_equivalent_to(spread, 4)
-    np.testing.assert_array_equal(show(*sharded), show(keys, images))
+show = jax.jit(views.train_view(views.VIEWS["skin7_group"], (12, 12), NORMALISATIONS["imagenet"]))
+program = show.lower(*sharded).compile().as_text()
+assert not [word for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute") if word in program]
+assert show(*sharded).sharding.is_equivalent_to(spread, 4)
+np.testing.assert_array_equal(show(*sharded), show(keys, images))
 """
 
 
 def test_on_four_devices_each_keeps_its_pictures():
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     result = subprocess.run(
-        [sys.executable, "-c", ON_FOUR_DEVICES], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", ON_FOUR_DEVICES],
+        env=environment_of_devices(4),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stderr[-2000:]
