@@ -77,8 +77,7 @@ def train_and_evaluate(
         weights.check_leak(data)
     method = make_method(recipe, data.dataset.classes, weights.facts if weights else NO_FACTS)
     phases = building.make_phases(recipe, data)
-    surroundings = environment(recipe.seed, [str(d) for d in jax.devices()])
-    surroundings["weights"] = weights.record if weights else None
+    surroundings = environment(recipe.seed, list(map(str, jax.devices()))) | {"weights": weights and weights.record}
     write_atomically(folder / "environment.json", json.dumps(surroundings, indent=2))
     pixels = open_pixels(recipe.cache, data.dataset, data.size, root, mesh, say)
     counts, small = data.training_counts().tolist(), recipe.evaluations.small
@@ -99,9 +98,7 @@ def train_and_evaluate(
 
     def validate(phase: Phase, variables: Variables) -> dict[str, float]:
         predictions, terms = judge(phase, variables, held_out, {})
-        if predictions is None:
-            return terms
-        return {**validation_figures(predictions, counts, small), **terms}
+        return terms if predictions is None else {**validation_figures(predictions, counts, small), **terms}
 
     checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, writer, say)
     trainer = Trainer(
