@@ -8,7 +8,7 @@ demo: $(VENV)/.installed  ## install, then train and evaluate the first paper on
 	$(BIN)/python -m skinjax.main --config=configs/cdc.py
 
 test: $(VENV)/.installed-test  ## install, then run the whole test suite
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-test  ## format, lint and type check
 	$(BIN)/ruff format --check .

@@ -54,7 +54,7 @@ def demo(name, variant):
     config.method.logit_adjustment = -0.1
     config.phases.train = {"duration": 4.5, "schedule": "cosine", "warmup": 0.5}
     for section in (config.evaluations, config.checkpoints):
-        section.every = 2.0
+        section.every = 2.25
     return config
 
 

@@ -1,5 +1,6 @@
 """Compiled programs kept between runs."""
 
+import contextlib
 import os
 import zlib
 from pathlib import Path
@@ -35,10 +36,6 @@ def drop_damaged(folder: Path) -> None:
 
 def _is_complete(entry: bytes) -> bool:
     """Whether an entry is complete; of entries in another format than zlib's, only empty ones are known not to be."""
-    if not entry.startswith(ZLIB):
-        return bool(entry)
-    try:
-        zlib.decompress(entry)
-    except zlib.error:
-        return False
-    return True
+    with contextlib.suppress(zlib.error):
+        return bool(zlib.decompress(entry) if entry.startswith(ZLIB) else entry)
+    return False

@@ -113,10 +113,6 @@ def checked(field: dataclasses.Field, value: Any, path: str) -> Any:
     """`value` as the type of a field, or a `FieldError` that says what it must be."""
     if "variant" in field.metadata:
         return _variant(field, value, path)
-    if _is_section(field.type):
-        if not isinstance(value, Settings):
-            raise FieldError(path, f" is {value!r}; it must be a section with fields")
-        return value
     try:
         value = _typed(value, field.type)
     except TypeError:

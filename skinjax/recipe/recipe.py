@@ -147,8 +147,8 @@ class Recipe(ModelSpec):
 
     def remarks(self) -> Iterator[str]:
         """Name the settings that nothing uses, a line each."""
-        for name in self.phases.keys() - set(self.phase_order):
-            if self.phases[name] != PhaseSettings():
+        for name, phase in self.phases.items():
+            if name not in self.phase_order and phase != PhaseSettings():
                 yield f"phase {name} is not in phase_order: it is not trained"
         if self.sampler.name != "natural" and all(phase.sampler for phase in self.in_order().values()):
             yield f"every phase has a sampler of its own: the run's, {self.sampler.name}, is not used"
@@ -184,9 +184,9 @@ class Recipe(ModelSpec):
         changed = differences(self, Recipe())
         changed.pop("phases", None)
         for name, phase in self.in_order().items():
-            own = {part: _others(getattr(phase, part), getattr(self, part)) for part in ("loss", "evaluations")}
-            of_phase = differences(phase.replace(**own, checkpoints={}), PhaseSettings())
-            changed |= {f"phases.{name}.{path}": value for path, value in of_phase.items()}
+            overrides = {part: _others(getattr(phase, part), getattr(self, part)) for part in ("loss", "evaluations")}
+            found = differences(phase.replace(**overrides, checkpoints={}), PhaseSettings())
+            changed |= {f"phases.{name}.{path}": value for path, value in found.items()}
         parts: dict[str, dict[str, Any]] = {"training": {}, "judging": {}}
         for path, value in sorted(changed.items()):
             if path.partition(".")[0] not in NOT_IDENTITY:

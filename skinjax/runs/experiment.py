@@ -65,8 +65,7 @@ def train_and_evaluate(
     built = building.build(recipe, folder, root, say)
     data, method, phases, weights = built.data, built.method, built.phases, built.weights
     inputs = built.inputs
-    surroundings = environment(recipe.seed, [str(d) for d in jax.devices()])
-    surroundings["weights"] = weights.record if weights else None
+    surroundings = environment(recipe.seed, list(map(str, jax.devices()))) | {"weights": weights and weights.record}
     write_atomically(folder / "environment.json", json.dumps(surroundings, indent=2))
     counts, small = data.training_counts().tolist(), recipe.evaluations.small
     held_out = data.held_out
@@ -80,9 +79,7 @@ def train_and_evaluate(
 
     def validate(phase: Phase, variables: Variables) -> dict[str, float]:
         predictions, terms = judge(method, phase, variables, held_out, inputs(phase, variables), {})
-        if predictions is None:
-            return terms
-        return {**validation_figures(predictions, counts, small), **terms}
+        return terms if predictions is None else {**validation_figures(predictions, counts, small), **terms}
 
     checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, jax.process_index() == 0, say)
     trainer = built.trainer(

@@ -78,7 +78,7 @@ def make_train_step(
         ema = state.ema
         if ema is not None:
             current = {name: variables[name] for name in ema}
-            ema = jax.tree.map(lambda old, new: ema_decay * old + (1 - ema_decay) * new, ema, current)
+            ema = jax.tree.map(lambda old, new: old + (1 - ema_decay) * (new - old), ema, current)
         moved = (trained, partition(stats, phase.frozen)[0], ema)  # the norm of the rest takes time and says nothing
         norms = {"gradient_norm": optax.tree.norm(gradients), "state_norm": optax.tree.norm(moved)}
         return TrainState(state.step + 1, state.seed, variables, optimizer_state, ema), values | norms

@@ -34,15 +34,10 @@ def run(config, tmp_path, data_dir, *changes):
     return json.loads((tmp_path / "metrics_test.json").read_text())
 
 
-def test_a_recurrent_network_trains_and_is_judged(tmp_path, data_dir):
-    figures = run("patch_attention.py:demo_gru", tmp_path, data_dir, "--config.views.crops=4")
+def test_a_recurrent_network_is_judged_and_its_attention_drawn(tmp_path, data_dir, capsys):
+    workdir, attended = tmp_path / "run", "--config.method.attention=('pixels','features')"
+    figures = run("patch_attention.py:demo_gru", workdir, data_dir, "--config.views.crops=4", attended)
     assert (figures["protocol"]["view"], figures["protocol"]["crops"]) == ("ordered_crop", 4)
-
-
-def test_attention_is_drawn(tmp_path, data_dir, capsys):
-    workdir = tmp_path / "run"
-    figures = run("patch_attention.py:demo_dual", workdir, data_dir)
-    assert figures["protocol"]["view"] == "ordered_crop"
     capsys.readouterr()
 
     def attention(*arguments):

@@ -24,7 +24,7 @@ from skinjax.runs import building
 from skinjax.training.inference import collect
 from skinjax.training.optimizers import make_optimizer
 from skinjax.training.programs import evaluation_program
-from skinjax.training.state import batch_gradient, begin_phase, make_train_step, merge, partition
+from skinjax.training.state import begin_phase, make_train_step, partition
 
 ROOT = Path(__file__).parent.parent.parent
 SIZE = (32, 32)
@@ -59,8 +59,7 @@ def main(data_dir: Path, output: Path) -> None:
     objective = phase.objective.resolved(method, phase.name)
     variables = jax.jit(building.initialisation(method, data.size))(config.seed)
     variables["constants"] = building.constants_of(method, data, phase)
-    single = jax.device_put(variables, replicated(mesh))
-    double = jax.tree.map(lambda x: x.astype(jnp.float64), single)
+    double = jax.tree.map(lambda x: x.astype(jnp.float64), jax.device_put(variables, replicated(mesh)))
 
     # Pixels in float64 too: XLA fuses float32 arithmetic differently for another batch per device, to another last bit.
     pictures = Pictures(
@@ -76,18 +75,7 @@ def main(data_dir: Path, output: Path) -> None:
     pixels = {cache: open_pixels(cache, data.dataset, data.size, data_dir, mesh) for cache in CACHES}
     batches = list(training_batches(data.dataset, phase.sampler, pixels["none"].host, start=0, stop=phase.steps))
 
-    def first_gradient(variables, batch):
-        def terms(params, stats, part):
-            nested = {**variables, "params": merge(params), "batch_stats": stats}
-            return method.loss(nested, part, jax.random.key(0), step=jnp.int32(0), phase=objective)
-
-        return batch_gradient(terms, partition(variables["params"], ())[0], variables["batch_stats"], batch, 1)[0]
-
-    on_devices = prefetch(batches, mesh)
-    gradient = None
-    for number, batch in enumerate(on_devices):
-        if gradient is None:
-            gradient = jax.jit(first_gradient, out_shardings=replicated(mesh))(single, batch)
+    for number, batch in enumerate(prefetch(batches, mesh)):
         state, _ = step(state, batch, phase.rates[number])
 
     records = data.records["test"]
@@ -101,7 +89,6 @@ def main(data_dir: Path, output: Path) -> None:
         stored=pixels["device"].device,
     )
     arrays = {f"params/{name}": x for name, x in partition(state.variables["params"], ())[0].items()}
-    arrays |= {f"gradient/{name}": x for name, x in gradient.items()}
     arrays |= {f"batch/{name}": np.stack([batch[name] for batch in batches]) for name in batches[0]}
     for cache, source in pixels.items():
         placed = prefetch(

@@ -1,5 +1,4 @@
 import dataclasses
-import os
 import subprocess
 import sys
 
@@ -12,7 +11,7 @@ from PIL import Image
 from skinjax.core.errors import UserError
 from skinjax.images import views
 from skinjax.images.colour import NORMALISATIONS
-from tests.jitted import jitted
+from tests.devices import environment_of_devices
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 44, 52, 3), dtype=np.uint8)
 KEYS = views.example_keys(jax.random.key(3), jnp.arange(7))
@@ -21,7 +20,7 @@ SIZE = (28, 36)
 
 @pytest.mark.parametrize("name", sorted(views.VIEWS))
 def test_a_picture_is_augmented_the_same_in_any_batch(name):
-    show = jitted(views.train_view(views.VIEWS[name], SIZE, NORMALISATIONS["imagenet"]))
+    show = jax.jit(views.train_view(views.VIEWS[name], SIZE, NORMALISATIONS["imagenet"]))
     together = np.asarray(show(KEYS, IMAGES))
     patches = (9,) if views.VIEWS[name].ordered else ()
     assert together.shape == (7, *patches, *SIZE, 3)
@@ -33,7 +32,7 @@ def test_a_picture_is_augmented_the_same_in_any_batch(name):
 def test_compilation_changes_no_pixel():
     """Compilers recompute numbers with other roundings; no pixel may then fall to another neighbour or hue."""
     show = views.train_view(views.VIEWS["skin7_group"], SIZE, NORMALISATIONS["unit"])
-    np.testing.assert_allclose(jitted(show)(KEYS[:4], IMAGES[:4]), show(KEYS[:4], IMAGES[:4]), atol=1e-3)
+    np.testing.assert_allclose(jax.jit(show)(KEYS[:4], IMAGES[:4]), show(KEYS[:4], IMAGES[:4]), atol=1e-3)
 
 
 def test_keys_belong_to_positions():
@@ -96,7 +95,9 @@ def test_side_on_is_the_picture_or_its_mirror_image_where_nothing_else_is_drawn(
     view = dataclasses.replace(views.VIEWS["side_on"], colour=views.ColourJitter())
     pictures = np.broadcast_to(IMAGES[:1, :, :44], (400, 44, 44, 3))
     keys = views.example_keys(jax.random.key(0), jnp.arange(400))
-    shown = np.round(np.asarray(jitted(views.train_view(view, (44, 44), NORMALISATIONS["unit"]))(keys, pictures)) * 255)
+    shown = np.round(
+        np.asarray(jax.jit(views.train_view(view, (44, 44), NORMALISATIONS["unit"]))(keys, pictures)) * 255
+    )
     upright, mirrored = ((shown == picture).all((1, 2, 3)).mean() for picture in (pictures[0], pictures[0, :, ::-1]))
     assert upright == pytest.approx(1 / 32, abs=0.02)
     assert mirrored == pytest.approx(1 / 32, abs=0.02)
@@ -106,7 +107,7 @@ def test_side_on_lights_a_grey_picture_evenly_and_shows_nothing_black():
     """Its mean is moved by at most .05 of the range, and its corners are no darker than its middle."""
     grey = np.full((200, 50, 60, 3), 128, np.uint8)
     keys = views.example_keys(jax.random.key(1), jnp.arange(200))
-    shown = np.asarray(jitted(views.train_view(views.VIEWS["side_on"], (20, 20), NORMALISATIONS["unit"]))(keys, grey))
+    shown = np.asarray(jax.jit(views.train_view(views.VIEWS["side_on"], (20, 20), NORMALISATIONS["unit"]))(keys, grey))
     np.testing.assert_allclose(shown, np.broadcast_to(shown[:, 10:11, 10:11], shown.shape), atol=1e-5)
     light = shown.mean((1, 2, 3)) - 128 / 255
     assert -0.0501 < light.min() < -0.047
@@ -160,18 +161,20 @@ images = np.random.default_rng(0).integers(0, 256, (8, 20, 22, 3), dtype=np.uint
 keys = views.example_keys(jax.random.key(0), jnp.arange(8))
 spread = NamedSharding(jax.make_mesh((4,), ("data",), axis_types=(AxisType.Auto,)), PartitionSpec("data"))
 sharded = jax.device_put((keys, images), spread)
-for name in ("skin7_group", "single_crop"):
-    show = jax.jit(views.train_view(views.VIEWS[name], (12, 12), NORMALISATIONS["imagenet"]))
-    program = show.lower(*sharded).compile().as_text()
-    assert not [word for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute") if word in program]
-    assert show(*sharded).sharding.is_equivalent_to(spread, 4)
-    np.testing.assert_array_equal(show(*sharded), show(keys, images))
+show = jax.jit(views.train_view(views.VIEWS["skin7_group"], (12, 12), NORMALISATIONS["imagenet"]))
+program = show.lower(*sharded).compile().as_text()
+assert not [word for word in ("all-gather", "all-reduce", "all-to-all", "collective-permute") if word in program]
+assert show(*sharded).sharding.is_equivalent_to(spread, 4)
+np.testing.assert_array_equal(show(*sharded), show(keys, images))
 """
 
 
 def test_on_four_devices_each_keeps_its_pictures():
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     result = subprocess.run(
-        [sys.executable, "-c", ON_FOUR_DEVICES], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", ON_FOUR_DEVICES],
+        env=environment_of_devices(4),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stderr[-2000:]

@@ -17,7 +17,6 @@ from skinjax.models import make_backbone
 from skinjax.models.heads.classifiers import LinearHead
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.state import batch_gradient
-from tests.jitted import jitted
 
 PLAIN = Objective()
 STEP_KEY = jax.random.key(1)
@@ -33,23 +32,23 @@ def evaluation_view(images):
     return images / 127.5 - 1
 
 
-@functools.partial(jitted, static_argnums=0, static_argnames="phase")
+@functools.partial(jax.jit, static_argnums=0, static_argnames="phase")
 def _loss(method, variables, batch, phase=PLAIN):
     return method.loss(variables, batch, STEP_KEY, step=jnp.int32(0), phase=phase)
 
 
-@functools.partial(jitted, static_argnums=0, static_argnames="phase")
+@functools.partial(jax.jit, static_argnums=0, static_argnames="phase")
 def _counts(method, variables, batch, phase=PLAIN):
     terms, _ = method.loss(variables, batch, STEP_KEY, step=jnp.int32(0), phase=phase)
     return {name: count for name, (_, _, count) in terms.items()}
 
 
-@functools.partial(jitted, static_argnums=0, static_argnames="phase")
+@functools.partial(jax.jit, static_argnums=0, static_argnames="phase")
 def _stats(method, variables, batch, phase=PLAIN):
     return method.loss(variables, batch, STEP_KEY, step=jnp.int32(0), phase=phase)[1]
 
 
-@functools.partial(jitted, static_argnums=0, static_argnames="phase")
+@functools.partial(jax.jit, static_argnums=0, static_argnames="phase")
 def _gradient(method, variables, batch, phase=PLAIN):
     def terms_of(params, stats, part):
         changed = {**variables, "params": params, "batch_stats": stats}
@@ -117,7 +116,7 @@ def begin(batch):
     """A function (method) -> its initial variables, for 4, 1 and 7 training images of three classes drawn alike."""
 
     def begin(method):
-        initial = jitted(method.init)(jax.random.key(0, impl="rbg"), batch)
+        initial = jax.jit(method.init)(jax.random.key(0, impl="rbg"), batch)
         constants = method.constants(np.array([4, 1, 7]), np.full(3, 1 / 3))
         return {**initial, "constants": {name: jnp.asarray(x) for name, x in constants.items()}}
 

@@ -13,7 +13,6 @@ from skinjax.methods.classifier import Classifier
 from skinjax.methods.decoder_classifier import DecoderClassifier, DecoderClassifierSettings
 from skinjax.models.heads.decoder import Decoder
 from skinjax.objectives.losses import ClassificationLoss
-from tests.jitted import jitted
 
 DECODER = Decoder((32, 32), channels=8)
 ODDS = np.array([8 / 4, 11 / 1, 5 / 7])  # against each class, of 4, 1 and 7 images
@@ -39,7 +38,7 @@ def values(terms):
     return jax.tree.map(np.asarray, terms)
 
 
-@functools.partial(jitted, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
 def encode(method, variables, stats, images):
     """The last map and the statistics of one training pass, by hand."""
     own = {"params": variables["params"]["backbone"], "batch_stats": stats}
@@ -47,14 +46,14 @@ def encode(method, variables, stats, images):
     return maps["features"], updated["batch_stats"]
 
 
-@functools.partial(jitted, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
 def decode(method, variables, features):
     own = {name: variables[name]["decoder"] for name in ("params", "batch_stats")}
     image, updated = method.decoder.apply(own, features, train=True, mutable=["batch_stats"])
     return image, updated["batch_stats"]
 
 
-@functools.partial(jitted, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
 def shown(method, batch):
     return method.parts.pictures.for_training(batch, jax.random.key(1), 3, Objective())[0]
 
@@ -75,7 +74,7 @@ def test_without_both_terms_it_is_the_classifier_bit_for_bit(make, begin, batch,
     assert_same(begin(nothing), variables)
     assert_same(gradient(nothing, variables, batch), gradient(plain, variables, batch))
     images = batch["image"]
-    assert_same(jitted(nothing.predict)(variables, images), jitted(plain.predict)(variables, images))
+    assert_same(jax.jit(nothing.predict)(variables, images), jax.jit(plain.predict)(variables, images))
 
 
 def test_the_decoder_leaves_the_other_initial_parameters_as_they_are(make, begin, variables):
@@ -161,7 +160,7 @@ def test_the_twins_gradient_reaches_the_decoder_unless_stopped(cdc, variables, b
         return terms["twin"][1]
 
     decoder = variables["params"]["decoder"]
-    value, gradient = jitted(jax.value_and_grad(twin))(decoder)
+    value, gradient = jax.jit(jax.value_and_grad(twin))(decoder)
     slope = sum(np.vdot(*pair) for pair in zip(jax.tree.leaves(gradient), jax.tree.leaves(decoder), strict=True))
     assert value > 0
     assert np.isfinite(slope)
@@ -245,11 +244,11 @@ def test_the_twin_takes_the_phases_loss(cdc, variables, batch, counts, phase):
 
 
 def test_prediction_shows_the_reconstruction_of_the_evaluation_view(cdc, make, variables, batch):
-    outputs = jitted(cdc.predict)(variables, batch["image"])
-    close(outputs["probabilities"], jitted(make(Classifier).predict)(variables, batch["image"])["probabilities"])
+    outputs = jax.jit(cdc.predict)(variables, batch["image"])
+    close(outputs["probabilities"], jax.jit(make(Classifier).predict)(variables, batch["image"])["probabilities"])
     assert outputs["reconstruction"].shape == (6, 32, 32, 3)
 
-    @jitted
+    @jax.jit
     def by_hand(images):
         own = {
             name: {part: variables[name][part] for part in ("backbone", "decoder")}

@@ -18,7 +18,6 @@ from skinjax.models.heads.decoder import Decoder
 from skinjax.models.layers import Conv, Dropout, DropPath
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.state import batch_gradient
-from tests.jitted import jitted
 
 KEY = jax.random.key(1)
 DECODER = Decoder((32, 32), channels=8)
@@ -99,8 +98,8 @@ def test_a_frozen_head_drops_nothing(masks, loss, begin, batch, phase):
 
 def test_a_frozen_stage_drops_nothing(batch):
     backbone, images = Branches(), batch["image"] / 127.5 - 1
-    variables = jitted(functools.partial(backbone.init, train=False))(KEY, images)
-    run = jitted(functools.partial(backbone.apply, rngs={"dropout": KEY}), static_argnames=("train", "frozen"))
+    variables = jax.jit(functools.partial(backbone.init, train=False))(KEY, images)
+    run = jax.jit(functools.partial(backbone.apply, rngs={"dropout": KEY}), static_argnames=("train", "frozen"))
     evaluated, trained = (run(variables, images, train=train) for train in (False, True))
     frozen = run(variables, images, train=True, frozen=("stem",))
     np.testing.assert_allclose(frozen["stem"], evaluated["stem"], rtol=1e-6)
@@ -116,7 +115,7 @@ def test_a_frozen_head_keeps_its_statistics(make, begin, batch, stats, phase):
     assert all((a != b).any() for a, b in zip(jax.tree.leaves(moved), jax.tree.leaves(kept), strict=True))
 
 
-@functools.partial(jitted, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
 def head_statistics(method, variables, stats, features):
     own = {"params": variables["params"]["head"], "batch_stats": stats}
     return method.parts.network.head.apply(own, features, train=True, mutable=["batch_stats"])[1]["batch_stats"]
@@ -134,7 +133,7 @@ def test_the_heads_statistics_follow_the_twins_option(make, begin, batch, stats,
     )
     variables = begin(method)
 
-    @jitted
+    @jax.jit
     def by_hand(images):
         own = {
             part: {name: variables[name][part] for name in ("params", "batch_stats")} for part in variables["params"]
@@ -167,7 +166,7 @@ def gradient_in(make, begin, batch, phase):
             changed = {**variables, "params": params, "batch_stats": stats}
             return method.loss(changed, part, KEY, step=jnp.int32(0), phase=phase())
 
-        return jitted(lambda b: batch_gradient(terms_of, variables["params"], variables["batch_stats"], b, parts)[0])(
+        return jax.jit(lambda b: batch_gradient(terms_of, variables["params"], variables["batch_stats"], b, parts)[0])(
             batch
         )
 

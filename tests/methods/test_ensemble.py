@@ -13,20 +13,19 @@ from skinjax.methods.decoder_classifier import DecoderClassifier
 from skinjax.methods.ensemble import Ensemble, united
 from skinjax.models.heads.classifiers import LinearHead
 from skinjax.objectives.losses import ClassificationLoss
-from tests.jitted import jitted
 
 COUNTS = (np.array([4, 1, 7]), np.full(3, 1 / 3))
 
 
 def drawn(ensemble, batch):
     """The variables of each member, which differ, and of all."""
-    initial = jitted(ensemble.init)(jax.random.key(0, impl="rbg"), batch)
+    initial = jax.jit(ensemble.init)(jax.random.key(0, impl="rbg"), batch)
     variables = {**initial, "constants": ensemble.constants(*COUNTS)}
     names = [f"member{number}" for number in range(ensemble.size)]
     return [{kind: tree[name] for kind, tree in variables.items()} for name in names], variables
 
 
-@functools.partial(jitted, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
 def predict(method, variables, images):
     return method.predict(variables, images)
 
@@ -75,7 +74,7 @@ def test_taps_reach_the_stage_of_one_member_or_of_all(three, batch):
     ensemble, _, variables = three
     changed = {}
     for name in ("member1/backbone/stem", "stem"):
-        tapped = jitted(lambda v, images, name=name: ensemble.predict(v, images, {name: jnp.zeros_like})["members"])
+        tapped = jax.jit(lambda v, images, name=name: ensemble.predict(v, images, {name: jnp.zeros_like})["members"])
         plain = predict(ensemble, variables, batch["image"])["members"]
         difference = np.abs(tapped(variables, batch["image"]) - plain).max(axis=(0, 2))
         changed[name] = (difference > 1e-4).tolist()

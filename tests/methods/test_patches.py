@@ -12,7 +12,6 @@ from skinjax.methods.base import Objective
 from skinjax.methods.classifier import Classifier
 from skinjax.methods.patches import Patches, PatchesSettings, chained_taps, dropped, in_patches
 from skinjax.models.heads.patches import GRU
-from tests.jitted import jitted
 
 SLOTS = 4
 
@@ -43,7 +42,7 @@ def variables(begin, plain):
     return begin(plain)
 
 
-@functools.partial(jitted, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=0)
 def predicted(method, variables, images):
     return method.predict(variables, images)
 
@@ -91,7 +90,7 @@ def test_the_loss_is_of_what_is_predicted(plain, variables, batch, change):
         assert total / count == pytest.approx(expected, rel=1e-4)
 
 
-PLACES = {"initial": ("pixels",), "end": ("features",), "dual": ("pixels", "features"), "between": ("stage1", "stage3")}
+PLACES = {"dual": ("pixels", "features"), "between": ("stage1", "stage3")}
 
 
 @pytest.mark.parametrize("name", PLACES)

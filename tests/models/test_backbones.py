@@ -16,7 +16,6 @@ from skinjax.models import BACKBONES, make_backbone
 from skinjax.models.heads.classifiers import ConcatPoolHead, LinearHead
 from skinjax.models.heads.patches import GRU
 from skinjax.training.optimizers import parameter_factors
-from tests.jitted import jitted
 
 KEY = jax.random.key(0)
 
@@ -183,7 +182,7 @@ def test_a_batch_of_any_size_is_exported(monkeypatch):
     exported = jax.export.export(jax.jit(network), platforms=["cpu", "cuda", "tpu"])(variables, of_any)
     logits = exported.call(variables, images)
     assert logits.shape == (3, 7)
-    np.testing.assert_allclose(logits, jitted(network)(variables, images), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(logits, jax.jit(network)(variables, images), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(exported.call(variables, images[:2]), logits[:1], rtol=1e-5, atol=1e-6)
 
 

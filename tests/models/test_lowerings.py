@@ -16,7 +16,7 @@ from skinjax.models import lowerings, pooling
 from skinjax.models.layers import Conv, convolve, relu, relu6
 from skinjax.models.normalisation import BatchNorm, batch_statistics, normalised
 from skinjax.models.pooling import max_pool
-from tests.jitted import jitted
+from tests.devices import environment_of_devices
 from tests.models.test_backbones import KEY, drawn
 
 
@@ -35,7 +35,7 @@ def gradients(function, *arrays):
         direction = np.random.default_rng(1).normal(size=y.shape).astype(np.float32)
         return y, *pull(jnp.asarray(direction, y.dtype))
 
-    return jitted(run)(*arrays)
+    return jax.jit(run)(*arrays)
 
 
 def normal(*shape, dtype=jnp.float32):
@@ -136,7 +136,7 @@ def test_max_pool_and_its_gradient_are_xlas(sides, pool, platform):
 def test_max_pool_in_bfloat16_adds_up_its_gradient_in_float32():
     """A pixel that is the maximum of 400 windows; in bfloat16 a sum of ones would stop at 256."""
     x = jnp.zeros((1, 39, 39, 1), jnp.bfloat16).at[0, 19, 19].set(1)
-    dx = jitted(jax.grad(lambda x: max_pool(x, 20, 1).sum()))(x)
+    dx = jax.jit(jax.grad(lambda x: max_pool(x, 20, 1).sum()))(x)
     assert dx.dtype == jnp.bfloat16
     assert (float(dx[0, 19, 19, 0]), float(dx.sum())) == (400, 400)
 
@@ -193,7 +193,7 @@ def step_on_two_devices():
     """Prints how far the loss and the gradients of a batch over two devices are from those on one."""
     network, x = Network(), normal(4, 28, 28, 3)
     variables = drawn(jax.eval_shape(network.init, KEY, x))
-    step = jitted(loss_of(network, variables))
+    step = jax.jit(loss_of(network, variables))
     mesh = Mesh(np.array(jax.devices()).reshape(2), ("data",))
     shared = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
     everywhere = jax.device_put(variables["params"], NamedSharding(mesh, PartitionSpec()))
@@ -202,8 +202,7 @@ def step_on_two_devices():
 
 
 def test_a_batch_over_two_devices_takes_the_same_step():
-    flags = "--xla_force_host_platform_device_count=2 --xla_cpu_collective_call_terminate_timeout_seconds=600"
-    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = environment_of_devices(2) | {"PYTHONPATH": os.pathsep.join(sys.path)}
     program = "from tests.models.test_lowerings import step_on_two_devices as run; run()"
     command = [sys.executable, "-c", program]
     assert subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout == "the same\n"
@@ -214,7 +213,7 @@ def test_examples_under_vmap_are_examples_in_a_loop():
     variables = drawn(jax.eval_shape(network.init, KEY, x[0]))
     step = loss_of(network, variables)
     one_by_one = jax.tree.map(
-        lambda *leaves: jnp.stack(leaves), *[jitted(step)(variables["params"], each) for each in x]
+        lambda *leaves: jnp.stack(leaves), *[jax.jit(step)(variables["params"], each) for each in x]
     )
-    at_once = jitted(jax.vmap(functools.partial(step, variables["params"])))(x)
+    at_once = jax.jit(jax.vmap(functools.partial(step, variables["params"])))(x)
     close(jax.tree.leaves(at_once), jax.tree.leaves(one_by_one), 1e-5)

@@ -97,8 +97,7 @@ def compiled_step(backbone, frozen=()):
         return jnp.square(features).mean(), (features, updated)
 
     step = jax.jit(lambda variables: jax.value_and_grad(loss, has_aux=True)(variables["params"], variables))
-    options = compiler_options(["stem"]) | {"xla_backend_optimization_level": 0}
-    return step.lower(variables).compile(options), variables
+    return step.lower(variables).compile(compiler_options(["stem"])), variables
 
 
 @functools.cache

@@ -7,22 +7,22 @@ import pytest
 from skinjax.models import BACKBONES, make_backbone
 from tests.models.test_backbones import OUR_OWN, PARAMETERS, SMALLEST
 
-# The smallest of each family, and the platform whose choice of lowerings trains it here; the other's evaluates it.
-# `make parity` runs all.
-TRAINED_BY = {
-    "convnext_tiny": "gpu",
-    "densenet121": "cpu",
-    "efficientnet_b0": "cpu",
-    "inception_v3": "cpu",
-    "legacy_seresnext50_32x4d": "cpu",
-    "mobilenetv1_100": "cpu",
-    "mobilenetv2_100_same": "gpu",
-    "resnet18": "cpu",
-    "unet": "cpu",
-    "vgg16": "gpu",
-    "vgg16_bn": "cpu",
+# The smallest of each family, and the platform whose choice of lowerings evaluates it here; in training mode one by
+# each platform's. `make parity`, which .ci/run calls, takes every backbone through both modes.
+EVALUATED_BY = {
+    "convnext_tiny": "cpu",
+    "densenet121": "gpu",
+    "efficientnet_b0": "gpu",
+    "inception_v3": "gpu",
+    "legacy_seresnext50_32x4d": "gpu",
+    "mobilenetv1_100": "gpu",
+    "mobilenetv2_100_same": "cpu",
+    "resnet18": "gpu",
+    "unet": "gpu",
+    "vgg16": "cpu",
+    "vgg16_bn": "gpu",
 }
-OTHER = {"cpu": "gpu", "gpu": "cpu"}
+TRAINED_BY = {"resnet18": "cpu", "mobilenetv2_100_same": "gpu"}
 
 
 def test_every_backbone_has_a_golden():
@@ -30,7 +30,7 @@ def test_every_backbone_has_a_golden():
 
 
 def test_the_smallest_of_every_family_is_compared():
-    assert {type(make_backbone(name)): PARAMETERS[name] for name in TRAINED_BY} == {
+    assert {type(make_backbone(name)): PARAMETERS[name] for name in EVALUATED_BY} == {
         family: PARAMETERS[name] for family, name in SMALLEST.items()
     }
 
@@ -43,9 +43,9 @@ def check(platform, name, measure, limits, monkeypatch):
     assert all(found[key] <= limits[key] for key in found), found
 
 
-@pytest.mark.parametrize("name", TRAINED_BY)
+@pytest.mark.parametrize("name", EVALUATED_BY)
 def test_evaluation_mode_is_the_references(name, monkeypatch):
-    check(OTHER[TRAINED_BY[name]], name, parity.evaluation_outputs, parity.EVALUATION, monkeypatch)
+    check(EVALUATED_BY[name], name, parity.evaluation_outputs, parity.EVALUATION, monkeypatch)
 
 
 @pytest.mark.parametrize("name", TRAINED_BY)

@@ -3,7 +3,6 @@
 import functools
 import itertools
 import json
-import os
 import subprocess
 import sys
 
@@ -16,6 +15,7 @@ from skinjax.core.errors import UserError
 from skinjax.objectives.class_weights import CLASS_WEIGHTS
 from skinjax.objectives.losses import LOSSES, REDUCTIONS, ClassificationLoss, log_one_minus_softmax
 from skinjax.training.state import term_value
+from tests.devices import environment_of_devices
 
 LOGITS = np.array([[2.0, -1.0, 0.5], [0.1, 0.2, -0.3], [-1.5, 3.0, 0.0], [0.0, 0.0, 4.0]], np.float32)
 LABELS = np.array([0, 2, 1, 0])
@@ -312,8 +312,9 @@ def test_reductions_are_those_of_the_whole_batch_when_it_is_sharded():
     logits, targets = (np.concatenate([x, x[-1:]]) for x in (logits, targets))
     example_weights = np.append(example_weights, np.float32(1))
     batch = json.dumps([x.tolist() for x in (logits, targets, WEIGHTS, example_weights)])
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run([sys.executable, "-c", SHARDED], input=batch, text=True, capture_output=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", SHARDED], input=batch, text=True, capture_output=True, env=environment_of_devices(4)
+    )
     assert done.returncode == 0, done.stderr
     for reduction, (value, gradient) in json.loads(done.stdout).items():
         loss = ClassificationLoss("focal", reduction=reduction)

@@ -16,6 +16,7 @@ from skinjax.parallel import put
 from skinjax.training.checkpoints import Seal
 from skinjax.training.loop import History
 from skinjax.training.optimizers import OptimizerSettings
+from skinjax.training.programs import draw
 from skinjax.training.schedules import WarmRestartsSettings, make_schedule
 from skinjax.training.signals import Interrupted
 
@@ -170,7 +171,7 @@ def test_a_phase_leaves_frozen_stages_alone_and_starts_afresh(run, assert_identi
     run.fit()
     assert run.steps() == [2, 3, 5, 7]
     assert [seal(run, step)["phase"] for step in run.steps()] == ["head", "head", "all", "all"]
-    start = jax.jit(run.init)(jnp.uint32(5))
+    start = draw(run.init, jnp.uint32(5), run.mesh)
     head, first, end = (run.restored(step) for step in (3, 5, 7))
     for name in ("params", "batch_stats"):
         assert_identical(head.variables[name]["backbone"], jax.tree.map(np.array, start[name]["backbone"]))

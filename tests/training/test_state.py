@@ -27,7 +27,6 @@ from skinjax.training.state import (
     partition,
     term_value,
 )
-from tests.jitted import jitted
 
 PARAMS = {"backbone": {"stem": {"kernel": 1, "bias": 2}, "features": {"kernel": 3}}, "head": {"kernel": 4}}
 
@@ -112,7 +111,7 @@ def batch(photographs) -> dict[str, jax.Array]:
 @pytest.fixture(scope="module")
 def variables(classifier, batch):
     """Class weights differ, so that a mean of parts would show."""
-    variables = jitted(classifier.init)(jax.random.key(0), batch)
+    variables = jax.jit(classifier.init)(jax.random.key(0), batch)
     return {**variables, "constants": {"class_counts": jnp.array([36.0, 9, 4, 36, 36, 144, 36])}}
 
 
@@ -129,7 +128,7 @@ def test_gradients_do_not_depend_on_accumulation(classifier, batch, variables, r
             return classifier.loss(whole, part, rng, step=jnp.int32(0), phase=still)
 
         trainable, _ = partition(variables["params"], ())
-        return jitted(lambda b: batch_gradient(terms_of, trainable, variables["batch_stats"], b, accumulate))(batch)
+        return jax.jit(lambda b: batch_gradient(terms_of, trainable, variables["batch_stats"], b, accumulate))(batch)
 
     whole, whole_values, whole_stats = gradient(1)
     assert min(float(jnp.abs(x).max()) for path, x in whole.items() if "norm" not in path) > 1e-4
@@ -144,11 +143,11 @@ def test_gradients_do_not_depend_on_accumulation(classifier, batch, variables, r
 def stepped(classifier, batch, variables):
     """The states before and after each of two steps that train the head and the last stage, with an average."""
     optimizer, still = optax.scale_by_adam(), phase("backbone/stem")
-    begin = jitted(
+    begin = jax.jit(
         lambda v: begin_phase(jnp.int32(4), jnp.uint32(7), v, optimizer=optimizer, frozen=still.frozen, ema=True)
     )
     # Donated, as in the loop: an array that occurred twice in the state would be refused here.
-    step = jitted(make_train_step(classifier, still, optimizer, ema_decay=0.75), donate_argnums=0)
+    step = jax.jit(make_train_step(classifier, still, optimizer, ema_decay=0.75), donate_argnums=0)
     state = begin(jax.tree.map(jnp.copy, variables))
     states, reports = [jax.tree.map(np.array, state)], []
     for _ in range(2):
@@ -208,7 +207,7 @@ def test_the_report_has_the_terms_and_norms(stepped):
 
 def test_a_step_is_a_function_of_state_and_batch_and_draws_by_seed_and_step(classifier, batch, variables):
     optimizer = optax.identity()
-    step = jitted(make_train_step(classifier, phase(), optimizer))
+    step = jax.jit(make_train_step(classifier, phase(), optimizer))
 
     def loss(number: int, seed: int) -> float:
         state = begin_phase(jnp.int32(number), jnp.uint32(seed), variables, optimizer=optimizer, frozen=(), ema=False)
@@ -243,12 +242,12 @@ def test_steps_of_the_head_leave_frozen_groups_bit_for_bit_as_they_were_and_in_e
     network = Network(ThreeStages(), ConcatPoolHead(7))
     method = Classifier(dataclasses.replace(classifier.parts, network=network))
     still = Objective(frozen=("early", "late")).resolved(method, "head")
-    start = {**jitted(method.init)(jax.random.key(0), batch), "constants": variables["constants"]}
+    start = {**jax.jit(method.init)(jax.random.key(0), batch), "constants": variables["constants"]}
     optimizer = optax.scale_by_adam()
-    begin = jitted(
+    begin = jax.jit(
         lambda v: begin_phase(jnp.int32(0), jnp.uint32(7), v, optimizer=optimizer, frozen=still.frozen, ema=False)
     )
-    step = jitted(make_train_step(method, still, optimizer))
+    step = jax.jit(make_train_step(method, still, optimizer))
     states = [begin(start)]
     for _ in range(3):
         states.append(step(states[-1], batch, np.float32(0.01))[0])
@@ -259,7 +258,7 @@ def test_steps_of_the_head_leave_frozen_groups_bit_for_bit_as_they_were_and_in_e
         assert all((a != b).any() for a, b in pairs)
 
     # What the head's first norm read: maps of the frozen stages in evaluation mode, of which a step leaves a tenth.
-    @jitted
+    @jax.jit
     def features(images, key):
         shown, _, _ = method.parts.pictures.for_training({**batch, "image": images}, key, 7)
         return network.maps(start, shown)["features"]

@@ -11,7 +11,6 @@ from skinjax.core.errors import UserError
 from skinjax.models import make_backbone
 from skinjax.models.families.densenet import DenseBlock, DenseNet
 from skinjax.models.normalisation import batch_statistics
-from tests.jitted import jitted
 from tests.models.test_backbones import drawn
 
 KEY = jax.random.key(0)
@@ -37,7 +36,7 @@ def test_every_layer_is_given_the_statistics_of_what_it_reads():
     x = jax.random.normal(KEY, (2, 4, 4, 5), jnp.bfloat16) + 3
     variables = drawn(jax.eval_shape(functools.partial(block.init, train=False), KEY, x))
     variables["batch_stats"] = jax.tree.map(np.zeros_like, variables["batch_stats"])
-    y, updated = jitted(functools.partial(block.apply, train=True, mutable=["batch_stats"]))(variables, x)
+    y, updated = jax.jit(functools.partial(block.apply, train=True, mutable=["batch_stats"]))(variables, x)
     mean, _ = batch_statistics(y)
     for number, channels in ((1, 5), (2, 7), (3, 9)):
         stats = updated["batch_stats"][f"layer{number}"]["norm1"]
@@ -51,7 +50,7 @@ def test_the_last_relu_can_be_left_out():
     images = jnp.asarray(np.random.default_rng(0).normal(size=(1, 32, 32, 3)), jnp.float32)
     variables = drawn(jax.eval_shape(functools.partial(backbone.init, train=False), KEY, images))
     bare, rectified = (
-        jitted(functools.partial(network.apply, train=False))(variables, images)["features"]
+        jax.jit(functools.partial(network.apply, train=False))(variables, images)["features"]
         for network in (backbone, backbone.clone(final_relu=True))
     )
     assert not make_backbone("densenet121", final_relu=False).final_relu

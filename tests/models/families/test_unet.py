@@ -12,7 +12,6 @@ import pytest
 from skinjax.models import make_backbone
 from skinjax.models.families.unet import Restorer, UNet
 from skinjax.models.pretrained.mapping import LEAVES
-from tests.jitted import jitted
 from tests.models.test_backbones import drawn
 
 KEY = jax.random.key(0, impl="rbg")
@@ -81,7 +80,7 @@ def test_the_error_of_the_image_reaches_every_parameter():
         maps, own = encoder.init_with_output(KEY, images, train=False)
         return own, Restorer().init(KEY, maps, train=False)
 
-    @jitted
+    @jax.jit
     def gradient(variables):
         def loss(params):
             first, second = (v | {"params": p} for v, p in zip(variables, params, strict=True))
