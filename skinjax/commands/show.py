@@ -24,7 +24,6 @@ if TYPE_CHECKING:  # they import jax or matplotlib, which --help does not wait f
     from matplotlib.figure import Figure
 
     from skinjax.data.dataset import Dataset
-    from skinjax.data.sampling.samplers import Sampler
     from skinjax.data.splits.parts import Data
     from skinjax.images.colour import Normalisation
     from skinjax.models.pretrained.facts import Facts
@@ -184,7 +183,7 @@ def draw_views(recipe: "Recipe", data: "Data", phase: "Phase", folder: Path, fac
     print(f"the first batch of phase {phase.name}, {records.size} images: {', '.join(present)}")
     shown = records.ravel()[:PHOTOGRAPHS]
     figure = figures.view_panel(
-        view_rows(recipe, data, phase.sampler, shown, facts),
+        view_rows(recipe, data, phase, shown, facts),
         data.dataset.label_names()[shown].tolist(),
         title=f"{recipe.name}:{recipe.variant}: {len(shown)} of {records.size} images of a batch after each view",
         synthetic=data.dataset.synthetic,
@@ -193,9 +192,9 @@ def draw_views(recipe: "Recipe", data: "Data", phase: "Phase", folder: Path, fac
 
 
 def view_rows(
-    recipe: "Recipe", data: "Data", sampler: "Sampler", shown: np.ndarray, facts: "Facts | None" = None
+    recipe: "Recipe", data: "Data", phase: "Phase", shown: np.ndarray, facts: "Facts | None" = None
 ) -> dict[str, np.ndarray]:
-    """The first images of the first batch, `shown`, as they are stored and as the network sees them: {view: uint8}.
+    """The first images of a phase, `shown`, as they are stored and as the network sees them: {view: uint8}.
 
     facts: of the weights that the config starts from, where it takes their normalisation
     """
@@ -215,12 +214,12 @@ def view_rows(
     rows = {f"as stored\n{data.size.height}x{data.size.width}": stored}
     if recipe.views.corrections:
         rows["\n".join(["corrected", *recipe.views.corrections])] = jax.jit(corrected(recipe.views.corrections))(stored)
-    if sampler.copies is not None:
-        trained = np.asarray(fixed_copies(*map(jnp.asarray, (stored, shown, sampler.copies(0)[: len(shown)]))))
+    if phase.sampler.copies is not None:
+        trained = np.asarray(fixed_copies(*map(jnp.asarray, (stored, shown, phase.sampler.copies(0)[: len(shown)]))))
         rows["fixed copies"] = trained
     training, evaluation = (jax.jit(view) for view in make_views(recipe.views, mean_and_std))
     size = "x".join(map(str, recipe.views.size))
-    for draw in range(DRAWS):
+    for draw in range(DRAWS if phase.objective.augment else 0):
         keys = example_keys(jax.random.fold_in(jax.random.key(recipe.seed), draw), jnp.arange(len(shown)))
         rows[f"training view\n{recipe.views.train}, {size}\ndraw {draw + 1}"] = training(keys, trained)
     rows[f"evaluation view\n{recipe.views.evaluation}, {size}"] = evaluation(stored)

@@ -1,5 +1,7 @@
 """`skinjax show` of a data set and of a config, its figures on disk and its words, and its mistakes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -122,7 +124,7 @@ def test_copies_are_trained_on_and_originals_evaluated(tmp_path, data_dir):
     config = config.replace(dataset=config.dataset.replace(arguments={}))
     data = building.make_data(config, tmp_path, data_dir, print)
     (phase,) = building.make_phases(config, data)
-    stored, copies, *draws, evaluated = view_rows(config, data, phase.sampler, phase.sampler(0)).values()
+    stored, copies, *draws, evaluated = view_rows(config, data, phase, phase.sampler(0)).values()
     np.testing.assert_array_equal(evaluated, stored)
     np.testing.assert_array_equal(draws, [copies] * 3)
     number = phase.sampler.copies(0)
@@ -137,10 +139,14 @@ def test_corrections_have_a_row_and_are_in_the_views(tmp_path, data_dir):
     arguments = config.dataset.arguments | {"images": 42}
     config = config.replace(dataset=config.dataset.replace(arguments=arguments))
     data = building.make_data(config, tmp_path, data_dir, print)
-    rows = view_rows(config, data, building.make_phases(config, data)[0].sampler, np.arange(2))
+    (phase,) = building.make_phases(config, data)
+    rows = view_rows(config, data, phase, np.arange(2))
     stored, corrected = rows["as stored\n40x40"], rows["corrected\ngamma"]
     np.testing.assert_allclose(corrected, 255 * (stored / 255.0) ** (1 / 1.35), atol=0.5)
     np.testing.assert_array_equal(rows["evaluation view\ncentre_crop, 40x40"], corrected)
+    as_in_evaluation = dataclasses.replace(phase, objective=dataclasses.replace(phase.objective, augment=False))
+    fewer = view_rows(config, data, as_in_evaluation, np.arange(2))
+    assert set(rows) - set(fewer) == {name for name in rows if name.startswith("training view")} != set()
 
 
 @pytest.mark.parametrize("name", NORMALISATIONS)

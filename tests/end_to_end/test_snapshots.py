@@ -73,6 +73,11 @@ def test_opened_and_by_path_it_gives_the_runs_own_table(snapshots, data_dir, tmp
     assert [[row[name] for name in columns] for row in predicted] == [[row[name] for name in columns] for row in own]
 
 
+def test_its_attention_is_not_one_picture(snapshots, data_dir, capsys):
+    assert cli.main(["attention", str(snapshots), f"--data_dir={data_dir}"]) == 1
+    assert "is an ensemble: give one of evaluate=last or best, which has one network" in capsys.readouterr().err
+
+
 def test_without_its_model_the_run_makes_it_again(snapshots, data_dir, tmp_path, capsys):
     shutil.copytree(snapshots, tmp_path / "run")
     for name in ("model.json", "model.safetensors"):

@@ -434,6 +434,15 @@ def test_runs_of_one_process_share_their_compiled_programs(run_in, phase, tmp_pa
     assert not [record.message for record in caplog.records if "train_step" in record.message]
 
 
+def test_a_phase_compiles_its_step_once_whatever_begins_again_and_whatever_is_frozen(run, phase, caplog):
+    restarts = make_schedule(WarmRestartsSettings(cycle=2), 0.1, 6)
+    frozen = phase("head", 6, rate=restarts, frozen=("stem", "features"))
+    with jax.log_compiles():
+        run([frozen, phase("all", 6, rate=restarts)]).fit()
+    compiled = [text for text in caplog.messages if text.startswith("Compiling") and "train_step" in text]
+    assert len(compiled) <= 2  # none, where an earlier test ran the same phase
+
+
 def test_the_log_has_seconds_that_go_on_after_a_restart(run):
     with pytest.raises(Interrupted):
         run(**EVERYTHING, stop=stop_at_call(5)).fit()

@@ -260,7 +260,7 @@ def test_steps_of_the_head_leave_frozen_groups_bit_for_bit_as_they_were_and_in_e
     # What the head's first norm read: maps of the frozen stages in evaluation mode, of which a step leaves a tenth.
     @jax.jit
     def features(images, key):
-        shown, _, _ = method.parts.pictures.for_training({**batch, "image": images}, key, 7)
+        shown, _, _ = method.parts.pictures.for_training({**batch, "image": images}, key, 7, still)
         return network.maps(start, shown)["features"]
 
     key = jax.random.fold_in(jax.random.key(7), 0)
