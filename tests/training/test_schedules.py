@@ -60,7 +60,7 @@ def test_warm_up_must_fit_into_the_phase():
 
 
 def rates(settings, steps, learning_rate=0.01):
-    return np.asarray(make_schedule(settings, learning_rate, steps)(np.arange(steps)))
+    return np.asarray(jax.jit(make_schedule(settings, learning_rate, steps))(np.arange(steps)))
 
 
 def assert_rates(found, expected):
