@@ -140,11 +140,12 @@ def budget(folders: Mapping[str, Sequence[Path]]) -> str:
     protocol = _read(first[0], "test").protocol
     config = json.loads((first[0] / "config.json").read_text())["config"]
     network, shown = config["model"]["backbone"], "x".join(map(str, protocol["size"]))
+    drawn = ", the first with the drawing of the set" if protocol["synthetic"] else ""
     times = "; ".join(f"{method} {', '.join(map(_seconds, runs))}" for method, runs in folders.items())
     return (
         f"Every run: {network}, {protocol['steps']:,} steps of {config['batch']} photographs, {shown} pixels; seeds 0 "
-        f"to {len(first) - 1}. Seconds on {os.cpu_count()} cores ({platform.machine()}), the first with the drawing of "
-        f"the set (?: not in one go): {times}."
+        f"to {len(first) - 1}. Seconds on {os.cpu_count()} cores ({platform.machine()}){drawn} "
+        f"(?: not in one go): {times}."
     )
 
 
