@@ -23,12 +23,11 @@ from skinjax.models.pretrained.known_weights import HALF, KNOWN, architecture_of
 from skinjax.models.pretrained.opening import usual_weights
 from skinjax.recipe import Recipe, defaults, load_config
 from skinjax.runs import building
-from tests.end_to_end.conftest import TINY
+from tests.end_to_end.conftest import SMALL
 from tests.models.test_backbones import OUR_OWN, PARAMETERS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-WITHOUT_DECODER = [change for change in TINY if "decoder" not in change]
 HEADER = """\
 | `model.backbone` (millions of parameters) | padding | `early` / `late` | TAG of `timm/BACKBONE.TAG` | images |
 |---|---|---|---|---|
@@ -139,7 +138,7 @@ def test_the_method_of_the_page_is_trained_by_its_command(tmp_path, monkeypatch,
     monkeypatch.setitem(sys.modules, "compact", types.ModuleType("compact"))
     exec(compile(source, "docs/add_a_method.md", "exec"), page)
     monkeypatch.setitem(METHODS, "compact", Kind(page["CompactSettings"], page["build"]))
-    command = [f"--config={ROOT / 'configs' / 'baselines.py'}:demo", *WITHOUT_DECODER[1:]]
+    command = [f"--config={ROOT / 'configs' / 'baselines.py'}:demo", *SMALL]
     command += ["--config.method.name=compact", "--config.method.gamma=0.1", "--config.phases.train.duration=2.0"]
     assert main([*command, f"--workdir={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"]) == 0
     assert '"train/length"' in (tmp_path / "run" / "metrics.jsonl").read_text()

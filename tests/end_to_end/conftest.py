@@ -28,6 +28,7 @@ TINY = [
     "--config.checkpoints.unit=steps",
     "--config.logging.every=2",
 ]
+SMALL = [change for change in TINY[1:] if not change.startswith("--config.method")]  # of any config and method
 
 
 @pytest.fixture(scope="session")

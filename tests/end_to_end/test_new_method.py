@@ -16,11 +16,11 @@ from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from skinjax.methods import METHODS
 from tests.end_to_end import tutor
-from tests.end_to_end.conftest import TINY
+from tests.end_to_end.conftest import SMALL, TINY
 
-WITHOUT_DECODER = [change for change in TINY if "decoder" not in change]
 COMMAND = [
-    *WITHOUT_DECODER,
+    TINY[0],
+    *SMALL,
     "--config.method.name=tutor",
     "--config.method.pull=2.0",
     "--config.phases.train.duration=4.0",

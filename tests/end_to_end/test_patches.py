@@ -11,9 +11,8 @@ from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from skinjax.recipe.config_files import load_config
 from skinjax.runs.building import check
-from tests.end_to_end.conftest import ROOT, TINY
+from tests.end_to_end.conftest import ROOT, SMALL
 
-SMALL = [argument for argument in TINY if not argument.startswith(("--config=", "--config.method"))]
 SHORT = [
     *SMALL,
     "--config.views.size=(24,24)",

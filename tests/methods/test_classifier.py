@@ -12,7 +12,7 @@ from skinjax.images.mixing import Mixed, mixup
 from skinjax.methods.base import Method, Objective
 from skinjax.methods.classifier import Classifier
 from skinjax.models.heads.classifiers import ConcatPoolHead
-from skinjax.objectives.losses import ClassificationLoss
+from skinjax.objectives.losses import LOSSES, ClassificationLoss
 
 STAGES = tuple(f"backbone/{stage}" for stage in ("stem", "stage1", "stage2", "stage3", "features"))
 CLASS_WEIGHTS = [1.0, 4.0, 4 / 7]  # balanced, for 4, 1 and 7 images
@@ -112,12 +112,14 @@ def mix_with_reversed(key, images, targets, mask):
     return Mixed(*mixed, jnp.arange(len(images))[::-1], jnp.full(len(images), 0.7))
 
 
-@pytest.mark.parametrize("name", ["cross_entropy", "focal", "bce_with_logits"])
-def test_a_mixed_batch_costs_the_mixture_of_both_labels_each_with_its_weights(make, variables, batch, loss, name):
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_mixed_batch_costs_the_mixture_of_both_labels_each_with_its_weights(
+    make, classifier, variables, batch, loss, name
+):
     loss_function = ClassificationLoss(name, class_weights="balanced")
     mixing = make(Classifier, mix=mix_with_reversed, loss_function=loss_function)
-    images = shown(mixing, batch)
-    logits, _ = training_logits(mixing, variables, 0.7 * images + 0.3 * images[::-1])
+    images = shown(classifier, batch)
+    logits, _ = training_logits(classifier, variables, 0.7 * images + 0.3 * images[::-1])
     weights = jnp.array([1.0, 4, 1, 1, 1, 1])
     hard = jax.nn.one_hot(batch["label"], 3), weights
     counts, class_weights = jnp.array([4.0, 1, 7]), jnp.array(CLASS_WEIGHTS)
