@@ -10,9 +10,9 @@ from skinjax import cli
 from skinjax.commands.lr_range import medians, table
 from skinjax.main import main
 from skinjax.training.lr_range import Curve
-from tests.end_to_end.conftest import ROOT, TINY
+from tests.end_to_end.conftest import ROOT, SMALL
 
-CONFIG = [f"--config={ROOT / 'configs' / 'baselines.py'}", *(c for c in TINY[1:] if "decoder" not in c)]
+CONFIG = [f"--config={ROOT / 'configs' / 'baselines.py'}", *SMALL]
 CONFIG += ["--config.phases.train.duration=4.0", "--config.cache=host"]
 CONFIG += ["--config.phases.train.learning_rate_multipliers=(('stem',0.1),('.*',1.0))"]
 SWEEP = ["--steps=36", "--start=1e-3", "--end=1"]
