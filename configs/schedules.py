@@ -105,7 +105,7 @@ def ham10000(name, variant, images=10000.0, head_share=0.0):
     """What two cores can fine-tune; a head that trains alone does so on stored features."""
     config = defaults(name, variant)
     config.dataset.name = "ham10000"
-    config.split.update(folds=5, validation=0.1)
+    config.split.update(folds=5, test=0.0, validation=0.1)
     config.stored_size.update(height=112, width=112, filter="bicubic")
     config.views.update(train="plain", size=(96, 96), normalisation="half")
     config.model.backbone = "mobilenetv2_100_same"

@@ -195,6 +195,7 @@ def run(arguments: Sequence[str], workdir: Path, seed: int, data_dir: str | None
         there = [f"--data_dir={data_dir}"] if data_dir else []
         subprocess.run([sys.executable, *command, *there], check=True, stdout=subprocess.DEVNULL)
         seconds = round(time.monotonic() - started) if whole else None
+        _read(workdir, "test")  # a run that a signal stopped has none
         stamp.write_text(json.dumps({"command": command, "seconds": seconds}, indent=2))
     return _read(workdir, "test")
 

@@ -38,7 +38,7 @@ def main() -> None:
     split = options.folder / "split.csv"
     if not split.exists():
         write_atomically(
-            split, csv_text(("image_id", "split"), parts(open_dataset("cifar10", {}, data_root(options.data_dir))))
+            split, csv_text(("image_id", "fold1"), parts(open_dataset("cifar10", {}, data_root(options.data_dir))))
         )
     folders, rates = {}, {}
     for start in STARTS:

@@ -10,7 +10,6 @@ from skinjax import cli
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from skinjax.recipe.config_files import load_config
-from skinjax.runs.building import check
 from tests.end_to_end.conftest import ROOT, SMALL
 
 SHORT = [
@@ -67,10 +66,9 @@ def test_diagnoses_guide_the_weights(tmp_path, data_dir):
 
 
 @pytest.mark.parametrize("file", ["patch_attention", "balancing"])
-def test_every_variant_is_a_config_that_could_run(file, monkeypatch):
+def test_no_recipe_of_paper_003_has_dropout(file, monkeypatch):
     path = ROOT / "configs" / f"{file}.py"
     monkeypatch.syspath_prepend(path.parent)
     for variant in importlib.import_module(file).VARIANTS:
-        config = load_config(f"{path}:{variant}", [])
-        check(config)
-        assert variant.startswith("demo") or config.model.dropout == 0  # Inception's own is 0.5
+        if not variant.startswith("demo"):
+            assert load_config(f"{path}:{variant}", []).model.dropout == 0  # Inception's own is 0.5
