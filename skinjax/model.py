@@ -26,9 +26,9 @@ from skinjax.core.settings import from_plain, to_plain
 from skinjax.core.tables import read_file
 from skinjax.data.acquire.decoding import MOST_BYTES, decode
 from skinjax.data.pipeline import StoredSize
-from skinjax.images.colour import Normalisation
+from skinjax.images.colour import NORMALISATIONS, Normalisation
 from skinjax.images.mixing import make_mixing
-from skinjax.images.views import make_normalisation, make_views
+from skinjax.images.views import WEIGHTS, make_views
 from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Variables
 from skinjax.methods.ensemble import Ensemble
@@ -209,8 +209,11 @@ def make_method(spec: ModelSpec, classes: Sequence[str], facts: Facts = NO_FACTS
 
 def normalisation(spec: ModelSpec, facts: Facts = NO_FACTS) -> Normalisation:
     """The mean and deviation of a recipe, which may be those that its weights state."""
-    known = None if facts.mean is None or facts.std is None else (facts.mean, facts.std)
-    return make_normalisation(spec.views, known)
+    if spec.views.normalisation != WEIGHTS:
+        return NORMALISATIONS[spec.views.normalisation]
+    if facts.mean is None or facts.std is None:
+        raise UserError(f"the weights state no normalisation: set views.normalisation to {' or '.join(NORMALISATIONS)}")
+    return Normalisation(facts.mean, facts.std)
 
 
 def variable_shapes(method: Method, stored: StoredSize, n: int) -> Variables:

@@ -23,6 +23,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from skinjax.models.pretrained.files import MODEL_FILE
+from skinjax.training.phases import CLASS_FIGURES
+
 PARTS = ("validation", "test")
 
 
@@ -51,37 +54,34 @@ class Time:
 
 
 def read_curve(folder: Path, metric: str) -> Curve:
-    """The curve of a metric in the `metrics.jsonl` of a run; exits with a sentence if there is none."""
+    """The curve of a metric in the `metrics.jsonl` of a finished run; exits with a sentence if there is none."""
+    if not (folder / MODEL_FILE).exists():
+        sys.exit(f"error: {folder} holds no run of skinjax that has ended: start its command once more")
     try:
         rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    except (OSError, ValueError) as error:
+        for part in PARTS:
+            name = f"{part}/{metric}"
+            found = [row for row in rows if row.get(name) is not None]
+            if found:
+                steps, seconds, values = (tuple(row[key] for row in found) for key in ("step", "seconds", name))
+                return Curve(steps, seconds, values)
+    except (OSError, ValueError, KeyError, AttributeError) as error:
         sys.exit(f"error: {folder} has no log that can be read, which a run of skinjax leaves there: {error}")
-    for part in PARTS:
-        name = f"{part}/{metric}"
-        found = [row for row in rows if row.get(name) is not None]
-        if found:
-            steps, seconds, values = ([row[key] for row in found] for key in ("step", "seconds", name))
-            return Curve(tuple(steps), tuple(seconds), tuple(values))
     sys.exit(f"error: the log of {folder} has no evaluation of {metric!r}; name another by --metric")
 
 
 def time_to(curves: Sequence[Curve], target: float, of: str) -> Time:
     """The median time, in `seconds` or `steps`, to the target; runs that never arrive count as longer than any."""
-    amounts = []
-    for curve in curves:
-        place = curve.arrival(target)
-        amounts.append(math.inf if place is None else getattr(curve, of)[place])
-    median = statistics.median(amounts)
-    if math.isinf(median):  # half of them or more: all that is known is that they went on as long as they did
-        return Time(
-            min(getattr(c, of)[-1] for c, amount in zip(curves, amounts, strict=True) if amount == math.inf), True
-        )
-    return Time(median)
+    places = [curve.arrival(target) for curve in curves]
+    # Of a run that never arrives it is known that it went on as long as it did.
+    known = statistics.median(getattr(c, of)[-1 if p is None else p] for c, p in zip(curves, places, strict=True))
+    times = (math.inf if p is None else getattr(c, of)[p] for c, p in zip(curves, places, strict=True))
+    return Time(known, censored=math.isinf(statistics.median(times)))
 
 
 def ratio(baseline: Time, other: Time) -> str:
     """How many times faster the other is, as a bound where one of the two is censored."""
-    if baseline.censored and other.censored:
+    if (baseline.censored and other.censored) or not other.amount:
         return "unknown"
     bound = "> " if baseline.censored else "< " if other.censored else ""
     return f"{bound}{baseline.amount / other.amount:.2f}"
@@ -126,6 +126,8 @@ def main() -> None:
     parser.add_argument("--target", type=float)
     parser.add_argument("--metric", default="accuracy")
     options = parser.parse_args()
+    if options.metric not in CLASS_FIGURES:
+        sys.exit(f"error: {options.metric!r} is no figure that rises to a target; known: {', '.join(CLASS_FIGURES)}")
     groups = {}
     for text in options.groups:
         name, equals, folders = text.partition("=")

@@ -10,15 +10,15 @@ bright, that of the one that weighs least is black, and the weights between whic
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skinjax.commands.show import make_folder, to_bytes, write
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError
-
-if TYPE_CHECKING:  # it is imported when needed, which --help does not wait for
-    from skinjax.data.splits.parts import Data
+from skinjax.data.dataset import data_root
+from skinjax.data.pipeline import load
+from skinjax.data.splits.parts import Data
 
 PICTURE = "attention.png"
 MOST_IMAGES = 50
@@ -37,9 +37,6 @@ def run(options: argparse.Namespace) -> int:
         raise UserError(f"{len(options.image_ids)} photographs are asked for; choose 1 to {MOST_IMAGES}")
     import jax
 
-    from skinjax.commands.show import make_folder, to_bytes, write
-    from skinjax.data.dataset import data_root
-    from skinjax.data.pipeline import load
     from skinjax.explain.attention import framed
     from skinjax.methods.patches import Patches, attention_at
     from skinjax.model import normalisation
@@ -75,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def chosen(data: "Data", image_ids: list[str], images: int) -> np.ndarray:
+def chosen(data: Data, image_ids: list[str], images: int) -> np.ndarray:
     """The records of these ids; without any, the first photographs of the test part, class by class in turn."""
     if image_ids:
         record_of = {name: record for record, name in enumerate(data.dataset.columns["image_id"].tolist())}

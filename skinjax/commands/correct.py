@@ -25,6 +25,9 @@ from PIL.PngImagePlugin import PngInfo
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError, lookup, os_errors_as_user_errors
 from skinjax.core.files import write_atomically
+from skinjax.data.acquire.decoding import thumbnail
+from skinjax.data.acquire.sources import ARCHIVE, images, open_source
+from skinjax.data.dataset import data_root, open_dataset
 
 if TYPE_CHECKING:  # they are imported when needed, which --help does not wait for
     import jax
@@ -130,8 +133,6 @@ def read_photographs(options: argparse.Namespace) -> tuple[Photographs, str]:
             raise UserError(f"there is no file or folder {source!r}")
         return from_dataset(options)
     path = Path(source)
-    from skinjax.data.acquire.sources import ARCHIVE, images, open_source
-
     if path.is_file() and not ARCHIVE.fullmatch(path.name):
         with os_errors_as_user_errors(f"{path} cannot be read", "check its permissions"):
             return [photograph(path.name, path.read_bytes(), options.max_side)], ""
@@ -145,7 +146,6 @@ def read_photographs(options: argparse.Namespace) -> tuple[Photographs, str]:
 
 def from_dataset(options: argparse.Namespace) -> tuple[Photographs, str]:
     """Photographs of the data set that `options.source` names."""
-    from skinjax.data.dataset import data_root, open_dataset
     from skinjax.report.figures import SYNTHETIC
 
     dataset = open_dataset(options.source, {}, data_root(options.data_dir))
@@ -157,8 +157,6 @@ def from_dataset(options: argparse.Namespace) -> tuple[Photographs, str]:
 
 def photograph(name: str, data: bytes, max_side: int) -> tuple[str, np.ndarray]:
     """A decoded image, upright, of at most `max_side` pixels on its longer side."""
-    from skinjax.data.acquire.decoding import thumbnail
-
     return name, thumbnail(data, max_side, name)
 
 

@@ -5,6 +5,7 @@ import argparse
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError
 from skinjax.data.acquire.catalogue import CATALOGUE, USER_DATA
+from skinjax.data.dataset import data_root, prepared, read_manifest
 
 
 def add_arguments(parser: Parser) -> None:
@@ -12,7 +13,6 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from skinjax.data.dataset import data_root, prepared, read_manifest
 
     root = data_root(options.data_dir)
     found = prepared(root)

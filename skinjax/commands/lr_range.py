@@ -9,14 +9,19 @@ its minimum and a tenth of that are printed too. PHASE.png and PHASE.csv hold th
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from skinjax.commands.show import make_folder, write
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError
+from skinjax.core.settings import from_plain
+from skinjax.core.tables import csv_text, write_table
+from skinjax.data.dataset import data_root
 
 if TYPE_CHECKING:  # it imports jax, which --help does not wait for
     from skinjax.training.lr_range import Curve
@@ -29,8 +34,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--workdir", metavar="RUN", help="begin from the newest checkpoint of this run, which is kept")
     parser.add_argument("--start", type=float, default=1e-5, help="the lowest rate (default: 1e-5)")
     parser.add_argument("--end", type=float, default=10.0, help="the rate to which it rises (default: 10)")
-    parser.add_number("--steps", 0, 1, 2**31, "batches, over as many epochs as they take (default: those of one)")
-    parser.add_number("--repeats", 1, 1, 1000, "curves, by seed, of which the answer is the median (default: 1)")
+    parser.add_argument("--steps", type=int, default=0, help="batches, over as many epochs as they take (default: one)")
+    parser.add_argument(
+        "--repeats", type=int, default=1, help="curves, by seed, of which the median counts (default: 1)"
+    )
     parser.add_argument("--per_group", action="store_true", help="curves for each row of learning_rate_multipliers")
     parser.add_argument("--out", metavar="DIR", help="where both files go (default: runs/lr-range/CONFIG-VARIANT-HASH)")
     parser.add_data_dir()
@@ -42,15 +49,13 @@ def run(options: argparse.Namespace) -> int:
     from skinjax.recipe.config_files import load_config
 
     recipe = load_config(options.config, options.changes)
-    from skinjax.commands.show import make_folder, write
-    from skinjax.core.tables import csv_text, write_table
-    from skinjax.data.dataset import data_root
     from skinjax.report import figures
     from skinjax.runs.range_test import range_test
     from skinjax.runs.workdir import default_workdir
     from skinjax.training.lr_range import Sweep
 
-    sweep = Sweep(options.start, options.end, options.steps, options.repeats, options.per_group)
+    given = {field.name: getattr(options, field.name) for field in fields(Sweep)}
+    sweep = from_plain(Sweep, given, "lr-range")
     folder = default_workdir(recipe)
     out = make_folder(options.out or str(folder.parent / "lr-range" / folder.name), "")
     workdir = Path(options.workdir) if options.workdir else None
@@ -87,8 +92,8 @@ def table(curves: "Sequence[Curve]", answers: Mapping[str, float]) -> list[str]:
         steepest, minimum, tenth = curve.suggestion()
         numbers = f"{len(curve.rates):>7}  {steepest:>8.2e}  {minimum:>8.2e}  {tenth:>10.2e}"
         lines.append(f"  {curve.group:<{width}}  {curve.seed:>10}  {numbers}")
-    repeats = len(curves) // len(answers)
-    how = f"steepest descent, median of {repeats} seeds" if repeats > 1 else "steepest descent"
     for group, rate in answers.items():
+        seeds = sum(curve.group == group for curve in curves)
+        how = f"steepest descent, median of {seeds} seeds" if seeds > 1 else "steepest descent"
         lines.append(f"suggested learning rate{f' of {group}' * (group != 'all')}: {rate:.2e} ({how})")
     return lines

@@ -16,16 +16,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from tqdm import tqdm
 
 from skinjax.core.errors import UserError
 from skinjax.core.tables import csv_lines, refuse_to_overwrite, write_table
+from skinjax.core.threads import map_in_order
+from skinjax.data.acquire.sources import File, open_photographs
+from skinjax.data.dataset import data_root
 from skinjax.evaluation.predictions import NUMBER
 
 if TYPE_CHECKING:  # they are imported when needed, which --help does not wait for
-    import numpy as np
-
-    from skinjax.data.acquire.sources import File
     from skinjax.model import Model
 
 FIRST_COLUMNS = ("path", "image_id", "prediction")
@@ -39,8 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from skinjax.core.compilation_cache import use_compilation_cache
-    from skinjax.data.acquire.sources import open_photographs
-    from skinjax.data.dataset import data_root
     from skinjax.model import load
 
     out = Path(options.out).expanduser() if options.out else None
@@ -65,11 +64,10 @@ def run(options: argparse.Namespace) -> int:
     return int(bad > 0)
 
 
-def rows(model: "Model", files: "Sequence[File]") -> "Iterator[list[str]]":
+def rows(model: "Model", files: Sequence[File]) -> "Iterator[list[str]]":
     """The row of each photograph, in order; no more pixels are held than make a batch."""
-    from skinjax.core.threads import map_in_order
 
-    def read(file: "File") -> "np.ndarray | str":
+    def read(file: File) -> "np.ndarray | str":
         try:
             return model.read(file.read(), file.path)
         except UserError as error:
@@ -88,8 +86,6 @@ def rows(model: "Model", files: "Sequence[File]") -> "Iterator[list[str]]":
 
 def answers(model: "Model", batch: "Sequence[tuple[File, np.ndarray | str]]") -> "Iterator[list[str]]":
     """The rows of photographs with their pixels, or with what is wrong with them."""
-    import numpy as np
-
     images = [seen for _, seen in batch if not isinstance(seen, str)]
     probabilities = iter(model.predict(np.stack(images))["probabilities"] if images else ())
     for file, seen in batch:

@@ -15,6 +15,7 @@ from pathlib import Path
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError, lookup
 from skinjax.data.acquire.catalogue import CATALOGUE
+from skinjax.data.dataset import data_root, prepared, read_manifest
 
 
 def add_arguments(parser: Parser) -> None:
@@ -31,7 +32,6 @@ def run(options: argparse.Namespace) -> int:
     if not options.source:
         raise UserError(f"no --source is given; {about.download} and give --source=THAT_FOLDER")
     from skinjax.data.acquire.prepare import prepare
-    from skinjax.data.dataset import data_root, prepared, read_manifest
 
     start = time.perf_counter()
     root = data_root(options.data_dir)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from skinjax.core.arguments import Parser
 from skinjax.core.tables import csv_text, refuse_to_overwrite, write_table
+from skinjax.data.acquire.sources import open_source
 
 if TYPE_CHECKING:  # it imports the readers of data sets, which --help does not wait for
     from skinjax.data.acquire.scan import Finding, Report
@@ -30,7 +31,6 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from skinjax.data.acquire.scan import ERROR, HEADER, scan
-    from skinjax.data.acquire.sources import open_source
 
     table = Path(options.csv).expanduser() if options.csv else None
     if table:

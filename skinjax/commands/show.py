@@ -19,12 +19,15 @@ import numpy as np
 
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError, os_errors_as_user_errors
+from skinjax.core.threads import map_in_order
+from skinjax.data.acquire.decoding import thumbnail
+from skinjax.data.dataset import Dataset, check_dataset, class_counts, data_root, open_dataset
+from skinjax.data.pipeline import load
+from skinjax.data.splits.parts import Data
 
 if TYPE_CHECKING:  # they import jax or matplotlib, which --help does not wait for
     from matplotlib.figure import Figure
 
-    from skinjax.data.dataset import Dataset
-    from skinjax.data.splits.parts import Data
     from skinjax.images.colour import Normalisation
     from skinjax.models.pretrained.facts import Facts
     from skinjax.recipe import Recipe
@@ -34,7 +37,6 @@ MOST_PER_CLASS = 50
 DRAWS = 3
 PHOTOGRAPHS = 10  # of a batch, in views.png
 THUMBNAIL = 240  # pixels of the longer side
-POINTS = 20_000  # of a curve
 NOT_METADATA = ("image_id", "group", "label")
 
 
@@ -57,7 +59,6 @@ def show_dataset(options: argparse.Namespace) -> None:
     """The classes of the data set that `options.target` names."""
     for change in options.changes:
         raise UserError(f"--config.{change} changes a config, and {options.target} is the name of a data set")
-    from skinjax.data.dataset import check_dataset, data_root, open_dataset
 
     root = data_root(options.data_dir)
     check_dataset(options.target, root)
@@ -70,7 +71,6 @@ def show_config(options: argparse.Namespace) -> None:
     from skinjax.recipe.config_files import load_config
 
     recipe = load_config(options.target, options.changes)
-    from skinjax.data.dataset import check_dataset, data_root
     from skinjax.runs import building
 
     building.check(recipe)
@@ -99,15 +99,12 @@ def make_folder(out: str | None, name: str) -> Path:
 
 
 def draw_classes(
-    dataset: "Dataset", parts: Mapping[str, np.ndarray], split: str, folder: Path, options: argparse.Namespace
+    dataset: Dataset, parts: Mapping[str, np.ndarray], split: str, folder: Path, options: argparse.Namespace
 ) -> None:
     """class_panel.png and class_frequencies.png, and the counts as text.
 
     parts: {part: record numbers} of a split, or nothing; split: what the title says of it
     """
-    from skinjax.core.threads import map_in_order
-    from skinjax.data.acquire.decoding import thumbnail
-    from skinjax.data.dataset import class_counts
     from skinjax.report import figures
 
     labels, classes, synthetic = dataset.columns["label"], dataset.classes, dataset.synthetic
@@ -128,10 +125,8 @@ def draw_classes(
     write(bars, folder / "class_frequencies.png")
 
 
-def count_lines(dataset: "Dataset", parts: Mapping[str, np.ndarray]) -> list[str]:
+def count_lines(dataset: Dataset, parts: Mapping[str, np.ndarray]) -> list[str]:
     """A table of images and groups per class and part, with the imbalance and the metadata that is known."""
-    from skinjax.data.dataset import class_counts
-
     labels, groups = dataset.columns["label"], dataset.columns["group"]
     counts = class_counts(labels, dataset.classes)
     most, least = int(counts.argmax()), int(counts.argmin())
@@ -172,9 +167,8 @@ def choose_examples(labels: np.ndarray, groups: np.ndarray, classes: int, each: 
     return [order[labels[order] == label][:each] for label in range(classes)]
 
 
-def draw_views(recipe: "Recipe", data: "Data", phase: "Phase", folder: Path, facts: "Facts | None" = None) -> None:
+def draw_views(recipe: "Recipe", data: Data, phase: "Phase", folder: Path, facts: "Facts | None" = None) -> None:
     """views.png: the beginning of the first batch of a phase after each view, and what classes that batch has."""
-    from skinjax.data.dataset import class_counts
     from skinjax.report import figures
 
     records = phase.sampler(0)
@@ -192,7 +186,7 @@ def draw_views(recipe: "Recipe", data: "Data", phase: "Phase", folder: Path, fac
 
 
 def view_rows(
-    recipe: "Recipe", data: "Data", phase: "Phase", shown: np.ndarray, facts: "Facts | None" = None
+    recipe: "Recipe", data: Data, phase: "Phase", shown: np.ndarray, facts: "Facts | None" = None
 ) -> dict[str, np.ndarray]:
     """The first images of a phase, `shown`, as they are stored and as the network sees them: {view: uint8}.
 
@@ -201,7 +195,6 @@ def view_rows(
     import jax
     import jax.numpy as jnp
 
-    from skinjax.data.pipeline import load
     from skinjax.images.copies import fixed_copies
     from skinjax.images.correction import corrected
     from skinjax.images.views import example_keys, make_views
@@ -236,18 +229,12 @@ def to_bytes(images: np.ndarray, normalisation: "Normalisation") -> np.ndarray:
     return np.clip(np.round(255 * restored), 0, 255).astype(np.uint8)
 
 
-def draw_schedule(recipe: "Recipe", data: "Data", phases: "Sequence[Phase]", folder: Path) -> None:
+def draw_schedule(recipe: "Recipe", data: Data, phases: "Sequence[Phase]", folder: Path) -> None:
     """schedule.png: the learning rate of all phases in their order."""
     from skinjax.report import figures
 
-    rates = []
-    for phase in phases:
-        steps = np.unique(np.linspace(0, phase.steps - 1, min(phase.steps, POINTS)).round().astype(np.int64))
-        curve = phase.rates[steps]
-        rows = phase.learning_rate_multipliers
-        rates.append(figures.PhaseRates(phase.name, phase.steps, steps, curve, rows, phase.objective.frozen))
     title = f"{recipe.name}:{recipe.variant}: learning rate ({recipe.optimizer.name})"
-    write(figures.schedule(rates, title=title, synthetic=data.dataset.synthetic), folder / "schedule.png")
+    write(figures.schedule(phases, title=title, synthetic=data.dataset.synthetic), folder / "schedule.png")
 
 
 def write(figure: "Figure", path: Path) -> None:

@@ -15,16 +15,30 @@ in two parts. The exit status is 1 if there is a leak, 0 if there is none.
 import argparse
 import contextlib
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError, os_errors_as_user_errors
-
-if TYPE_CHECKING:
-    from skinjax.data.dataset import Dataset
-    from skinjax.data.splits.check import SamePhotograph
-    from skinjax.data.splits.split import Split
+from skinjax.core.settings import from_plain
+from skinjax.data.dataset import Dataset, data_root, is_prepared, open_dataset, read_dataset
+from skinjax.data.splits.check import SamePhotograph, crossings, same_photographs
+from skinjax.data.splits.protocols import SplitSettings, split_dataset
+from skinjax.data.splits.published import fold_split, read_published
+from skinjax.data.splits.split import (
+    HELD_OUT_AND_OTHER,
+    PARTS,
+    Split,
+    check,
+    leaks,
+    protocol_path,
+    remarks,
+    split_texts,
+    write_split,
+)
 
 MOST_PAIRS_SHOWN = 10
 
@@ -56,11 +70,6 @@ def run(options: argparse.Namespace) -> int:
 
 def make(options: argparse.Namespace) -> int:
     """Draw or read the split, print it, and write it."""
-    from skinjax.core.settings import fields
-    from skinjax.data.dataset import data_root, open_dataset
-    from skinjax.data.splits.protocols import SplitSettings, split_dataset
-    from skinjax.data.splits.split import check, remarks
-
     path = Path(options.out or default_name(options))
     if path.suffix != ".csv":
         raise UserError(f"--out is {str(path)!r}: end it in .csv, as the protocol goes into a .json beside it")
@@ -73,7 +82,7 @@ def make(options: argparse.Namespace) -> int:
     asked = {field.name: getattr(options, field.name) for field in fields(SplitSettings)}
     held_out = {} if options.folds == 1 else {"test": 0.0, "validation": 0.0}  # folds test in turn
     given = {name: value for name, value in asked.items() if value is not None}
-    split = split_dataset(dataset, SplitSettings(**(held_out | given)))
+    split = split_dataset(dataset, from_plain(SplitSettings, held_out | given, "split"))
     check(split)
     print("\n".join([*counts_table(split, dataset.classes), *remarks(split)]))
     write_new(path, split)
@@ -87,10 +96,8 @@ def default_name(options: argparse.Namespace) -> str:
     return f"{options.dataset}-{options.protocol}{fold}-seed{options.seed}.csv"
 
 
-def write_new(path: Path, split: "Split") -> None:
+def write_new(path: Path, split: Split) -> None:
     """Write a split, but not over another one."""
-    from skinjax.data.splits.split import protocol_path, split_texts, write_split
-
     texts = dict(zip((path, protocol_path(path)), split_texts(split), strict=True))
     with os_errors_as_user_errors(f"cannot write {path}", "make room or give another --out"):
         for place, text in texts.items():
@@ -101,10 +108,6 @@ def write_new(path: Path, split: "Split") -> None:
 
 def check_file(path: Path, name: str | None, data_dir: str | None, pictures: bool) -> int:
     """Print what is in each fold of a split file and what its parts share; 1 if there is a leak."""
-    from skinjax.data.dataset import data_root, open_dataset
-    from skinjax.data.splits.check import same_photographs
-    from skinjax.data.splits.published import fold_split, read_published
-
     root = data_root(data_dir)
     dataset = open_dataset(name, {}, root) if name else None
     published = read_published(path)
@@ -132,10 +135,8 @@ def check_file(path: Path, name: str | None, data_dir: str | None, pictures: boo
     return 1 if by_group or by_photograph else 0
 
 
-def recorded_dataset(made_as: dict[str, Any], root: Path) -> "Dataset | None":
+def recorded_dataset(made_as: dict[str, Any], root: Path) -> Dataset | None:
     """The prepared data set that a split of skinjax was made from, if it is still there, unchanged."""
-    from skinjax.data.dataset import is_prepared, read_dataset
-
     name = str(made_as.get("dataset"))
     for folder in root.glob("[!.]*"):
         if folder.name.startswith(name) and is_prepared(folder):  # a synthetic set's folder has more in its name
@@ -146,12 +147,8 @@ def recorded_dataset(made_as: dict[str, Any], root: Path) -> "Dataset | None":
     return None
 
 
-def counts_table(split: "Split", classes: Sequence[str] | None = None) -> list[str]:
+def counts_table(split: Split, classes: Sequence[str] | None = None) -> list[str]:
     """Images and groups per class and part, in lines of equal width."""
-    import numpy as np
-
-    from skinjax.data.splits.split import PARTS
-
     names = list(classes or np.unique(split.labels).tolist())
     parts = [part for part in PARTS if len(split.rows(part))]
     everything = np.full(len(split.labels), True)
@@ -165,10 +162,8 @@ def counts_table(split: "Split", classes: Sequence[str] | None = None) -> list[s
     return lines + [f"  {name:<{width}}" + "".join(f"{count:>9}" for count in counts) for name, *counts in rows]
 
 
-def shared_groups(split: "Split") -> list[str]:
+def shared_groups(split: Split) -> list[str]:
     """A line for each two parts that share groups, the held-out part first."""
-    from skinjax.data.splits.split import HELD_OUT_AND_OTHER, leaks
-
     found = leaks(split)
     lines = []
     for part, other in HELD_OUT_AND_OTHER:
@@ -182,10 +177,8 @@ def shared_groups(split: "Split") -> list[str]:
     return lines
 
 
-def shared_photographs(pairs: "Sequence[SamePhotograph]", split: "Split") -> list[str]:
+def shared_photographs(pairs: Sequence[SamePhotograph], split: Split) -> list[str]:
     """A line for each photograph that is in two parts under two groups."""
-    from skinjax.data.splits.check import crossings
-
     found = crossings(pairs, split)
     lines = [
         f"LEAK: {'the same file' if crossing.certain else 'likely the same photograph'}: "

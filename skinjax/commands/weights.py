@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError, lookup
+from skinjax.core.files import human_bytes
+from skinjax.data.dataset import data_root
 
 if TYPE_CHECKING:  # it imports jax, which --help does not wait for
     from skinjax.models.pretrained.opening import Pretrained
@@ -40,7 +42,6 @@ def run(options: argparse.Namespace) -> int:
 
 def show_list(options: argparse.Namespace) -> None:
     """Print the registered backbones, and under each the weights that are usual for it."""
-    from skinjax.data.dataset import data_root
     from skinjax.models import BACKBONES
     from skinjax.models.pretrained.hub import HubId, find
     from skinjax.models.pretrained.known_weights import KNOWN, PINS
@@ -80,8 +81,6 @@ def fetch(options: argparse.Namespace) -> None:
 
 def inspect(options: argparse.Namespace) -> None:
     """Print what a file holds, what it states, and which backbones it fits."""
-    from skinjax.core.files import human_bytes
-
     weights = opened(options)
     file = weights.file
     types = ", ".join(f"{count} of {dtype}" for dtype, count in Counter(file.dtypes.values()).most_common())
@@ -100,7 +99,6 @@ def inspect(options: argparse.Namespace) -> None:
 
 def opened(options: argparse.Namespace) -> "Pretrained":
     """The weights that the command names."""
-    from skinjax.data.dataset import data_root
     from skinjax.models.pretrained.opening import open_pretrained
 
     return open_pretrained(options.name, data_root(options.data_dir) / "weights", options.sha256)

@@ -10,7 +10,7 @@ import math
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from skinjax.core.errors import UserError, lookup
 
@@ -66,15 +66,13 @@ class Settings:
     ...     gamma: float = number(2.0, low=0)
     >>> Focal(gamma=-1)
     Traceback (most recent call last):
-    skinjax.core.settings.FieldError: gamma is -1.0; it must be a number from 0 on
+    skinjax.core.settings.FieldError: Focal.gamma is -1.0; it must be a number from 0 on
     """
 
-    place: ClassVar[str] = ""  # what the path of a field begins with
-
     def __post_init__(self) -> None:
-        for field in fields(type(self)):
-            path = f"{self.place}.{field.name}".lstrip(".")
-            object.__setattr__(self, field.name, checked(field, getattr(self, field.name), path))
+        for field in dataclasses.fields(type(self)):
+            value = checked(field, getattr(self, field.name), f"{type(self).__name__}.{field.name}")
+            object.__setattr__(self, field.name, value)
         self.check()
 
     def check(self) -> None:
@@ -92,15 +90,15 @@ class Named(Settings):
     name: str = ""
 
 
-def fields(settings: type[Settings]) -> tuple[dataclasses.Field, ...]:
-    """The fields of a class of settings."""
-    return dataclasses.fields(settings)
-
-
 def field_named(settings: type[Settings], name: str, path: str) -> dataclasses.Field:
     """The field `name` of the settings at `path`, or a `UserError` that may point to a section that has it."""
-    below = [f"{field.name}.{sub.name}" for field in fields(settings) for kind in _kinds(field) for sub in fields(kind)]
-    return lookup(f"field of {path}", name, {field.name: field for field in fields(settings)}, below)
+    below = [
+        f"{field.name}.{sub.name}"
+        for field in dataclasses.fields(settings)
+        for kind in _kinds(field)
+        for sub in dataclasses.fields(kind)
+    ]
+    return lookup(f"field of {path}", name, {field.name: field for field in dataclasses.fields(settings)}, below)
 
 
 def variant(field: dataclasses.Field, name: str) -> type[Settings]:
@@ -154,7 +152,7 @@ def described(field: dataclasses.Field) -> str:
 
 def help_lines(settings: Settings, path: str, skip: str = "") -> Iterator[str]:
     """A line of help for each field except `skip`: its path, its value, and what it may be."""
-    for field in (field for field in fields(type(settings)) if field.name != skip):
+    for field in (field for field in dataclasses.fields(type(settings)) if field.name != skip):
         value, place = getattr(settings, field.name), f"{path}.{field.name}"
         if "variant" in field.metadata:
             yield f"{place}={value and value.name}  # one of {', '.join(sorted(field.metadata['variant'][1]))}"
@@ -190,7 +188,7 @@ def from_plain(settings: type[Settings], values: Any, path: str = "") -> Any:
 def to_plain(value: Any) -> Any:
     """Settings as dictionaries, tuples, text and numbers."""
     if isinstance(value, Settings):
-        return {field.name: to_plain(getattr(value, field.name)) for field in fields(type(value))}
+        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(type(value))}
     return {name: to_plain(inner) for name, inner in value.items()} if isinstance(value, Mapping) else value
 
 
@@ -200,7 +198,7 @@ def differences(value: Any, default: Any) -> dict[str, Any]:
     A variant of another name is given by its name and by what differs from that variant's own defaults.
     """
     found: dict[str, Any] = {}
-    for field in fields(type(value)):
+    for field in dataclasses.fields(type(value)):
         ours, theirs = getattr(value, field.name), getattr(default, field.name, None)
         if isinstance(ours, Settings):
             like = theirs if type(theirs) is type(ours) else type(ours)()

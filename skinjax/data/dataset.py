@@ -21,6 +21,7 @@ from skinjax.core.files import write_atomically
 from skinjax.core.hashes import sha256_of, short_hash
 from skinjax.core.locks import exclusive
 from skinjax.core.settings import from_plain
+from skinjax.core.threads import progress
 from skinjax.data.acquire.catalogue import CATALOGUE, USER_DATA
 
 # What a prepared folder holds; one of an earlier format is not taken for damaged, but made anew under another name.
@@ -123,17 +124,22 @@ def is_prepared(folder: Path) -> bool:
 
 
 def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
-    from skinjax.data.synthetic.settings import GENERATOR_VERSION, Settings
+    from skinjax.data.synthetic.settings import GENERATOR_VERSION, Settings, class_names
 
     settings = from_plain(Settings, arguments, "dataset.arguments")
     identity = {"generator": GENERATOR_VERSION, "format": FORMAT, **dataclasses.asdict(settings)}
     folder = root / f"{name}-v{GENERATOR_VERSION}-{short_hash(identity)}"
 
     def build(target: Path) -> None:
-        from skinjax.data.acquire.builders.synthetic import synthetic_builder
+        from skinjax.data.acquire.builders.base import PhotographBuilder
+        from skinjax.data.synthetic.plan import plan
+        from skinjax.data.synthetic.workers import encoded_photographs
 
         say(f"drawing the synthetic set once: {settings.images} images of {settings.width}x{settings.height} pixels")
-        write_records(synthetic_builder(settings, str(target / RECORDS_FOLDER)), target, {"made_from": identity})
+        photographs = lambda: enumerate(progress(encoded_photographs(settings), settings.images))  # noqa: E731
+        names, columns = class_names(settings.classes), plan(settings)[0]
+        builder = PhotographBuilder(names, columns, photographs, str(target / RECORDS_FOLDER))
+        write_records(builder, target, {"made_from": identity})
 
     if not folder.exists():
         build_whole(folder, build)

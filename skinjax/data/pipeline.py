@@ -20,8 +20,6 @@ READ_AT_ONCE = 16  # images; in turns of one, reading and decoding would evict e
 class StoredSize(Settings):
     """The one shape that all images are brought to on the host, and how."""
 
-    place = "stored_size"
-
     height: int = number(224, 1, 2**14)
     width: int = number(224, 1, 2**14)
     fit: str = choice("squash", "fit", FITS)

@@ -13,11 +13,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax import Array
-from jax.typing import DTypeLike
 
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.errors import lookup
 from skinjax.core.settings import Settings, choice, number
 from skinjax.images import geometry
 from skinjax.images.colour import NORMALISATIONS, Normalisation, colour_jitter, lighting, normalise
@@ -34,8 +32,6 @@ EvaluationView = Callable[[Array], Array]
 @dataclasses.dataclass(frozen=True)
 class ViewSettings(Settings):
     """What the network is shown of a stored picture, in training and in evaluation."""
-
-    place = "views"
 
     size: tuple[int, int] = number((224, 224), 1)
     train: str = choice("plain", "training view", lambda: VIEWS)
@@ -85,15 +81,6 @@ def make_views(settings: ViewSettings, normalisation: Normalisation) -> tuple[Tr
     training = train_view(VIEWS[settings.train], settings.size, normalisation, grid=grid)
     evaluation = evaluation_view(settings.evaluation, settings.size, normalisation, settings.window, grid=grid)
     return lambda keys, images: training(keys, correct(images)), lambda images: evaluation(correct(images))
-
-
-def make_normalisation(settings: ViewSettings, from_weights: tuple | None = None) -> Normalisation:
-    """The mean and deviation that the settings name; from_weights: the (mean, std) that the run's weights state."""
-    if settings.normalisation != WEIGHTS:
-        return NORMALISATIONS[settings.normalisation]
-    if from_weights is None:
-        raise UserError(f"the weights state no normalisation: set views.normalisation to {' or '.join(NORMALISATIONS)}")
-    return Normalisation(*from_weights)
 
 
 class Step(NamedTuple):
@@ -152,19 +139,6 @@ RANDOM_CROP = Step(geometry.random_crop)  # a window of the input's size at a ra
 
 
 @dataclasses.dataclass(frozen=True)
-class ColourJitter:
-    """Strengths of the four colour changes; zero leaves one out."""
-
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-
-    def __call__(self, keys: Array, images: Array) -> Array:
-        return colour_jitter(keys, images, **dataclasses.asdict(self))
-
-
-@dataclasses.dataclass(frozen=True)
 class View:
     """A training view: geometry in the order it is applied, the crop that ends it, and colour.
 
@@ -175,12 +149,12 @@ class View:
 
     geometry: tuple[Step, ...] = ()
     crop: Step | None = None
-    colour: Callable[[Array, Array], Array] = ColourJitter()
+    colour: Callable[[Array, Array], Array] = colour_jitter
     ordered: bool = False
     mirrored: bool = False
 
 
-PATCH_JITTER = ColourJitter(brightness=32 / 255, saturation=0.5)
+PATCH_JITTER = functools.partial(colour_jitter, brightness=32 / 255, saturation=0.5)
 
 VIEWS: dict[str, View] = {
     "none": View(),
@@ -188,7 +162,7 @@ VIEWS: dict[str, View] = {
     "skin7_group": View(
         (flips(), rotation(180), affine(180, translate=(0.1, 0.1), scale=(0.7, 1.3))),
         RANDOM_CROP,
-        ColourJitter(0.02, 0.02, 0.02, 0.01),
+        functools.partial(colour_jitter, brightness=0.02, contrast=0.02, saturation=0.02, hue=0.01),
     ),
     "resized_crop": View((flips(),), resized_crop(scale=(0.35, 1.0))),
     "downsampling": View((flips(),), None, PATCH_JITTER),
@@ -214,7 +188,7 @@ def example_keys(key: Array, positions: Array) -> Array:
 
 
 def train_view(
-    view: View, size: Size, normalisation: Normalisation, dtype: DTypeLike = jnp.float32, grid: Grid = (3, 3)
+    view: View, size: Size, normalisation: Normalisation, grid: Grid = (3, 3)
 ) -> Callable[[Array, Array], Array]:
     """A function (keys [batch], images [batch, H, W, 3] uint8) -> [batch, h, w, 3], augmented and normalised.
 
@@ -236,7 +210,7 @@ def train_view(
             else:
                 images = warp(low_pass(images, matrices, shrink), matrices, shown, mirrored=view.mirrored)
         images = view.colour(_stream(keys, 0), images)
-        images = normalise(images, mean, std, dtype)
+        images = normalise(images, mean, std)
         return cut(images, ordered_corners(stored, size, grid), size) if view.ordered else images
 
     return show
@@ -247,7 +221,6 @@ def evaluation_view(
     size: Size,
     normalisation: Normalisation,
     crop: Size | None = None,
-    dtype: DTypeLike = jnp.float32,
     grid: Grid = (3, 3),
 ) -> Callable[[Array], Array]:
     """A function images [batch, H, W, 3] uint8 -> [batch, h, w, 3], the same for every run.
@@ -262,12 +235,12 @@ def evaluation_view(
     def show(images: Array) -> Array:
         stored = (images.shape[1], images.shape[2])
         if kind == "ordered_crop":
-            return normalise(cut(images, ordered_corners(stored, size, grid), size), mean, std, dtype)
+            return normalise(cut(images, ordered_corners(stored, size, grid), size), mean, std)
         if kind == "centre_crop":
             height, width = crop or size
             top, left = geometry.centre_corner(stored, (height, width))
             images = images[:, top : top + height, left : left + width]
-        return normalise(resize(images, size), mean, std, dtype)
+        return normalise(resize(images, size), mean, std)
 
     return show
 

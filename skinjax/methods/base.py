@@ -28,8 +28,6 @@ Terms = dict[str, tuple[Any, Array, Array | None]]
 class MethodSettings(Settings):
     """The settings of every method; a method with others has a subclass of its own."""
 
-    place = "method"
-
     name: str = "classifier"
     mixup_share: float = number(0.0, 0, 1)  # 0 = off; give one of the two
     mixup_beta: float = number(0.0, 0, 1e6)

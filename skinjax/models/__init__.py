@@ -30,8 +30,6 @@ DTYPES = {"auto": "bfloat16 on accelerators, float32 on CPUs", "float32": None, 
 class ModelSettings(Settings):
     """The network: backbone, head, and the weights that it starts from."""
 
-    place = "model"
-
     backbone: str = choice("resnet50", "backbone", BACKBONES)
     dtype: str = choice("auto", "dtype", DTYPES)
     head: str = choice("original", "head", HEADS)  # `original` is the backbone's own

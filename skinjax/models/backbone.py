@@ -4,12 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
+from jax import Array
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.models.heads.classifiers import LinearHead
 
-Array = jax.Array
 PIXELS = "pixels"  # the place before the first stage
 Rows = tuple[tuple[str, str], ...]  # (pattern, replacement) of `re.sub`, applied in order
 

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from skinjax.core.errors import UserError
 from skinjax.models import lowerings
 from skinjax.models.lowerings import CPU_OPTIONS, LAYOUT, Padding
 
-Array = jax.Array
 Initializer = Callable[..., Array]
 
 kaiming_normal_fan_in: Initializer = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
@@ -33,11 +33,6 @@ def relu(x: Array) -> Array:
 
 
 relu.defvjp(lambda x: (relu(x),) * 2, lambda y, dy: (jnp.where(y > 0, dy, 0),))
-
-
-def uniform_fan_in(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
-    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)) for a kernel [inputs, outputs]: the default of torch.nn.Linear."""
-    return uniform_within(shape[0] ** -0.5)(key, shape, dtype)
 
 
 def uniform_within(bound: float) -> Initializer:
@@ -83,13 +78,9 @@ class Conv(nn.Module):
         kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
         bias = self.param("bias", bias_init, (self.features,), jnp.float32) if self.use_bias else None
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
-        y = convolve(x, kernel, self.stride, _conv_padding(self.padding, x.shape[1:3], (height, width), self.stride))
+        around = _conv_padding(self.padding, x.shape[1:3], (height, width), self.stride)
+        y = lowering("convolution")(x, kernel, self.stride, around)
         return y if bias is None else y + bias
-
-
-def convolve(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
-    """The convolution of [batch, height, width, inputs] with [height, width, inputs / groups, features]."""
-    return lowering("convolution")(x, kernel, stride, padding)
 
 
 # operation: how it is computed on a platform, and elsewhere
@@ -189,15 +180,15 @@ class Dense(nn.Module):
     """A linear layer with PyTorch's default initialisation of kernel and bias, computing in `dtype`."""
 
     features: int
-    kernel_init: Initializer = uniform_fan_in
-    bias_init: Initializer | None = None  # U(-1/sqrt(inputs), 1/sqrt(inputs))
+    kernel_init: Initializer | None = None  # U(-1/sqrt(inputs), 1/sqrt(inputs)), as that of the bias
+    bias_init: Initializer | None = None
     dtype: Any = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        bias_init = self.bias_init or uniform_within(x.shape[-1] ** -0.5)
-        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
-        bias = self.param("bias", bias_init, (self.features,), jnp.float32)
+        usual = uniform_within(x.shape[-1] ** -0.5)
+        kernel = self.param("kernel", self.kernel_init or usual, (x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", self.bias_init or usual, (self.features,), jnp.float32)
         x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype)
         return x @ kernel + bias
 

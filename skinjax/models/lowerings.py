@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import Array
 
-Array = jax.Array
 Padding = tuple[tuple[int, int], tuple[int, int]]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 

@@ -6,10 +6,9 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from skinjax.models.layers import Initializer, lowering
-
-Array = jax.Array
 
 
 class BatchNorm(nn.Module):

@@ -1,14 +1,12 @@
 """Pooling with the windows, the padding and the counts of PyTorch's, and of whole maps."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import jax
+import flax.linen as nn
 import jax.numpy as jnp
+from jax import Array
 
 from skinjax.models.layers import lowering
-
-Array = jax.Array
 
 
 def global_average(features: Array) -> Array:
@@ -29,24 +27,9 @@ def max_pool(x: Array, window: int, stride: int, padding: int = 0, ceil_mode: bo
     return lowering("max_pool")(x, window, stride, (high, wide))
 
 
-def average_pool(
-    x: Array, window: int, stride: int, padding: int = 0, ceil_mode: bool = False, count_include_pad: bool = True
-) -> Array:
-    """Average pooling of [batch, height, width, channels] as torch.nn.AvgPool2d.
-
-    What `ceil_mode` adds beyond the padding is never counted; the padding itself is, unless `count_include_pad` is off.
-    """
-    pads = [_pool_padding(size, window, stride, padding, ceil_mode) for size in x.shape[1:3]]
-
-    def sums(values: Array, pads: Sequence[tuple[int, int]]) -> Array:
-        window_and_stride = (1, window, window, 1), (1, stride, stride, 1)
-        return jax.lax.reduce_window(values, 0.0, jax.lax.add, *window_and_stride, ((0, 0), *pads, (0, 0)))
-
-    counted, beyond = jnp.ones((1, *x.shape[1:3], 1), x.dtype), pads
-    if count_include_pad:
-        counted = jnp.pad(counted, ((0, 0), *[(padding, padding)] * 2, (0, 0)), constant_values=1)
-        beyond = [(0, high - padding) for _, high in pads]
-    return sums(x, pads) / sums(counted, beyond)
+def average_pool(x: Array, window: int, stride: int, padding: int = 0) -> Array:
+    """Average pooling of [batch, height, width, channels] as torch.nn.AvgPool2d, which counts the padding."""
+    return nn.avg_pool(x, (window, window), (stride, stride), [(padding, padding)] * 2)
 
 
 def adaptive_average_pool(x: Array, height: int, width: int) -> Array:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.core.settings import choice, fields, number
+from skinjax.core.settings import choice, number
 from skinjax.objectives.losses import ClassificationLoss
 
 PAPERS_FACTORS = {"consensus": 1.0, "follow_up": 2.0, "confocal": 3.0, "histo": 4.0}
@@ -39,7 +39,9 @@ class LossSettings(ClassificationLoss):
 
     def classification_loss(self) -> ClassificationLoss:
         """The loss without the factors of single images."""
-        return ClassificationLoss(**{field.name: getattr(self, field.name) for field in fields(ClassificationLoss)})
+        return ClassificationLoss(
+            **{field.name: getattr(self, field.name) for field in dataclasses.fields(ClassificationLoss)}
+        )
 
 
 def diagnosis_factors(

@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from skinjax.core.settings import ABOVE_ZERO, BELOW_ONE, Settings, choice, number
 from skinjax.objectives import class_weights as formulas
 from skinjax.objectives.class_weights import CLASS_WEIGHTS
-
-Array = jax.Array
 
 REDUCTIONS = {
     "torch_weighted_mean": "sum of weighted losses / sum of the weights in the batch",
@@ -35,8 +34,6 @@ class ClassificationLoss(Settings):
 
     Class weights are those of the formula, each to the power of `weight_exponent`.
     """
-
-    place = "loss"
 
     name: str = choice("cross_entropy", "loss", lambda: LOSSES)
     class_weights: str = choice("none", "class weight formula", CLASS_WEIGHTS)

@@ -15,7 +15,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.core.settings import Settings, field_named, fields, from_plain, to_plain, variant
+from skinjax.core.settings import Settings, field_named, from_plain, to_plain, variant
 from skinjax.recipe.recipe import Recipe
 
 ANYTHING: dataclasses.Field = dataclasses.field()
@@ -91,7 +91,7 @@ def change_field(plain: dict[str, Any], field: str, text: str) -> None:
     found = _below(kind, values, last, path)
     if _is_variant(found):
         name = _literal(text)
-        has = set() if name is None else {inner.name for inner in fields(variant(found, name))}
+        has = set() if name is None else {inner.name for inner in dataclasses.fields(variant(found, name))}
         kept = {inner: value for inner, value in (values[last] or {}).items() if inner in has}
         values[last] = None if name is None else kept | {"name": name}
     elif not isinstance(found, dataclasses.Field):

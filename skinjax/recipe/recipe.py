@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.core.settings import BELOW_ONE, Named, Settings, choice, differences, fields, number, one_of, section
+from skinjax.core.settings import BELOW_ONE, Named, Settings, choice, differences, number, one_of, section
 from skinjax.data.caches import CACHES
 from skinjax.data.pipeline import StoredSize
 from skinjax.data.sampling import SAMPLERS
@@ -35,8 +35,6 @@ JUDGING = ("evaluate", "evaluations.small")
 class DatasetSettings(Settings):
     """A prepared data set by name, or `synthetic`, which is drawn from `arguments`."""
 
-    place = "dataset"
-
     name: str = "synthetic"
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -58,8 +56,6 @@ class CheckpointSettings(Saves):
 @dataclasses.dataclass(frozen=True)
 class LoggingSettings(Settings):
     """Steps between two lines of the log, and the threads that load images."""
-
-    place = "logging"
 
     every: int = number(20, 1, 2**31)
     tensorboard: bool = True
@@ -143,7 +139,7 @@ class Recipe(ModelSpec):
 
     def spec(self) -> ModelSpec:
         """The part that the trained network needs."""
-        return ModelSpec(**{field.name: getattr(self, field.name) for field in fields(ModelSpec)})
+        return ModelSpec(**{field.name: getattr(self, field.name) for field in dataclasses.fields(ModelSpec)})
 
     def remarks(self) -> Iterator[str]:
         """Name the settings that nothing uses, a line each."""

@@ -9,7 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,8 +19,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from skinjax.core.files import write_atomically
 
-if TYPE_CHECKING:  # it imports jax
+if TYPE_CHECKING:  # they import jax
     from skinjax.training.lr_range import Curve
+    from skinjax.training.phases import Phase
 
 SYNTHETIC = "synthetic: drawn by a program, a test bench and not medicine"
 # Okabe and Ito's, which colour-blind readers tell apart.
@@ -31,6 +32,7 @@ CLASSES_PER_COLUMN = 50
 # The largest bar over the smallest from which a logarithmic axis shows more than a straight one.
 LARGE_IMBALANCE = 20
 DOTS_PER_INCH = 120
+POINTS = 20_000  # of a curve
 NOTE: dict[str, Any] = {"size": 7.5, "color": INK, "annotation_clip": False}
 LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 8.5, "borderaxespad": 0, "borderpad": 0, "handlelength": 1.2}
 
@@ -139,37 +141,24 @@ def tiled(patches: np.ndarray, grid: tuple[int, int] | None, gap: int = 2) -> np
     return sheet
 
 
-class PhaseRates(NamedTuple):
-    """The learning rate of one phase.
-
-    steps, rates: [n], the rate at some or all of the `length` steps, counted from the start of the phase; multipliers:
-    rows (stage, module or pattern, factor); frozen: the stages that do not learn
-    """
-
-    name: str
-    length: int
-    steps: np.ndarray
-    rates: np.ndarray
-    multipliers: Sequence[tuple[str, float]] = ((".*", 1.0),)
-    frozen: Sequence[str] = ()
-
-
-def schedule(phases: Sequence[PhaseRates], *, title: str = "Learning rate", synthetic: bool = False) -> Figure:
+def schedule(phases: "Sequence[Phase]", *, title: str = "Learning rate", synthetic: bool = False) -> Figure:
     """The learning rate against the step through all phases, a line for each row of multipliers, warm-ups shaded."""
     width, height, above = 7.5, 3.0, 0.2 * len(phases)
     figure, header = _figure(width + 0.8, above + height + 0.5, title, synthetic)
     axes = _axes(figure, 0.8, header + above, width, height)
-    total, start = sum(phase.length for phase in phases), 0
+    total, start = sum(phase.steps for phase in phases), 0
     lines: dict[str, Line2D] = {}
     for number, phase in enumerate(phases):
-        for name, factor in phase.multipliers:
+        steps = np.unique(np.linspace(0, phase.steps - 1, min(phase.steps, POINTS)).round().astype(np.int64))
+        for name, factor in phase.learning_rate_multipliers:
             colour = lines[name].get_color() if name in lines else COLOURS[len(lines) % len(COLOURS)]
-            drawn = axes.plot(start + phase.steps, factor * phase.rates, color=colour, linewidth=1.8)
+            drawn = axes.plot(start + steps, factor * phase.rates[steps], color=colour, linewidth=1.8)
             lines.setdefault(name, drawn[0])
         # Labels stand on lines of their own, so that a short phase's cannot run into its neighbour's.
         _mark_phase(axes, phase, start, total, level=1 + (0.06 + 0.19 * (len(phases) - 1 - number)) / height)
-        start += phase.length
-    _rate_axes(axes, np.concatenate([f * phase.rates for phase in phases for _, f in phase.multipliers]), total)
+        start += phase.steps
+    rows = ((factor, phase.rates) for phase in phases for _, factor in phase.learning_rate_multipliers)
+    _rate_axes(axes, np.concatenate([factor * rates for factor, rates in rows]), total)
     if list(lines) != [".*"]:
         _legend(axes, lines)
     return figure
@@ -302,18 +291,18 @@ def _count_axis(axes: Axes, table: np.ndarray) -> None:
     axes.grid(axis="x", color=GRID, linewidth=0.7)
 
 
-def _mark_phase(axes: Axes, phase: PhaseRates, start: int, total: int, level: float) -> None:
+def _mark_phase(axes: Axes, phase: "Phase", start: int, total: int, level: float) -> None:
     """The beginning of a phase, its name at `level` (in heights of the axes), and its warm-up."""
     height = axes.get_xaxis_transform()
     peak = int(np.argmax(phase.rates))
     if phase.rates[0] < phase.rates[peak]:
-        end = start + phase.steps[peak]
+        end = start + peak
         axes.axvspan(start, end, color="#EEEEEE", linewidth=0)
         _text(axes, end + 0.006 * total, 0.03, "warm-up", transform=height, color=FAINT, size=8)
     axes.axvline(start, 0, level + 0.03, color=FAINT, linewidth=0.8, linestyle=":", clip_on=False)
     side, shift = ("right", -0.006) if start > 0.6 * total else ("left", 0.006)
-    frozen = f", frozen: {', '.join(phase.frozen)}" if phase.frozen else ""
-    label = f"{phase.name}: {phase.length:,} steps{frozen}"
+    frozen = f", frozen: {', '.join(phase.objective.frozen)}" if phase.objective.frozen else ""
+    label = f"{phase.name}: {phase.steps:,} steps{frozen}"
     _text(axes, start + shift * total, level, label, transform=height, ha=side, size=8.5)
 
 

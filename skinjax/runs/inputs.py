@@ -10,7 +10,7 @@ import numpy as np
 from skinjax.core.errors import Print
 from skinjax.data.caches import Pixels
 from skinjax.data.pipeline import held_out_batches
-from skinjax.data.sampling.samplers import evaluation_batches, process_slice
+from skinjax.data.sampling.samplers import EvaluationBatches, process_slice
 from skinjax.data.splits.parts import Data
 from skinjax.methods.base import FeatureMethod, Method, Variables
 from skinjax.model import variable_shapes
@@ -68,7 +68,7 @@ class Inputs:
         self, program: Program, variables: Variables, records: np.ndarray, source: Pixels
     ) -> tuple[Columns, dict[str, float]]:
         """What an evaluation program says of `records`, a row for each; see `skinjax.training.inference.collect`."""
-        batches = evaluation_batches(len(records), padded_batch(self.recipe.batch, self.mesh))
+        batches = EvaluationBatches(len(records), padded_batch(self.recipe.batch, self.mesh))
         rows, threads = process_rows(batches.batch), self.recipe.logging.threads
         loaded = held_out_batches(self.data.dataset, records, batches, source.host, rows=rows, threads=threads)
         return collect(program, variables, loaded, len(records), mesh=self.mesh, stored=source.device, check=self.check)

@@ -4,13 +4,13 @@ import contextlib
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 
-from skinjax.core.errors import Print, lookup
+from skinjax.core.errors import Print, UserError, lookup
 from skinjax.data.dataset import check_dataset
 from skinjax.methods.base import Variables
 from skinjax.recipe.recipe import Recipe
@@ -55,7 +55,7 @@ def range_test(
         )
         with contextlib.closing(trainer.checkpoints):
             number, start = _start(trainer, built, phase)
-            curves = list(_curves(trainer, built, sweep, number, start))
+            curves = _curves(trainer, built, sweep, number, start)
     return built.phases[number], curves, built.data.dataset.synthetic
 
 
@@ -77,8 +77,9 @@ def _start(trainer: Trainer, built: Built, phase: str) -> tuple[int, Start]:
     return number, lambda seed: (state.step, variables)
 
 
-def _curves(trainer: Trainer, built: Built, sweep: Sweep, number: int, start: Start) -> Iterator[Curve]:
-    """The curves of the phase of this number."""
+def _curves(trainer: Trainer, built: Built, sweep: Sweep, number: int, start: Start) -> list[Curve]:
+    """The curves of the phase of this number; why there is none for a group and seed is told, if others have one."""
+    found, failures = [], {}
     rows = built.phases[number].learning_rate_multipliers
     groups = [("all", rows)]
     if sweep.per_group:
@@ -91,4 +92,13 @@ def _curves(trainer: Trainer, built: Built, sweep: Sweep, number: int, start: St
             built.inputs.forget()  # another seed may have another trunk
             # Nothing is judged, so nothing is averaged.
             settings = dataclasses.replace(trainer.settings, seed=seed, ema_decay=0.0)
-            yield curve(dataclasses.replace(trainer, settings=settings), phase, *start(seed), sweep, group)
+            try:
+                one = dataclasses.replace(trainer, settings=settings)
+                found.append(curve(one, phase, *start(seed), sweep, group))
+            except UserError as error:
+                failures[f"no curve of {group} with seed {seed}"] = error
+    if not found:
+        raise next(iter(failures.values()))
+    for what, failure in failures.items():
+        trainer.say(f"{what}: {failure}")
+    return found

@@ -82,7 +82,7 @@ class Checkpoints:
             self._saver.wait_until_finished()
             if seal is not None and self._write:
                 self._write_seal(seal, _digests(self._path(seal.step)))
-                self._prune({seal.history.get("best_step"), *seal.history.get("snapshots", ())})
+                self._prune()
 
     def reseal(self, seal: Seal) -> None:
         """Replace the history of the checkpoint of `seal.step`, whose state is unchanged."""
@@ -164,8 +164,14 @@ class Checkpoints:
         if free < needed:
             raise OSError(errno.ENOSPC, f"it takes {needed / 2**20:.1f} MiB and {free / 2**20:.1f} MiB are free")
 
-    def _prune(self, spared: set[int | None]) -> None:
-        for step in self.steps()[: -self._keep]:
+    def _prune(self) -> None:
+        """Remove all but the newest and what these name: a phase may have to begin from a best state once more."""
+        steps, spared = self.steps(), set[int | None]()
+        for step in steps[-self._keep :]:
+            with contextlib.suppress(ValueError):  # a damaged one names none
+                history = self._read(step)[0].history
+                spared |= {history.get("best_step"), *history.get("snapshots", ())}
+        for step in steps[: -self._keep]:
             if step not in spared:
                 self._remove(step)
 

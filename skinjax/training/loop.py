@@ -19,7 +19,7 @@ from skinjax.methods.base import Method, Variables
 from skinjax.parallel import Stored, prefetch, put_whole, replicated
 from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.logs import MetricsLog, Progress
-from skinjax.training.optimizers import OptimizerSettings
+from skinjax.training.optimizers import OptimizerSettings, parameter_factors
 from skinjax.training.phases import Phase
 from skinjax.training.programs import Given, Training, begin_program, draw, train_program, working_seconds
 from skinjax.training.signals import Interrupted
@@ -99,6 +99,8 @@ class Trainer:
     def fit(self, phases: Sequence[Phase], init: Init) -> tuple[TrainState, History]:
         """Train all phases from the newest undamaged checkpoint on, or from the variables that init(seed) gives."""
         phases = [self.resolved(phase) for phase in phases]
+        for phase in phases[1:]:  # a mistake in a later one is told before the first is trained
+            self.training(phase, jax.eval_shape(init, self._seed))
         seal = self._saved = self.checkpoints.latest()
         state, history, index = self.resume(phases, init, seal) if seal else (None, History(), 0)
         if seal:
@@ -182,12 +184,16 @@ class Trainer:
         settings, (trainable, frozen) = self.settings, partition(variables["params"], phase.objective.frozen)
         if not trainable:
             raise UserError(f"phase {phase.name!r} freezes every parameter; leave one stage unfrozen")
+        rows, paths = phase.learning_rate_multipliers, (*sorted(trainable), *sorted(frozen))
+        factors = parameter_factors("learning_rate_multipliers", rows, paths, self.method.stages())
+        if not any(factors[path] for path in trainable):
+            raise UserError(f"learning_rate_multipliers are 0 for all that phase {phase.name!r} does not freeze")
         return Training(
             method=self.method,
             phase=phase.objective,
             optimizer=settings.optimizer,
-            rates=phase.learning_rate_multipliers,
-            paths=(*sorted(trainable), *sorted(frozen)),
+            rates=rows,
+            paths=paths,
             accumulate=settings.accumulate,
             ema_decay=settings.ema_decay,
             mesh=self.mesh,

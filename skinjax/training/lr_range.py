@@ -30,11 +30,9 @@ SHOWN, LEAST_SHOWN = slice(10, -6), 20  # the batches of a curve that are looked
 class Sweep(Settings):
     """How rates rise, over how many batches (0 = those of an epoch), and for how many seeds."""
 
-    place = "lr-range"
-
     start: float = number(1e-5, ABOVE_ZERO, 1e38)
     end: float = number(10.0, ABOVE_ZERO, 1e38)
-    steps: int = number(0, 0, 2**31)
+    steps: int = number(0, 0, 10**6)
     repeats: int = number(1, 1, 1000)
     per_group: bool = False  # a curve for each row of the phase's multipliers, while the others hold still
 
@@ -108,7 +106,11 @@ def suggest(rates: np.ndarray, smoothed: np.ndarray) -> Suggestion:
 def curve(
     trainer: Trainer, phase: Phase, step: jax.Array, variables: Variables, sweep: Sweep, group: str = "all"
 ) -> Curve:
-    """Train a phase from its first batch on, with a fresh optimiser; `variables`, of `step` updates, stay untouched."""
+    """Train a phase from its first batch on, with a fresh optimiser; `variables`, of `step` updates, stay untouched.
+
+    Raises:
+      UserError: the loss falls nowhere, or not for long enough.
+    """
     batches = sweep.steps or math.ceil(phase.sampler.epoch_length / trainer.settings.batch)
     rates, seed = sweep.rates(batches), trainer.settings.seed
     if len(rates[SHOWN]) < LEAST_SHOWN:
@@ -141,4 +143,6 @@ def curve(
             f"phase {phase.name!r} with seed {seed} diverged at batch {len(kept) + 1} of {batches}, at the rate "
             f"{rates[len(kept)]:.3g}, before there was a curve: give a lower --start, or more --steps"
         )
-    return Curve(seed, group, rates[: len(kept)], kept, smoothed)
+    found = Curve(seed, group, rates[: len(kept)], kept, smoothed)
+    found.suggestion()  # or it is refused
+    return found

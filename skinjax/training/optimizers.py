@@ -18,8 +18,6 @@ EVERYTHING: Rows = ((".*", 1.0),)
 class OptimizerSettings(Settings):
     """The optimiser of every phase."""
 
-    place = "optimizer"
-
     name: str = choice("sgd", "optimiser", lambda: OPTIMIZERS)
     learning_rate: float = number(1e-3, ABOVE_ZERO, 1e38)
     momentum: float = number(0.9, 0, BELOW_ONE)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skinjax.core.errors import UserError
 from skinjax.core.settings import ABOVE_ZERO, Named, Settings, choice, number, one_of
 from skinjax.data.sampling import SAMPLERS
 from skinjax.data.sampling.samplers import Sampler
@@ -31,8 +32,6 @@ BEGINS = {"last": "the last state of the phase before", "best": "its best, by it
 class Evaluations(Settings):
     """When a phase is judged on the validation part, and by what."""
 
-    place = "evaluations"
-
     every: float = number(1.0, 0, 1e12)
     unit: str = choice("epochs", "duration unit", UNITS)
     metric: str = "macro_recall"  # a figure of the classes, or a term that the method evaluates, as `loss`
@@ -40,6 +39,10 @@ class Evaluations(Settings):
     # evaluations without a better one that end a phase, or whole cycles where its schedule has some; 0 = none do
     patience: int = number(0, 0, 2**31)
     target: float | None = number(None, -1e38, 1e38)  # the first evaluation that reaches it ends the run
+
+    def check(self) -> None:
+        if self.target is not None and self.metric in CLASS_FIGURES and not 0 <= self.target <= 1:
+            raise UserError(f"evaluations.target is {self.target:g}, and {self.metric} is a number from 0 to 1")
 
     @property
     def lower_is_better(self) -> bool:
@@ -55,8 +58,6 @@ class Evaluations(Settings):
 class Saves(Settings):
     """When a phase is saved, beside its end and its best evaluation."""
 
-    place = "checkpoints"
-
     every: float = number(1.0, 0, 1e12)
     unit: str = choice("epochs", "duration unit", UNITS)
 
@@ -64,8 +65,6 @@ class Saves(Settings):
 @dataclasses.dataclass(frozen=True)
 class PhaseSettings(Settings):
     """A phase; `duration`, `warmup` and what its schedule counts are in `unit`."""
-
-    place = "phase"
 
     duration: float = number(10.0, ABOVE_ZERO, 1e9)
     unit: str = choice("epochs", "duration unit", UNITS)

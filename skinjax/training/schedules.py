@@ -34,8 +34,6 @@ FORMULAS: Mapping[str, Callable[[float, float], tuple[float, float]]] = {
 class StepSettings(Named):
     """The rate times `factor` from each milestone on, which are counted in the phase's unit from its start."""
 
-    place = "schedule"
-
     name: str = "step"
     milestones: tuple[float, ...] = number((), ABOVE_ZERO, 1e9)
     factor: float = number(0.1, 0, 1e6)
@@ -45,8 +43,6 @@ class StepSettings(Named):
 class InverseTimeSettings(Named):
     """rate / (1 + t / `half_after`), which is counted in the phase's unit."""
 
-    place = "schedule"
-
     name: str = "inverse_time"
     half_after: float = number(1.0, ABOVE_ZERO, 1e9)
 
@@ -54,8 +50,6 @@ class InverseTimeSettings(Named):
 @dataclasses.dataclass(frozen=True)
 class OneCycleSettings(Named):
     """A cosine up to the rate and one down: from rate / `start_divisor` to that / `end_divisor`, at the last step."""
-
-    place = "schedule"
 
     name: str = "one_cycle"
     rise_share: float = number(0.3, 0, 0.99)  # of the steps
@@ -66,8 +60,6 @@ class OneCycleSettings(Named):
 @dataclasses.dataclass(frozen=True)
 class WarmRestartsSettings(Named):
     """SGDR: half cosines from the rate towards `floor`, the first `cycle` long in the phase's unit."""
-
-    place = "schedule"
 
     name: str = "warm_restarts"
     cycle: float = number(1.0, ABOVE_ZERO, 1e9)
@@ -154,6 +146,8 @@ def warm_restarts(span: Span, settings: WarmRestartsSettings) -> optax.Schedule:
         raise UserError(f"schedule.floor is {floor:g} and optimizer.learning_rate {rate:g}: set the floor below it")
     lengths = np.diff(restart_ends(span, settings), prepend=0).tolist()
     first, last = FORMULAS[settings.formula](rate, floor)
+    if last < 0:
+        raise UserError(f"schedule.formula {settings.formula!r} goes below 0 from the rate {rate:g}: set one up to 1")
     cosine = {"init_value": first, "peak_value": first, "warmup_steps": 0, "end_value": last}
     shape = optax.sgdr_schedule([{**cosine, "decay_steps": length} for length in lengths])
     if settings.formula != "fastai":

@@ -98,7 +98,7 @@ def test_synthetic_photographs_say_what_they_are(folder, capsys, monkeypatch):
     drawn = [(folder / "orange.png").read_bytes()]
     for synthetic in (True, False):
         made = dataset.Dataset("synthetic", ("nv",), columns, drawn, "", synthetic)
-        monkeypatch.setattr(dataset, "open_dataset", lambda *_, made=made: made)
+        monkeypatch.setattr(correct, "open_dataset", lambda *_, made=made: made)
         assert main(["correct", "synthetic", "--corrections=gamma", f"--out={synthetic}"]) == 0
     assert capsys.readouterr().out == (
         "synthetic: drawn by a program, a test bench and not medicine\nwrote True/corrections.png\n"

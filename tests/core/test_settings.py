@@ -27,8 +27,6 @@ from skinjax.core.settings import (
 
 @dataclasses.dataclass(frozen=True)
 class Engine(Settings):
-    place = "engine"
-
     name: str = "petrol"
     litres: float = number(1.5, 0.5, 8)
 
@@ -108,8 +106,8 @@ def test_what_is_wrong_is_told_with_its_path(values, message):
     assert message in str(raised.value)
 
 
-def test_a_library_user_is_told_the_place_of_the_class():
-    with pytest.raises(FieldError, match=r"engine.litres is 0.1; it must be a number from 0.5 to 8"):
+def test_a_library_user_is_told_the_class():
+    with pytest.raises(FieldError, match=r"Engine.litres is 0.1; it must be a number from 0.5 to 8"):
         Engine(litres=0.1)
 
 

@@ -17,7 +17,7 @@ from skinjax.core.errors import UserError
 from skinjax.data import caches
 from skinjax.data.caches import host_cache, open_pixels
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
-from skinjax.data.sampling.samplers import Images, Sampler, balanced_batches, evaluation_batches
+from skinjax.data.sampling.samplers import EvaluationBatches, Images, Sampler, balanced_batches
 from skinjax.parallel import make_mesh, prefetch
 from tests.disks import small_disk
 
@@ -55,7 +55,7 @@ def test_batches_on_the_devices_are_the_same_bits(photographs, root, mesh, cache
         for sampler in (balanced, pairs):
             host = training_batches(photographs, sampler, pixels.host, start=1, stop=3, rows=rows, threads=1)
             yield from prefetch(host, mesh, stored=pixels.device)
-        host = held_out_batches(photographs, ALL[:11], evaluation_batches(11, 4), pixels.host, threads=0)
+        host = held_out_batches(photographs, ALL[:11], EvaluationBatches(11, 4), pixels.host, threads=0)
         yield from prefetch(host, mesh, stored=pixels.device)
 
     for plain, cached in zip(batches("none"), batches(cache), strict=True):

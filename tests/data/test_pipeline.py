@@ -14,7 +14,7 @@ from skinjax.core.errors import UserError
 from skinjax.data.acquire.decoding import decode
 from skinjax.data.dataset import read_dataset
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
-from skinjax.data.sampling.samplers import Images, Sampler, balanced_batches, evaluation_batches, natural, process_slice
+from skinjax.data.sampling.samplers import EvaluationBatches, Images, Sampler, balanced_batches, natural, process_slice
 
 SIZE = StoredSize(24, 20)
 
@@ -86,14 +86,14 @@ def test_the_slices_of_all_processes_are_the_global_batch(photographs, sampler, 
 @pytest.mark.parametrize("threads", [0, 4])
 def test_held_out_images_come_in_order_once_and_the_tail_is_masked(photographs, pixels, threads):
     records = np.array([3, 1, 4, 15, 9, 2, 6, 50, 35, 8, 59])
-    batches = list(held_out_batches(photographs, records, evaluation_batches(11, 4), pixels, threads=threads))
+    batches = list(held_out_batches(photographs, records, EvaluationBatches(11, 4), pixels, threads=threads))
     assert [batch["index"].tolist() for batch in batches] == [[3, 1, 4, 15], [9, 2, 6, 50], [35, 8, 59, 59]]
     assert [batch["mask"].tolist() for batch in batches] == [[True] * 4, [True] * 4, [True, True, True, False]]
     assert all("position" not in batch for batch in batches)
     images = np.concatenate([batch["image"] for batch in batches])
     np.testing.assert_array_equal(images[:11], load(photographs, records, SIZE))
     halves = [
-        list(held_out_batches(photographs, records, evaluation_batches(11, 4), pixels, rows=rows, threads=threads))
+        list(held_out_batches(photographs, records, EvaluationBatches(11, 4), pixels, rows=rows, threads=threads))
         for rows in (slice(0, 2), slice(2, 4))
     ]
     joined = [{name: np.concatenate([a[name], b[name]]) for name in a} for a, b in zip(*halves, strict=True)]
@@ -126,7 +126,7 @@ def test_weights_are_those_given_and_the_data_sets_own_where_nothing_trains(phot
     np.testing.assert_array_equal(batch["weight"], (3 * weights[sampler(0)]).astype(np.float32))
     (batch,) = for_all()
     np.testing.assert_array_equal(batch["weight"], np.ones(8, np.float32))
-    (batch,) = held_out_batches(weighted, np.array([59, 0]), evaluation_batches(2, 2), pixels, threads=0)
+    (batch,) = held_out_batches(weighted, np.array([59, 0]), EvaluationBatches(2, 2), pixels, threads=0)
     np.testing.assert_array_equal(batch["weight"], [2, 0])
 
 
@@ -172,7 +172,7 @@ def test_an_image_that_cannot_be_decoded_is_named(photographs, threads):
     records[17] = records[17][:300]
     broken = dataclasses.replace(photographs, records=records)
     pixels = functools.partial(load, broken, size=SIZE)
-    batches = held_out_batches(broken, np.arange(60), evaluation_batches(60, 8), pixels, threads=threads)
+    batches = held_out_batches(broken, np.arange(60), EvaluationBatches(60, 8), pixels, threads=threads)
     assert [next(batches)["index"][0] for _ in range(2)] == [0, 8]
     with pytest.raises(UserError, match=r"image 'synthetic_0000017' cannot be decoded: .* remove it"):
         next(batches)

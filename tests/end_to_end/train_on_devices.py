@@ -14,7 +14,7 @@ import numpy as np
 
 from skinjax.data.caches import CACHES, open_pixels
 from skinjax.data.pipeline import held_out_batches, training_batches
-from skinjax.data.sampling.samplers import evaluation_batches
+from skinjax.data.sampling.samplers import EvaluationBatches
 from skinjax.images.colour import NORMALISATIONS
 from skinjax.images.views import VIEWS, evaluation_view, train_view
 from skinjax.methods.parts import Pictures
@@ -79,7 +79,7 @@ def main(data_dir: Path, output: Path) -> None:
         state, _ = step(state, batch, phase.rates[number])
 
     records = data.records["test"]
-    padded = evaluation_batches(len(records), padded_batch(8, mesh))
+    padded = EvaluationBatches(len(records), padded_batch(8, mesh))
     columns, _ = collect(
         evaluation_program(exact, objective, mesh),
         state.variables,

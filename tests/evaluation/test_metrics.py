@@ -18,48 +18,10 @@ from sklearn.metrics import (
 from skinjax.core.errors import UserError, lookup
 from skinjax.evaluation import metrics
 from skinjax.evaluation.predictions import Predictions
+from skinjax.matrix import paper_001, paper_002
 
-# Paper 001, figure 6 (akiec, bcc, bkl, df, mel, nv, vasc).
-TWO_STAGE = np.array(
-    [
-        [45, 3, 6, 1, 3, 4, 3],
-        [4, 81, 3, 1, 5, 8, 1],
-        [7, 1, 181, 0, 14, 10, 7],
-        [3, 3, 0, 16, 0, 1, 0],
-        [3, 1, 7, 0, 158, 47, 7],
-        [1, 2, 11, 0, 18, 1304, 5],
-        [0, 0, 0, 0, 0, 1, 27],
-    ]
-)
-# Paper 002, "Balancing for model learning": acne, alopecia, blister, crust, erythema, leuko, macula, tumor, ulcer, ...
-UNBALANCED = np.array(
-    [
-        [30, 0, 0, 0, 7, 0, 3, 0, 0, 0],
-        [0, 20, 0, 0, 0, 1, 0, 0, 0, 0],
-        [0, 0, 25, 1, 18, 0, 1, 0, 0, 0],
-        [0, 1, 1, 11, 9, 0, 2, 3, 5, 0],
-        [8, 0, 8, 2, 653, 2, 13, 6, 3, 5],
-        [0, 1, 0, 0, 9, 43, 7, 0, 0, 0],
-        [0, 0, 0, 0, 39, 4, 201, 3, 3, 0],
-        [0, 0, 0, 1, 10, 1, 6, 48, 14, 0],
-        [0, 0, 0, 3, 7, 0, 0, 7, 139, 0],
-        [0, 0, 0, 0, 23, 0, 1, 0, 0, 2],
-    ]
-)
-BALANCED = np.array(
-    [
-        [186, 2, 1, 2, 1, 2, 4, 1, 0, 1],
-        [1, 143, 0, 1, 0, 2, 0, 2, 0, 0],
-        [2, 0, 117, 6, 13, 4, 1, 0, 7, 0],
-        [3, 0, 8, 128, 1, 0, 0, 1, 9, 0],
-        [6, 0, 4, 4, 108, 2, 11, 5, 2, 8],
-        [4, 3, 2, 0, 3, 127, 7, 0, 1, 2],
-        [3, 0, 1, 4, 14, 3, 115, 7, 1, 2],
-        [0, 0, 2, 4, 2, 2, 6, 173, 11, 0],
-        [1, 0, 0, 5, 5, 0, 1, 18, 170, 0],
-        [0, 0, 0, 0, 7, 0, 0, 0, 0, 143],
-    ]
-)
+TWO_STAGE = np.array(paper_001.CONFUSION)
+UNBALANCED, BALANCED = (np.array(paper_002.CONFUSIONS[name]) for name in ("unbalanced", "balanced"))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +42,9 @@ BALANCED = np.array(
             },
         ),
         (UNBALANCED, 1410, 4, {"accuracy": 0.8312, "macro_recall": 0.6623}),
+        (UNBALANCED, 1410, 6, {"macro_f1": 0.690618, "macro_precision": 0.743936}),
         (BALANCED, 1648, 5, {"accuracy": 0.85558, "macro_recall": 0.85304}),
+        (BALANCED, 1648, 6, {"macro_f1": 0.853806, "macro_precision": 0.855392}),
     ],
 )
 def test_printed_confusion_matrices(confusion, images, digits, expected):

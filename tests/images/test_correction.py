@@ -110,7 +110,7 @@ def test_both_views_see_the_corrected_photographs():
 def test_settings_with_a_mistaken_correction_are_refused():
     with pytest.raises(UserError, match="unknown correction 'remove_hairs'"):
         ViewSettings(corrections=("remove_hairs",))
-    with pytest.raises(UserError, match=r"views.corrections is \(3,\); it must be a tuple of names"):
+    with pytest.raises(UserError, match=r"ViewSettings.corrections is \(3,\); it must be a tuple of names"):
         ViewSettings(corrections=(3,))
 
 
@@ -190,6 +190,9 @@ def test_gamma_of_some_levels():
     assert correction.gamma(pictures, 2.0)[0, 0, :, 0].tolist() == [0, 16, 128, 181, 255]  # 255 * sqrt(level / 255)
     assert correction.gamma(pictures, 0.5)[0, 0, :, 0].tolist() == [0, 0, 16, 64, 255]  # 255 * (level / 255) ** 2
     assert correction.gamma(pictures)[0, 0, :, 0].tolist() == [0, 4, 92, 153, 255]
+    assert [
+        correction.gamma(photographs([[32, 64, 128, 192]]), gamma)[0, 0, :, 0].tolist() for gamma in (1.2, 1.35, 1.5)
+    ] == [[45, 81, 144, 201], [55, 92, 153, 207], [64, 101, 161, 211]]
     with pytest.raises(UserError, match=r"the gamma is 0; it must be a positive number like 1\.35"):
         correction.gamma(pictures, 0)
 

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import subprocess
 import sys
 
@@ -92,7 +93,7 @@ def test_what_is_turned_and_shrunk_is_antialiased():
 
 def test_side_on_is_the_picture_or_its_mirror_image_where_nothing_else_is_drawn():
     """At the stored size a quarter are not turned and a quarter not zoomed; the light is left out."""
-    view = dataclasses.replace(views.VIEWS["side_on"], colour=views.ColourJitter())
+    view = dataclasses.replace(views.VIEWS["side_on"], colour=views.colour_jitter)
     pictures = np.broadcast_to(IMAGES[:1, :, :44], (400, 44, 44, 3))
     keys = views.example_keys(jax.random.key(0), jnp.arange(400))
     shown = np.round(
@@ -115,7 +116,7 @@ def test_side_on_lights_a_grey_picture_evenly_and_shows_nothing_black():
 
 
 def test_colour_does_not_depend_on_the_geometry():
-    jitter = views.ColourJitter(brightness=0.4)
+    jitter = functools.partial(views.colour_jitter, brightness=0.4)
     white = np.full((7, 44, 52, 3), 128, np.uint8)
     still = views.train_view(views.View((), None, jitter), SIZE, NORMALISATIONS["unit"])(KEYS, white)
     moved = views.train_view(views.View((views.flips(),), views.RANDOM_CROP, jitter), SIZE, NORMALISATIONS["unit"])(

@@ -13,7 +13,7 @@ from flax import linen as nn
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from skinjax.models import lowerings, pooling
-from skinjax.models.layers import Conv, convolve, relu, relu6
+from skinjax.models.layers import Conv, lowering, relu, relu6
 from skinjax.models.normalisation import BatchNorm, batch_statistics, normalised
 from skinjax.models.pooling import max_pool
 from tests.devices import environment_of_devices
@@ -93,7 +93,7 @@ CHOICES = [
 def test_convolution_and_its_gradients_are_xlas(platform, dtype, case):
     sides, inputs, features, size, stride, padding, groups = CONVOLUTIONS[case]
     x, kernel = normal(2, *sides, inputs, dtype=dtype), normal(*size, inputs // groups, features, dtype=dtype)
-    found = gradients(lambda x, kernel: convolve(x, kernel, stride, padding), x, kernel)
+    found = gradients(lambda x, kernel: lowering("convolution")(x, kernel, stride, padding), x, kernel)
     expected = gradients(lambda x, kernel: lowerings.xla_convolution(x, kernel, stride, padding), x, kernel)
     close(found, expected, 1e-5 if dtype == jnp.float32 else 2e-2)
 
@@ -104,7 +104,9 @@ def test_a_sum_over_many_pixels_in_bfloat16_is_kept_in_float32():
     for shape in ((3, 3, 4, 4), (3, 3, 1, 4), (1, 1, 4, 4)):
         around = padding if shape[0] == 3 else ((0, 0), (0, 0))
         _, _, dkernel = jax.jit(
-            lambda x, k, around=around: _with_gradients_of_sum(lambda x, k: convolve(x, k, 1, around), x, k)
+            lambda x, k, around=around: _with_gradients_of_sum(
+                lambda x, k: lowering("convolution")(x, k, 1, around), x, k
+            )
         )(x, jnp.ones(shape, jnp.bfloat16))
         assert dkernel.dtype == jnp.bfloat16
         assert dkernel[shape[0] // 2, shape[1] // 2].tolist() == [[3136] * 4] * shape[2]

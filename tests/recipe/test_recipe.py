@@ -9,7 +9,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.core.settings import Kind as SettingsKind
-from skinjax.core.settings import Named, Settings, from_plain, number, to_plain
+from skinjax.core.settings import Named, from_plain, number, to_plain
 from skinjax.data.sampling import SAMPLERS
 from skinjax.data.sampling.samplers import WeightedSettings, natural
 from skinjax.images.views import ViewSettings
@@ -182,13 +182,6 @@ def test_a_config_file_of_version_0_1_0_is_told_the_new_import(tmp_path):
 def test_arguments_of_a_data_set_are_what_they_read_as():
     arguments = with_changes(Recipe(), ["dataset.arguments.images=70", "dataset.arguments.imbalance=x"]).dataset
     assert arguments.arguments == {"images": 70, "imbalance": "x"}
-
-
-def test_every_section_names_its_place():
-    made = {field.name: field.default_factory for field in dataclasses.fields(Recipe)}
-    sections = {name: of for name, of in made.items() if isinstance(of, type) and issubclass(of, Settings)}
-    assert len(sections) >= 9
-    assert {name: of.place for name, of in sections.items()} == {name: name for name in sections}
 
 
 def test_the_first_phase_has_no_best_state_to_begin_from():

@@ -8,9 +8,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from skinjax.data.sampling.samplers import Sampler
+from skinjax.methods.base import Objective
 from skinjax.report import figures
-from skinjax.report.figures import PhaseRates
 from skinjax.training.lr_range import Curve
+from skinjax.training.phases import Phase
 
 
 def picture(colour, height=6, width=8):
@@ -139,10 +141,16 @@ def test_a_row_of_a_view_panel_is_a_view():
     assert texts(figure) == ["mel", "nv", "as stored", "training view"]
 
 
+def phase(name, rates, **others):
+    """A phase of these learning rates."""
+    sampler = Sampler(1, 1, lambda step: np.zeros(1, np.int32), (1.0,))
+    return Phase(name, len(rates), sampler, lambda steps: np.asarray(rates)[steps], **others)
+
+
 def test_phases_of_a_schedule_follow_each_other():
-    warm = PhaseRates("head", 4, np.arange(4), np.array([0.5, 1.0, 1.0, 0.9]), frozen=("stem", "stage1"))
+    warm = phase("head", [0.5, 1.0, 1.0, 0.9], objective=Objective(frozen=("stem", "stage1")))
     rows = (("stem", 0.5), (".*", 1.0))
-    figure = figures.schedule([warm, PhaseRates("all", 2, np.arange(2), np.array([0.8, 0.4]), rows)])
+    figure = figures.schedule([warm, phase("all", [0.8, 0.4], learning_rate_multipliers=rows)])
     (axes,) = figure.axes
     curves = {tuple(line.get_xdata()): line.get_ydata() for line in axes.lines if len(line.get_xdata()) == 4}
     np.testing.assert_allclose(curves[0, 1, 2, 3], [0.5, 1.0, 1.0, 0.9])
@@ -160,7 +168,7 @@ def test_rates_that_fall_by_powers_of_ten_have_a_logarithmic_axis():
     steps = np.arange(100)
     falling = np.where(steps < 50, 1.0, 0.01)
     cosine = 0.5 * (1 + np.cos(np.pi * steps / 100))
-    scales = [figures.schedule([PhaseRates("train", 100, steps, rates)]).axes[0] for rates in (falling, cosine)]
+    scales = [figures.schedule([phase("train", rates)]).axes[0] for rates in (falling, cosine)]
     assert [axes.get_yscale() for axes in scales] == ["log", "linear"]
     assert scales[0].get_legend() is None
     assert scales[0].get_ylim()[0] < 0.01
@@ -183,7 +191,7 @@ def test_synthetic_pictures_say_so():
         figures.class_panel([[picture(0)]], [1], ["nv"], synthetic=True),
         figures.class_frequencies({"all": [1]}, ["nv"], synthetic=True),
         figures.view_panel({"as stored": picture(0)[None]}, ["nv"], synthetic=True),
-        figures.schedule([PhaseRates("train", 1, np.arange(1), np.ones(1))], synthetic=True),
+        figures.schedule([phase("train", [1.0])], synthetic=True),
     ]
     assert all("not medicine" in figure.texts[1].get_text() for figure in drawn)
 

@@ -61,6 +61,22 @@ def test_groups_move_one_at_a_time_and_seeds_differ(recipe, swept, tmp_path):
     assert (kernels[0] != kernels[1]).any()
 
 
+def test_what_has_no_curve_is_told_and_the_others_are_kept(recipe, monkeypatch, tmp_path):
+    def curve(trainer, phase, step, variables, sweep, group):
+        if trainer.settings.seed in diverging:
+            raise UserError("it diverged")
+        return trainer.settings.seed
+
+    monkeypatch.setattr(module, "curve", curve)
+    sweep, diverging, said = SWEEP.replace(repeats=3), [1], []
+    _, curves, _ = range_test(recipe, tmp_path, sweep, say=said.append)
+    assert curves == [0, 2]
+    assert said[-1] == "no curve of all with seed 1: it diverged"
+    diverging += [0, 2]
+    with pytest.raises(UserError, match="it diverged"):
+        range_test(recipe, tmp_path, sweep, say=said.append)
+
+
 def test_the_first_phase_is_tested_unless_another_is_asked_for(recipe, swept, tmp_path):
     phase, _, _ = range_test(recipe, tmp_path, SWEEP, say=lambda line: None)
     ((_, asked, step, _, sweep, group),) = swept

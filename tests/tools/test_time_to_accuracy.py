@@ -21,7 +21,7 @@ def test_the_target_is_reached_at_the_first_evaluation_with_it():
 
 @pytest.mark.parametrize(
     ("arrivals", "median"),
-    [((20, None, 30), Time(30)), ((20, None, None), Time(40, censored=True)), ((20, None), Time(40, censored=True))],
+    [((20, None, 30), Time(30)), ((20, None, None), Time(40, censored=True)), ((20, None), Time(30, censored=True))],
 )
 def test_runs_that_never_arrive_are_longer_than_any(arrivals, median):
     runs = [Curve((20, 30, 40), (1, 2, 3), tuple(float(step == at) for step in (20, 30, 40))) for at in arrivals]
@@ -70,6 +70,7 @@ def test_the_command_reads_logs_of_runs(tmp_path, monkeypatch, capsys):
             {"step": step, "validation/accuracy": value, "seconds": seconds}
             for step, seconds, value in zip(curve.steps, curve.seconds, curve.values, strict=True)
         ]
+        (tmp_path / name / "model.json").touch()
         (tmp_path / name / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     arguments = ["time_to_accuracy.py", f"a={tmp_path / 'slow'}", f"b={tmp_path / 'fast'}"]
     monkeypatch.setattr(sys, "argv", arguments)
@@ -81,5 +82,12 @@ def test_the_command_reads_logs_of_runs(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="has no evaluation of 'macro_auc'; name another by --metric"):
         time_to_accuracy.main()
     monkeypatch.setattr(sys, "argv", [*arguments, f"c={tmp_path}"])
-    with pytest.raises(SystemExit, match="has no log that can be read"):
+    with pytest.raises(SystemExit, match="holds no run of skinjax that has ended"):
+        time_to_accuracy.main()
+    for text in ("[1]", '{"step": 1, "validation/accuracy": 0.5}'):
+        (tmp_path / "slow" / "metrics.jsonl").write_text(text)
+        with pytest.raises(SystemExit, match="has no log that can be read"):
+            time_to_accuracy.main()
+    monkeypatch.setattr(sys, "argv", [*arguments, "--metric=loss"])
+    with pytest.raises(SystemExit, match="'loss' is no figure that rises to a target; known: accuracy, "):
         time_to_accuracy.main()

@@ -15,7 +15,7 @@ import pytest
 
 from skinjax.data.dataset import Dataset, open_dataset
 from skinjax.data.pipeline import StoredSize, held_out_batches, load, training_batches
-from skinjax.data.sampling.samplers import Images, evaluation_batches, natural
+from skinjax.data.sampling.samplers import EvaluationBatches, Images, natural
 from skinjax.images.colour import NORMALISATIONS
 from skinjax.images.views import VIEWS, ViewSettings, evaluation_view, train_view
 from skinjax.methods.base import Objective
@@ -178,7 +178,7 @@ class Run:
 
     def _validate(self, phase: Phase, variables) -> dict[str, float]:
         batches = held_out_batches(
-            self.photographs, VALIDATION, evaluation_batches(len(VALIDATION), BATCH), self._load, threads=0
+            self.photographs, VALIDATION, EvaluationBatches(len(VALIDATION), BATCH), self._load, threads=0
         )
         columns, terms = collect(
             self.evaluation_step,

@@ -10,7 +10,7 @@ import pytest
 
 from skinjax.data.dataset import Dataset
 from skinjax.data.pipeline import StoredSize, held_out_batches, load
-from skinjax.data.sampling.samplers import evaluation_batches
+from skinjax.data.sampling.samplers import EvaluationBatches
 from skinjax.methods.base import Objective
 from skinjax.methods.classifier import Classifier
 from skinjax.objectives.losses import ClassificationLoss
@@ -33,7 +33,7 @@ def judged(photographs, evaluation_step, variables, mesh):
 
     def make(records, dataset: Dataset = photographs, step=evaluation_step, **settings):
         pixels = functools.partial(load, dataset, size=SIZE)
-        batches = held_out_batches(dataset, records, evaluation_batches(len(records), BATCH), pixels, threads=0)
+        batches = held_out_batches(dataset, records, EvaluationBatches(len(records), BATCH), pixels, threads=0)
         columns, terms = collect(step, variables, batches, len(records), mesh=mesh, **settings)
         return table(columns, dataset, records, split="test", protocol={}), terms
 
@@ -90,7 +90,7 @@ def test_it_can_be_left_before_any_batch_and_closes_its_source(photographs, eval
     def batches():
         try:
             pixels = functools.partial(load, photographs, size=SIZE)
-            yield from held_out_batches(photographs, records, evaluation_batches(30, BATCH), pixels, threads=2)
+            yield from held_out_batches(photographs, records, EvaluationBatches(30, BATCH), pixels, threads=2)
         finally:
             closed.append(True)
 

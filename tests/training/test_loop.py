@@ -1,6 +1,7 @@
 """The trainer: its order, its phases, what it remembers, and that stopping it anywhere changes nothing."""
 
 import contextlib
+import functools
 import json
 import math
 import shutil
@@ -293,6 +294,17 @@ def test_a_phase_may_begin_from_the_best_state_of_the_one_before(run_in, phase, 
     assert_identical(make("stopped", iter_validation(accuracies[3:])).fit()[0], state)
 
 
+def test_a_phase_begins_from_the_best_once_more_when_its_own_checkpoint_is_damaged(run, phase, assert_identical):
+    make = functools.partial(run, [phase("first", 3), phase("second", 1, begins_from_best=True)], evaluate_every=1)
+    first = make(validation=iter_validation([0.9, 0.5, 0.1, 0.2]))
+    state, _ = first.fit()
+    assert first.steps() == [1, 3, 4]
+    (first.folder / "checkpoints" / "00000004" / "_METADATA").write_text("")
+    again = make(validation=iter_validation([0.2]))
+    assert_identical(again.fit()[0], state)
+    assert again.said[0] == "checkpoint 4 is damaged (_METADATA has changed): falling back to checkpoint 3"
+
+
 def test_a_restart_resets_the_cosine_and_not_the_momentum(run, phase):
     """Without gradients after the restart at step 2, what moves the parameters then is what was kept of before."""
 
@@ -466,6 +478,23 @@ def test_a_phase_must_leave_something_to_train_and_freeze_what_there_is(run, pha
         run([phase("none", 2, frozen=("stem", "features", "head"))]).fit()
     with pytest.raises(UserError, match=r"unknown stage to freeze in phase 'some': 'sten' .did you mean 'stem'"):
         run([phase("some", 2, frozen=("sten",))]).fit()
+    still = "learning_rate_multipliers are 0 for all that phase 'still' does not freeze"
+    with pytest.raises(UserError, match=still):
+        run([phase("still", 2, frozen=("head",), learning_rate_multipliers=(("head", 1.0), (".*", 0.0)))]).fit()
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ({"frozen": ("stem", "features", "head")}, "phase 'late' freezes every parameter"),
+        ({"learning_rate_multipliers": (("early", 0.1),)}, "learning_rate_multipliers has no row for"),
+    ],
+)
+def test_a_mistake_in_a_later_phase_is_told_before_the_first_is_trained(run, phase, mistake, told):
+    run = run([phase("first", 2), phase("late", 2, **mistake)])
+    with pytest.raises(UserError, match=told):
+        run.fit()
+    assert run.steps() == []
 
 
 def test_a_checkpoint_of_a_phase_that_is_no_more_is_refused(run):

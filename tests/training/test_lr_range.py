@@ -95,8 +95,8 @@ def test_a_loss_that_only_rises_suggests_nothing():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"start": 0.0}, r"lr-range.start is 0.0; it must be a number above 0"),
-        ({"repeats": 0}, r"lr-range.repeats is 0; it must be a whole number from 1"),
+        ({"start": 0.0}, r"Sweep.start is 0.0; it must be a number above 0"),
+        ({"repeats": 0}, r"Sweep.repeats is 0; it must be a whole number from 1"),
         ({"start": 1.0, "end": 0.1}, r"cannot rise from 1 to 0.1: give a higher end"),
     ],
 )

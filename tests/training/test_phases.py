@@ -2,6 +2,7 @@
 
 import pytest
 
+from skinjax.core.errors import UserError
 from skinjax.methods.base import Objective
 from skinjax.training.phases import Evaluations, Phase, duration_in_steps
 
@@ -59,3 +60,9 @@ def test_whole_cycles_between_two_steps(since, until, cycles):
 )
 def test_a_target_is_reached_from_where_the_metric_comes(settings, value, reached):
     assert Evaluations(**settings).reaches_target(value) == reached
+
+
+def test_a_target_that_no_figure_can_reach_is_refused():
+    with pytest.raises(UserError, match=r"evaluations.target is 90, and macro_recall is a number from 0 to 1"):
+        Evaluations(target=90)
+    Evaluations(target=90, metric="loss")

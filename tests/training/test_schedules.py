@@ -100,6 +100,8 @@ def test_the_formulas_of_a_cycle(formula, floor, expected):
 def test_the_printed_formula_falls_by_the_rate_from_its_first_to_its_last_step():
     found = rates(WarmRestartsSettings(cycle=100_000, formula="as_printed"), 100_000)
     assert_rates(found, {0: 0.505, 50_000: 0.5, 99_999: 0.495})
+    with pytest.raises(UserError, match=r"schedule.formula 'as_printed' goes below 0 from the rate 3: set one up to 1"):
+        make_schedule(WarmRestartsSettings(formula="as_printed"), 3.0, 10)
 
 
 def test_fastai_begins_at_a_hundredth_for_a_twentieth_of_the_first_cycle():

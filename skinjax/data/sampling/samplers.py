@@ -22,8 +22,6 @@ COLUMN = "column"  # the data set's own weights, instead of a class weight formu
 class WeightedSettings(Named):
     """The weights that `weighted` draws by: a class weight formula, or `column`, the data set's own `weight`."""
 
-    place = "sampler"
-
     name: str = "weighted"
     weights: str = choice("inverse", "value of sampler.weights", {**CLASS_WEIGHTS, COLUMN: "its `weight`"})
 
@@ -246,10 +244,20 @@ def equal_shares(labels: np.ndarray) -> tuple[float, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationBatches:
-    """`batches(step)` for step < `steps`: positions int32 [batch] and mask bool [batch], False where padded."""
+    """The positions 0 ... count-1 in order, in `steps` batches of one size, and a mask that is False where padded.
+
+    The padding repeats the last position.
+
+    >>> EvaluationBatches(count=5, batch=3)(1)
+    (array([3, 4, 4], dtype=int32), array([ True,  True, False]))
+    """
 
     count: int
     batch: int
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise UserError("there are no images to evaluate: this part of the split is empty")
 
     @property
     def steps(self) -> int:
@@ -260,17 +268,6 @@ class EvaluationBatches:
             raise IndexError(f"step {step} of an evaluation of {self.steps} steps")
         positions = np.arange(step * self.batch, (step + 1) * self.batch, dtype=np.int32)
         return np.minimum(positions, self.count - 1), positions < self.count
-
-
-def evaluation_batches(count: int, batch: int) -> EvaluationBatches:
-    """The positions 0 ... count-1 in order, in batches of one size; the padding repeats the last one and is masked.
-
-    >>> evaluation_batches(count=5, batch=3)(1)
-    (array([3, 4, 4], dtype=int32), array([ True,  True, False]))
-    """
-    if count < 1:
-        raise UserError("there are no images to evaluate: this part of the split is empty")
-    return EvaluationBatches(count, batch)
 
 
 def process_slice(batch: int, process_index: int, process_count: int) -> slice:

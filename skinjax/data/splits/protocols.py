@@ -21,8 +21,6 @@ OFFICIAL_COLUMN = "split"
 class SplitSettings(Settings):
     """How a data set is parted; `lesion_grouped` and `image_stratified` draw the parts."""
 
-    place = "split"
-
     protocol: str = choice("lesion_grouped", "split protocol", LEAK_IS_AN_ERROR)
     test: float = number(0.2, 0, BELOW_ONE)  # of the drawn protocols: official and file have their own test parts
     # of all images; where official parts or a file have none, of their training images, whole groups by class

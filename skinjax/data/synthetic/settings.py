@@ -18,8 +18,6 @@ HAM10000_RATIO = HAM10000_COUNTS["nv"] / HAM10000_COUNTS["df"]
 class Settings(settings.Settings):
     """What to draw."""
 
-    place = "dataset.arguments"
-
     images: int = settings.number(1500, 1)
     height: int = settings.number(168, 32, 2**14)  # pixels; the shorter side is the field of view, all of it drawn
     width: int = settings.number(224, 32, 2**14)

@@ -10,12 +10,11 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.layers import Conv, Dense, Dropout, DropPath
 from skinjax.models.pooling import global_average
-
-Array = jax.Array
 
 # The authors truncate at +-2, a hundred deviations away.
 initial = nn.initializers.normal(0.02)

@@ -8,16 +8,14 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jax import Array
 
 from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.families.resnet import Stem
 from skinjax.models.layers import Conv, kaiming_normal_fan_in, relu
 from skinjax.models.normalisation import BatchNorm, batch_statistics
 from skinjax.models.pooling import average_pool
-
-Array = jax.Array
 
 
 class Layer(nn.Module):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jax import Array
 
 from skinjax.core.errors import UserError
 from skinjax.models.backbone import Backbone, Rows
@@ -17,7 +17,6 @@ from skinjax.models.layers import Conv, relu
 from skinjax.models.normalisation import BatchNorm
 from skinjax.models.pooling import average_pool, max_pool
 
-Array = jax.Array
 Kernel = int | tuple[int, int]
 Step = tuple[int, *tuple[Kernel, ...]]  # channels, kernel; two kernels are two convolutions side by side
 Branches = dict[str, tuple[Step, ...]]

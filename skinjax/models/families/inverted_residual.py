@@ -8,14 +8,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import flax.linen as nn
-import jax
+from jax import Array
 
 from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.heads.classifiers import LinearHead
 from skinjax.models.layers import Conv, DropPath, SqueezeExcitation, kaiming_normal_fan_out
 from skinjax.models.normalisation import BatchNorm
-
-Array = jax.Array
 
 # A depthwise input feeds one output, so its fan out is kernel^2, which the initialiser calls the fan in.
 depthwise_kaiming_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")

@@ -9,14 +9,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
+from jax import Array
 
 from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.layers import Conv, Initializer, SqueezeExcitation, kaiming_normal_fan_out, relu
 from skinjax.models.normalisation import BatchNorm
 from skinjax.models.pooling import max_pool
-
-Array = jax.Array
 
 
 class BasicBlock(nn.Module):

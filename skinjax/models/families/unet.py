@@ -9,15 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jax import Array
 
 from skinjax.models.backbone import Backbone
 from skinjax.models.layers import Conv, ConvTranspose, kaiming_normal_fan_in, relu
 from skinjax.models.normalisation import BatchNorm
 from skinjax.models.pooling import max_pool
-
-Array = jax.Array
 
 
 class Level(nn.Module):

@@ -5,15 +5,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
+from jax import Array
 
 from skinjax.models.backbone import Backbone, Rows
 from skinjax.models.layers import Conv, Dense, Dropout, relu
 from skinjax.models.normalisation import BatchNorm
 from skinjax.models.pooling import adaptive_average_pool, max_pool
-
-Array = jax.Array
 
 STAGES = ("stage1", "stage2", "stage3", "stage4", "features")
 SIXTEEN = (2, 2, 3, 3, 3)  # convolutions, and three layers in the head

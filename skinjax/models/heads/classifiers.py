@@ -11,64 +11,32 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.models.layers import Dense, Dropout, kaiming_normal_fan_in, relu, uniform_within
+from skinjax.models.layers import Dense, Dropout, Initializer, kaiming_normal_fan_in, relu, uniform_within
 from skinjax.models.normalisation import BatchNorm
 from skinjax.models.pooling import global_average, global_maximum_and_average
 
-Array = jax.Array
+_small = uniform_within(0.05)
 
 
 class LinearHead(nn.Module):
-    """Global average pooling, dropout and one linear layer."""
+    """Global average pooling, `hidden` layers with ReLU, dropout and a last layer; after an earlier one, half of it."""
 
     classes: int
     dropout: float = 0.0
-    pool = staticmethod(global_average)
-
-    @nn.compact
-    def __call__(self, features: Array, *, train: bool = False) -> Array:
-        pooled = self.pool(features)
-        self.sow("intermediates", "pooled", pooled)
-        pooled = Dropout(self.dropout)(pooled, train)
-        return Dense(self.classes, dtype=_precision(pooled), name="classifier")(pooled)
-
-
-class FC1024Head(nn.Module):
-    """Paper 004: average pooling, a layer of 1024 with ReLU and the classifier, all drawn from U(-0.05, 0.05)."""
-
-    classes: int
-    dropout: float = 0.0
+    hidden: tuple[int, ...] = ()
+    drawn: Initializer | None = None  # of kernels and biases; None, that of PyTorch's linear layers
     pool = staticmethod(global_average)
 
     @nn.compact
     def __call__(self, features: Array, *, train: bool = False) -> Array:
         x = self.pool(features)
-        dense = partial(Dense, kernel_init=_small, bias_init=_small, dtype=_precision(x))
-        x = relu(dense(1024, name="hidden")(x))
-        self.sow("intermediates", "pooled", x)
-        x = Dropout(self.dropout)(x, train)
-        return dense(self.classes, name="classifier")(x)
-
-
-class MLPHead(nn.Module):
-    """Paper 001: average pooling, layers of 512 and 128 with ReLU, each followed by dropout, and the classifier.
-
-    The paper names no sizes; these and the rates, half of `dropout` after the first layer, are fastai's habit.
-    """
-
-    classes: int
-    dropout: float = 0.5
-    pool = staticmethod(global_average)
-
-    @nn.compact
-    def __call__(self, features: Array, *, train: bool = False) -> Array:
-        x = self.pool(features)
-        dense = partial(Dense, dtype=_precision(x))
-        x = relu(dense(512, name="hidden1")(x))
-        x = Dropout(self.dropout / 2)(x, train)
-        x = relu(dense(128, name="hidden2")(x))
+        dense = partial(Dense, kernel_init=self.drawn, bias_init=self.drawn, dtype=_precision(x))
+        for number, width in enumerate(self.hidden, start=1):
+            x = Dropout(self.dropout / 2)(x, train) if number > 1 else x
+            x = relu(dense(width, name=f"hidden{number}")(x))
         self.sow("intermediates", "pooled", x)
         x = Dropout(self.dropout)(x, train)
         return dense(self.classes, name="classifier")(x)
@@ -123,9 +91,10 @@ class CosineHead(nn.Module):
 HEADS: dict[str, Callable[[Any, int], nn.Module]] = {
     "original": lambda backbone, classes: backbone.original_head(classes),
     "linear": lambda backbone, classes: LinearHead(classes),
-    "mlp": lambda backbone, classes: MLPHead(classes),
+    # paper 001, which names no sizes: these and the rate are fastai's habit
+    "mlp": lambda backbone, classes: LinearHead(classes, 0.5, (512, 128)),
     "concat_pool": lambda backbone, classes: ConcatPoolHead(classes),
-    "fc1024": lambda backbone, classes: FC1024Head(classes),
+    "fc1024": lambda backbone, classes: LinearHead(classes, hidden=(1024,), drawn=_small),  # paper 004
     "cosine": lambda backbone, classes: CosineHead(classes),
 }
 
@@ -157,9 +126,6 @@ def with_rate(module: Any, rate: str, value: float | None) -> Any:
 def _unit(x: Array, axis: int) -> Array:
     """Vectors of length one; one of no length stays so, and has a gradient."""
     return x * jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(axis=axis, keepdims=True), 1e-12))
-
-
-_small = uniform_within(0.05)
 
 
 def _precision(x: Array) -> Any:

@@ -5,12 +5,12 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+from jax import Array
 
 from skinjax.core.settings import Settings, number
 from skinjax.models.layers import ConvTranspose, relu
 from skinjax.models.normalisation import BatchNorm
 
-Array = jax.Array
 Pair = tuple[int, int]
 
 

@@ -5,11 +5,10 @@ import dataclasses
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from skinjax.core.settings import Settings, number
 from skinjax.models.layers import Dense, uniform_within
-
-Array = jax.Array
 
 
 class PatchAttention(nn.Module):

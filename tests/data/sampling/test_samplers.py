@@ -7,11 +7,11 @@ from skinjax.core.errors import UserError
 from skinjax.core.settings import Named
 from skinjax.data.sampling import SAMPLERS
 from skinjax.data.sampling.samplers import (
+    EvaluationBatches,
     Images,
     WeightedSettings,
     balanced_batches,
     downsampled,
-    evaluation_batches,
     natural,
     oversampled,
     process_slice,
@@ -334,7 +334,7 @@ def test_columns_of_different_lengths_and_labels_beyond_the_classes_are_refused(
 
 @pytest.mark.parametrize(("count", "batch"), [(5, 3), (6, 3), (1, 4), (129, 128)])
 def test_evaluation_covers_every_position_once_in_order(count, batch):
-    batches = evaluation_batches(count, batch)
+    batches = EvaluationBatches(count, batch)
     positions, masks = zip(*(batches(step) for step in range(batches.steps)), strict=True)
     assert {(len(position), len(mask)) for position, mask in zip(positions, masks, strict=True)} == {(batch, batch)}
     np.testing.assert_array_equal(np.concatenate(positions)[np.concatenate(masks)], np.arange(count))
@@ -344,14 +344,14 @@ def test_evaluation_covers_every_position_once_in_order(count, batch):
 
 
 def test_evaluation_pads_with_the_last_position():
-    positions, mask = evaluation_batches(count=5, batch=4)(1)
+    positions, mask = EvaluationBatches(count=5, batch=4)(1)
     assert positions.tolist() == [4, 4, 4, 4]
     assert mask.tolist() == [True, False, False, False]
 
 
 def test_evaluation_of_nothing_is_an_error():
     with pytest.raises(UserError, match="no images to evaluate"):
-        evaluation_batches(0, 4)
+        EvaluationBatches(0, 4)
 
 
 def test_process_slices_tile_the_global_batch():

@@ -155,14 +155,14 @@ def test_an_image_level_file_is_an_error_unless_its_leak_is_allowed(tmp_path):
         ({"protocol": "file"}, "the split protocol 'file' needs a file"),
         ({"protocol": "official", "file": "a.csv"}, "split.file is 'a.csv', split.protocol 'official'"),
         ({"train_on_validation": True}, r"lesion_grouped draws its own: set split\.validation to 0"),
-        ({"test": 1.0}, "split.test is 1.0; it must be a number from 0 to less than 1"),
-        ({"test": -0.1}, "split.test is -0.1"),
+        ({"test": 1.0}, "SplitSettings.test is 1.0; it must be a number from 0 to less than 1"),
+        ({"test": -0.1}, "SplitSettings.test is -0.1"),
         ({"test": 0.5, "validation": 0.5}, "leave some for training"),
         ({"folds": 3, "fold": 3, "validation": 0}, "fold 3 is not one of the 3 folds"),
-        ({"folds": 0}, "split.folds is 0"),
+        ({"folds": 0}, "SplitSettings.folds is 0"),
         ({"folds": 3, "test": 0.2, "validation": 0.2}, "set validation or test to 0"),
         ({"folds": 2, "test": 0, "validation": 0.5}, "leaves nothing to train on"),
-        ({"seed": -1}, "split.seed is -1"),
+        ({"seed": -1}, "SplitSettings.seed is -1"),
     ],
 )
 def test_impossible_requests_say_so(request_, sentence):

@@ -18,15 +18,14 @@ from skinjax.models.heads.classifiers import (
     HEADS,
     ConcatPoolHead,
     CosineHead,
-    FC1024Head,
     LinearHead,
-    MLPHead,
     make_head,
 )
 from skinjax.models.layers import Dropout, DropPath, dropout_by_position
 from tests.models.test_backbones import SMALLEST
 
 KEY = jax.random.key(0)
+FC1024, MLP = (lambda classes, name=name: make_head(name, None, classes) for name in ("fc1024", "mlp"))
 FEATURES = jax.random.normal(jax.random.key(1), (6, 2, 3, 4))
 close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6)
 
@@ -86,17 +85,17 @@ def test_cosine_by_hand():
 
 
 def test_fc1024_by_hand():
-    params = drawn(FC1024Head(3))["params"]
-    logits, pooled, _ = run(FC1024Head(3), drawn(FC1024Head(3)))
-    hidden = np.maximum(dense(params, "hidden", pool(FEATURES)), 0)
+    params = drawn(FC1024(3))["params"]
+    logits, pooled, _ = run(FC1024(3), drawn(FC1024(3)))
+    hidden = np.maximum(dense(params, "hidden1", pool(FEATURES)), 0)
     assert hidden.shape == (6, 1024)
     close(pooled, hidden)
     close(logits, dense(params, "classifier", hidden))
 
 
 def test_mlp_by_hand():
-    params = drawn(MLPHead(3))["params"]
-    logits, pooled, _ = run(MLPHead(3), drawn(MLPHead(3)))
+    params = drawn(MLP(3))["params"]
+    logits, pooled, _ = run(MLP(3), drawn(MLP(3)))
     hidden = np.maximum(dense(params, "hidden1", pool(FEATURES)), 0)
     assert hidden.shape == (6, 512)
     hidden = np.maximum(dense(params, "hidden2", hidden), 0)
@@ -120,7 +119,7 @@ def test_concat_pool_by_hand(train):
 
 
 def test_fc1024_starts_from_the_uniform_of_paper_004():
-    for name, x in flax.traverse_util.flatten_dict(drawn(FC1024Head(400))["params"], sep="/").items():
+    for name, x in flax.traverse_util.flatten_dict(drawn(FC1024(400))["params"], sep="/").items():
         assert float(jnp.abs(x).max()) <= 0.05, name
         assert float(jnp.std(x)) == pytest.approx(0.05 / 3**0.5, rel=0.05), name
 
@@ -176,8 +175,8 @@ def test_a_head_takes_what_it_pooled_as_well_as_maps(head):
     [
         (LinearHead(3), [(0, 4)]),
         (LinearHead(3, dropout=0.2), [(0.2, 4)]),
-        (FC1024Head(3), [(0, 1024)]),
-        (MLPHead(3), [(0.25, 512), (0.5, 128)]),
+        (FC1024(3), [(0, 1024)]),
+        (MLP(3), [(0.25, 512), (0.5, 128)]),
         (ConcatPoolHead(3), [(0.25, 8), (0.5, 512)]),
         (make_head("concat_pool", make_backbone("resnet_tiny"), 3, dropout=0.2), [(0.1, 8), (0.2, 512)]),
     ],

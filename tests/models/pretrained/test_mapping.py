@@ -9,7 +9,7 @@ from flax import traverse_util
 from skinjax.core.errors import UserError
 from skinjax.models import make_backbone
 from skinjax.models.families.resnet import ResNet
-from skinjax.models.heads.classifiers import ConcatPoolHead, FC1024Head
+from skinjax.models.heads.classifiers import make_head
 from skinjax.models.pretrained.fitting import fits, matching_backbones, plan, same_architecture
 from skinjax.models.pretrained.mapping import file_shape, fill, leaf_at, start_from, timm_names
 
@@ -105,9 +105,9 @@ def test_the_same_number_keeps_it_and_is_told():
     assert taken.remark.endswith("the classifier of 1,000 classes included")
 
 
-@pytest.mark.parametrize("head", [FC1024Head, ConcatPoolHead])
+@pytest.mark.parametrize("head", ["fc1024", "concat_pool"])
 def test_another_head_starts_anew_whatever_the_classes(head):
-    taken = start_from(network(head(1000)), ORIGINAL, tensors_of("resnet_tiny"), ResNet, "x")
+    taken = start_from(network(make_head(head, None, 1000)), ORIGINAL, tensors_of("resnet_tiny"), ResNet, "x")
     assert {path[1] for path in taken.arrays} == {"backbone"}
     assert taken.remark.endswith("its head is left out, and the one of this network starts anew")
 
@@ -123,7 +123,7 @@ def test_half_a_classifier_and_a_damaged_backbone_do_not():
         start_from(TINY, ORIGINAL, {k: v for k, v in tensors.items() if k != "fc.bias"}, ResNet, "x")
     wrong = {k: v for k, v in tensors.items() if k != "bn1.bias"} | {"head.bias": tensors["fc.bias"]}
     with pytest.raises(UserError, match=r"1 is missing \(bn1.bias\); 1 is not used \(head.bias\)"):
-        start_from(network(FC1024Head(7)), ORIGINAL, wrong, ResNet, "x")
+        start_from(network(make_head("fc1024", None, 7)), ORIGINAL, wrong, ResNet, "x")
     scalar = tensors | {"fc.weight": np.float32(1).reshape(())}
     with pytest.raises(UserError, match=r"fc.weight is a single number and not 1000x32"):
         fill(TINY, scalar, ResNet, "x")
