@@ -4,8 +4,8 @@
 
 Needs `skinjax prepare ham10000` and a safetensors file for `mobilenetv2_100_same`. Every recipe sees 10,000 images in
 each of five lesion-grouped folds, whose test parts are pooled, so that its figures are of every photograph. In two
-phases the head takes the first fifth of them, on stored features. The full rate of a recipe is the suggestion of a
-range test of its last phase in the first fold, made before anything is trained. Resumable; 50 minutes on 2 idle cores.
+phases the head takes the first fifth of them, on stored features. The full rate of a recipe is a tenth of
+that at which the loss is lowest in a range test of its last phase in the first fold, made before anything is trained. Resumable; 50 minutes on 2 idle cores.
 What the document says below its line "## What it says" stays.
 """
 
@@ -49,7 +49,8 @@ def main() -> None:
         short = name.replace(", ", "-").replace(" ", "_")
         # The rate of a last phase that begins from a trained head is that of one which begins from a new one.
         tested = arguments_of(False, by_depth, options.weights)
-        rates[name] = range_test(options.folder / f"lr_range-{by_depth == BY_DEPTH}", tested, options.data_dir, "all")
+        found = options.folder / f"lr_range-{by_depth == BY_DEPTH}"
+        rates[name] = range_test(found, tested, options.data_dir, "all", "tenth_of_minimum")
         folders[name] = [options.folder / f"{short}-{fold}" for fold in range(FOLDS)]
         for fold, folder in enumerate(folders[name]):
             chosen = [f"--config.optimizer.learning_rate={rates[name]:.3g}", f"--config.split.fold={fold}"]
