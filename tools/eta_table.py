@@ -4,9 +4,9 @@
 
 Needs `skinjax prepare cifar10` and a safetensors file for `mobilenetv2_100_same`. MobileNet-v2 at 96 px, from scratch
 and from the weights, by both recipes of configs/cifar10.py: 10,000 training, 2,000 validation and all test images,
-50,000 images a run, each with a tenth of the rate at which the loss of its own range test is lowest. The target is the best validation accuracy of the
-baseline from scratch. Resumable; 55 minutes on 2 idle cores. What the document says below its line "## What it says"
-stays.
+50,000 images a run, each with a tenth of the rate at which the loss of its own range test is lowest. The target is the
+best validation accuracy of the baseline from scratch. Resumable; 55 minutes on 2 idle cores. What the document says
+below its line "## What it says" stays.
 """
 
 from collections.abc import Mapping

@@ -4,9 +4,9 @@
 
 Needs `skinjax prepare ham10000` and a safetensors file for `mobilenetv2_100_same`. Every recipe sees 10,000 images in
 each of five lesion-grouped folds, whose test parts are pooled, so that its figures are of every photograph. In two
-phases the head takes the first fifth of them, on stored features. The full rate of a recipe is a tenth of
-that at which the loss is lowest in a range test of its last phase in the first fold, made before anything is trained. Resumable; 50 minutes on 2 idle cores.
-What the document says below its line "## What it says" stays.
+phases the head takes the first fifth of them, on stored features. The full rate of a recipe is a tenth of that at which
+the loss is lowest in a range test of its last phase in the first fold, made before anything is trained. Resumable; 50
+minutes on 2 idle cores. What the document says below its line "## What it says" stays.
 """
 
 import dataclasses
