@@ -13,7 +13,8 @@ The paper's photographs (DermAI: 7,264 in 10 classes) are private: its recipe ru
 `--config.dataset.name=NAME`. Head first, three cycles of one epoch; then everything, cycles of 1, 2 and 4 epochs, with
 a hundredth and a tenth of the rate in the early and late layers; patience of one cycle, best state. What the slides
 leave open is as fastai 0.7 has it. `skinjax lr-range` finds the rate for your photographs (docs/lr_range.md). The
-recipes of HAM10000 start from `--config.model.weights=FILE`.
+recipes of HAM10000 start from `--config.model.weights=FILE`. The head that trains first is fastai's, the paper's "last
+few" layers; with `--config.model.head=linear` it is the last one alone.
 
 Printed in percent, single runs:
 

@@ -33,8 +33,6 @@ def over_data(mesh: Mesh) -> NamedSharding:
 
 def check_batch(batch: int, mesh: Mesh, accumulate: int = 1) -> None:
     """Refuse a batch that does not divide over the devices, with each part of it when gradients are accumulated."""
-    if accumulate < 1:
-        raise UserError(f"accumulate is {accumulate}; it must be at least 1, which takes each batch at once")
     devices = mesh.shape["data"]
     share = devices * accumulate
     if batch < 1 or batch % share:

@@ -46,7 +46,6 @@ def test_a_batch_that_divides_passes(batch, count, accumulate):
         (9, 1, 2, "a batch of 9 in 2 accumulated parts does not divide over 1 device; choose a multiple of 2"),
         (0, 1, 1, "a batch of 0 does not divide over 1 device; choose a multiple of 1"),
         (-8, 4, 1, "a batch of -8 does not divide over 4 devices; choose a multiple of 4"),
-        (8, 1, 0, "accumulate is 0; it must be at least 1, which takes each batch at once"),
     ],
 )
 def test_a_batch_that_does_not_divide_is_refused(batch, count, accumulate, message):
