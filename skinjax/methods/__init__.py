@@ -4,11 +4,12 @@ A new method is a file with its settings and `build` (of parts and settings), an
 """
 
 from skinjax.core.settings import Kind
-from skinjax.methods import classifier, decoder_classifier, patches
+from skinjax.methods import classifier, decoder_classifier, patches, synergic
 from skinjax.methods.base import MethodSettings
 
 METHODS = {
     "classifier": Kind(MethodSettings, classifier.build),
     "decoder_classifier": Kind(decoder_classifier.DecoderClassifierSettings, decoder_classifier.build),
+    "synergic": Kind(synergic.SynergicSettings, synergic.build),
     "patches": Kind(patches.PatchesSettings, patches.build),
 }

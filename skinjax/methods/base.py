@@ -34,6 +34,11 @@ class MethodSettings(Settings):
     # predictions are of the logits minus this times the log of the training frequencies
     logit_adjustment: float = number(0.0, -100, 100)
 
+    @property
+    def places(self) -> int:
+        """How many images a step takes for each row of a batch."""
+        return 1
+
     def check(self) -> None:
         make_mixing(self.mixup_share, self.mixup_beta)
 

@@ -34,7 +34,7 @@ class Classifier:
             images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes), phase)
             maps, variables = network.train_maps(variables, images, draws, phase)
             features = maps["features"]
-        logits, variables = network.train_logits(variables, features, draws, phase)
+        logits, _, variables = network.train_answer(variables, features, draws, phase)
         coefficient = phase.coefficient("classification", 1.0)
         terms: Terms = {"classification": (coefficient, *task.term(variables, logits, targets, weights, phase))}
         return terms, variables["batch_stats"]

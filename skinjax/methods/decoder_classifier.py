@@ -91,7 +91,7 @@ class DecoderClassifier:
         terms: Terms = {}
         if alpha or beta:
             trains = phase.trains("decoder")
-            rebuilt, after = train_pass(self.decoder, "decoder", after, maps["features"], draws, train=trains)
+            rebuilt, _, after = train_pass(self.decoder, "decoder", after, maps["features"], draws, train=trains)
         if beta:
             if settings.twin_batch_norm == "concat":
                 statistics = {**after["batch_stats"], "backbone": variables["batch_stats"]["backbone"]}
@@ -99,7 +99,7 @@ class DecoderClassifier:
             logits, twin_logits, after = self.with_twin(after, images, rebuilt, maps["features"], draws, phase)
             terms["twin"] = (beta, *task.term(variables, twin_logits, targets, weights, phase))
         else:
-            logits, after = network.train_logits(after, maps["features"], draws, phase)
+            logits, _, after = network.train_answer(after, maps["features"], draws, phase)
         if classification:
             terms["classification"] = (classification, *task.term(variables, logits, targets, weights, phase))
         if alpha:
@@ -118,12 +118,12 @@ class DecoderClassifier:
         if option == "concat":
             both, draws = jnp.concatenate([images, rebuilt.astype(images.dtype)]), draws.with_twins()
             maps, variables = network.train_maps(variables, both, draws, phase)
-            logits, variables = network.train_logits(variables, maps["features"], draws, phase)
+            logits, _, variables = network.train_answer(variables, maps["features"], draws, phase)
             logits, twin_logits = jnp.split(logits, 2)
             return logits, twin_logits, variables
-        logits, variables = network.train_logits(variables, features, draws, phase)
+        logits, _, variables = network.train_answer(variables, features, draws, phase)
         maps, twice = network.train_maps(variables, rebuilt, draws.for_twins(), phase)
-        twin_logits, twice = network.train_logits(twice, maps["features"], draws.for_twins(), phase)
+        twin_logits, _, twice = network.train_answer(twice, maps["features"], draws.for_twins(), phase)
         return logits, twin_logits, twice if option == "update" else variables
 
     def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:

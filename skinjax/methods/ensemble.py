@@ -33,24 +33,11 @@ class Ensemble:
         raise UserError("an ensemble is not trained as one: train each of its members, and unite their variables")
 
     def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
-        """The mean of the `probabilities`, its logarithm as `logits`, and `members` [batch, members, classes].
-
-        `pooled` are the members' side by side, `scores` their mean.
-        """
         each = [
             self.member.predict({kind: tree[name] for kind, tree in variables.items()}, images, taps_of(name, at))
             for name in names(self.size)
         ]
-        if "probabilities" not in each[0]:
-            return {}
-        members = jnp.stack([outputs["probabilities"] for outputs in each], axis=1)
-        together = {"probabilities": members.mean(axis=1), "members": members}
-        together["logits"] = jnp.log(together["probabilities"])
-        if "pooled" in each[0]:
-            together["pooled"] = jnp.concatenate([outputs["pooled"] for outputs in each], axis=-1)
-        if "scores" in each[0]:
-            together["scores"] = jnp.mean(jnp.stack([outputs["scores"] for outputs in each]), axis=0)
-        return together
+        return united_outputs(each)
 
     def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict:
         return {}
@@ -65,6 +52,23 @@ class Ensemble:
             for name in names(self.size)
             for trunk, heads in self.member.trunks().items()
         }
+
+
+def united_outputs(each: Sequence[dict[str, Array]]) -> dict[str, Array]:
+    """The mean of the `probabilities`, its logarithm as `logits`, and `members` [batch, members, classes].
+
+    `pooled` are the members' side by side, `scores` their mean; nothing where members tell no classes.
+    """
+    if "probabilities" not in each[0]:
+        return {}
+    members = jnp.stack([outputs["probabilities"] for outputs in each], axis=1)
+    together = {"probabilities": members.mean(axis=1), "members": members}
+    together["logits"] = jnp.log(together["probabilities"])
+    if "pooled" in each[0]:
+        together["pooled"] = jnp.concatenate([outputs["pooled"] for outputs in each], axis=-1)
+    if "scores" in each[0]:
+        together["scores"] = jnp.mean(jnp.stack([outputs["scores"] for outputs in each]), axis=0)
+    return together
 
 
 def names(size: int) -> list[str]:

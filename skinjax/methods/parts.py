@@ -115,20 +115,20 @@ class Network:
     def answer(self, variables: Variables, features: Array) -> tuple[Array, Array | None]:
         """(logits [batch, classes], what the head's last layer reads [batch, channels]) of last maps, pooled or not."""
         logits, sown = self.head.apply(subtree(variables, self.top), features, train=False, mutable=["intermediates"])
-        found = [values for path, values in flatten_dict(sown).items() if path[-1] == "pooled"]
-        return logits, found[0][0] if found else None
+        return logits, pooled_in(sown)
 
     def train_maps(
         self, variables: Variables, images: Array, draws: Draws, phase: Objective, at: Taps | None = None
     ) -> tuple[dict[str, Array], Variables]:
         """Training-mode maps, and the variables with the backbone's statistics after this pass."""
         arguments = {"train": True, "frozen": in_trunk(self.trunk, phase.frozen), "at": taps_of(self.trunk, at)}
-        return train_pass(self.backbone, self.trunk, variables, images, draws, **arguments)
+        maps, _, variables = train_pass(self.backbone, self.trunk, variables, images, draws, **arguments)
+        return maps, variables
 
-    def train_logits(
+    def train_answer(
         self, variables: Variables, features: Array, draws: Draws, phase: Objective
-    ) -> tuple[Array, Variables]:
-        """Training-mode logits [batch, classes] unless the head is frozen, and the variables with its statistics."""
+    ) -> tuple[Array, Array | None, Variables]:
+        """As `answer`, in training mode unless the head is frozen, and the variables with its statistics."""
         return train_pass(self.head, self.top, variables, features, draws, train=phase.trains(self.top))
 
 
@@ -206,20 +206,26 @@ def labels_of(batch: Batch, classes: int) -> tuple[Array, Array]:
     return jax.nn.one_hot(batch["label"], classes), batch["weight"] * batch["mask"]
 
 
+def pooled_in(sown: Variables) -> Array | None:
+    """What a head's last layer reads [batch, channels], if it tells."""
+    found = [values for path, values in flatten_dict(sown.get("intermediates", {})).items() if path[-1] == "pooled"]
+    return found[0][0] if found else None
+
+
 def train_pass(
     module: Module, name: str, variables: Variables, inputs: Array, draws: Draws, **arguments: Any
-) -> tuple[Any, Variables]:
-    """(outputs, variables with its new batch statistics) of the module `name`, with dropout as `draws` has it."""
+) -> tuple[Any, Array | None, Variables]:
+    """(outputs, `pooled_in` it, variables with its new batch statistics) of a module; dropout is as `draws` has it."""
     with dropout_by_position(draws.positions):
         outputs, updated = module.apply(
             subtree(variables, name),
             inputs,
             rngs={"dropout": module_key(draws.key, name)},
-            mutable=["batch_stats"],
+            mutable=["batch_stats", "intermediates"],
             **arguments,
         )
     statistics = {**variables["batch_stats"], name: updated.get("batch_stats", {})}
-    return outputs, {**variables, "batch_stats": statistics}
+    return outputs, pooled_in(updated), {**variables, "batch_stats": statistics}
 
 
 def subtree(variables: Variables, name: str) -> Variables:

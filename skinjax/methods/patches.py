@@ -93,7 +93,7 @@ class Patches:
         features = maps["features"]
         if self.gru:
             features, patches = self.read_in_order(variables, features, patches), 1
-        each, variables = network.train_logits(variables, features, draws.for_slots(patches), phase)
+        each, _, variables = network.train_answer(variables, features, draws.for_slots(patches), phase)
         logits = joined(each.reshape(-1, patches, each.shape[-1]), self.settings.join)
         coefficient = phase.coefficient("classification", 1.0)
         terms: Terms = {"classification": (coefficient, *task.term(variables, logits, targets, weights, phase))}

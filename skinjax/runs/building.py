@@ -15,7 +15,7 @@ from skinjax.core.errors import Print, UserError, lookup
 from skinjax.data.caches import Pixels, open_pixels
 from skinjax.data.dataset import open_dataset
 from skinjax.data.pipeline import HostBatch, LoadPixels, StoredSize, training_batches
-from skinjax.data.sampling import SAMPLERS
+from skinjax.data.sampling import make_sampler
 from skinjax.data.sampling.samplers import COLUMN, Images, WeightedSettings
 from skinjax.data.splits import split as splits
 from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records
@@ -154,8 +154,9 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
         seed = recipe.seed + 1000003 * number
         columns, chosen = data.dataset.columns, recipe.sampler_in(settings)
         weights = columns["weight"][records] if "weight" in columns else None
-        images = Images(records, columns["label"][records], recipe.batch, seed, classes, weights, recipe.seed)
-        sampler = SAMPLERS[chosen.name].make(images, chosen)
+        labels, places = columns["label"][records], recipe.method.places
+        images = Images(records, labels, recipe.batch, seed, classes, weights, recipe.seed, places)
+        sampler = make_sampler(images, chosen)
         epoch = sampler.epoch_length
         in_steps = functools.partial(duration_in_steps, unit=settings.unit, batch=recipe.batch, epoch_length=epoch)
         steps = in_steps(settings.duration)

@@ -32,7 +32,7 @@ class Images:
 
     records: [n] record numbers of the data set; labels: [n] their classes; classes: the names of those that must be
     there (by default, those in `labels`); weights: [n] the data set's own, from 0 on and on any scale; run_seed: the
-    seed that all phases of a run share, by default `seed`.
+    seed that all phases of a run share, by default `seed`; places: the images of a row, 1 for a network alone.
     """
 
     records: np.ndarray
@@ -42,6 +42,7 @@ class Images:
     classes: Sequence[str] | None = None
     weights: np.ndarray | None = None
     run_seed: int | None = None
+    places: int = 1
 
     def __post_init__(self) -> None:
         records, labels = np.array(self.records, dtype=np.int32), np.array(self.labels)  # copies
@@ -72,10 +73,10 @@ class Images:
 
 @dataclasses.dataclass(frozen=True)
 class Sampler:
-    """`sampler(step)` is the batch of that step: int32 [batch], record numbers ([batch, n] for tuples).
+    """`sampler(step)` is the batch of that step: int32 [batch], record numbers ([batch, n] for n places).
 
     Steps may be asked for in any order and from any thread. `epoch_length` is the number of rows in an epoch; batches
-    run across the borders of epochs and drop nothing. `copies(step)`, where a sampler has it, says as int32 [batch]
+    run across the borders of epochs and drop nothing. `copies(step)`, where a sampler has it, says for each of them
     which copy of its record each row shows: 0 is the original, any other number an augmentation that is always the same
     (see `skinjax.images.copies`).
     """
@@ -96,6 +97,17 @@ class Sampler:
         [0.25, 0.0, 0.75, 0.0]
         """
         return np.pad(self.shares, (0, classes - len(self.shares)))
+
+
+def side_by_side(streams: Sequence[Sampler]) -> Sampler:
+    """A sampler of rows with an image of each of the `streams`, which have one epoch and one set of shares."""
+
+    def joined(draws: Sequence[Callable[[int], np.ndarray]]) -> Callable[[int], np.ndarray]:
+        return lambda step: np.stack([draw(step) for draw in draws], axis=1)
+
+    copies = [stream.copies for stream in streams if stream.copies is not None]
+    draw = joined([stream.draw for stream in streams])
+    return dataclasses.replace(streams[0], draw=draw, copies=joined(copies) if copies else None)
 
 
 def natural(images: Images) -> Sampler:
