@@ -22,6 +22,7 @@ from skinjax.methods.base import Array, Batch, MethodSettings, Module, Objective
 from skinjax.methods.ensemble import united_outputs
 from skinjax.methods.names import TOP
 from skinjax.methods.parts import Draws, Network, Parts, by_collection, module_key, train_pass
+from skinjax.models.heads.synergic import SynergicHead
 
 GRADIENTS = {
     "paper": "the synergic loss moves networks by `synergy` times its gradient, and its own heads by that itself",
@@ -174,6 +175,5 @@ def build(parts: Parts, settings: SynergicSettings) -> Synergic:
     """The method of these parts, with a copy of their network for every member."""
     parts.refuse_patches()
     named = ({"trunk": f"backbone{number}", "top": f"head{number}"} for number in range(1, settings.members + 1))
-    return Synergic(
-        parts, tuple(dataclasses.replace(parts.network, **names) for names in named), SynergicHead(), settings
-    )
+    networks = tuple(dataclasses.replace(parts.network, **names) for names in named)
+    return Synergic(parts, networks, SynergicHead(), settings)
