@@ -4,6 +4,7 @@ Definitions follow the five papers and agree with scikit-learn. One rule holds t
 the truth has no figures (nan) and enters no macro average; images wrongly given to it count against their own class.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -112,16 +113,24 @@ def one_vs_rest_auc(labels: Array, probabilities: Array, weights: Array | None =
 
     labels: [N], -1 left out; probabilities: [N, classes]; weights: how often each row counts [..., N].
     """
-    known = labels >= 0
-    labels, probabilities = labels[known], probabilities[known]
-    # Rows first: reordering them then moves whole runs of memory.
-    by_row = np.ones(len(labels)) if weights is None else np.ascontiguousarray(np.moveaxis(weights, -1, 0)[known])
-    return np.stack([_auc(labels == k, probabilities[:, k], by_row) for k in range(probabilities.shape[1])], axis=-1)
+    return _one_vs_rest(_auc, labels, probabilities, weights)
 
 
 def macro_auc(labels: Array, probabilities: Array, weights: Array | None = None) -> Array:
     """Mean one-vs-rest AUC of the classes that have both positives and negatives [...] (paper 003)."""
     return _mean_of_known(one_vs_rest_auc(labels, probabilities, weights))
+
+
+def average_precision(
+    labels: Array, probabilities: Array, weights: Array | None = None, *, trapezoids: bool = False
+) -> Array:
+    """Average precision [...] of the second of two classes, else the mean of all classes that have positives.
+
+    Steps are scikit-learn's definition; `trapezoids` are that before its release 0.19, which paper 004's leaderboard
+    has: it rewards ties, and gives a constant score (1 + share of positives) / 2.
+    """
+    found = _one_vs_rest(functools.partial(_average_precision, trapezoids=trapezoids), labels, probabilities, weights)
+    return found[..., 1] if found.shape[-1] == 2 else _mean_of_known(found)
 
 
 # Metrics [...] of a confusion matrix, by name; macro averages run over the classes present in the truth.
@@ -138,7 +147,11 @@ METRICS: dict[str, Callable[[Array], Array]] = {
 }
 
 # Metrics of (labels, probabilities, weights), by name.
-SCORE_METRICS: dict[str, Callable[[Array, Array, Array | None], Array]] = {"macro_auc": macro_auc}
+SCORE_METRICS: dict[str, Callable[[Array, Array, Array | None], Array]] = {
+    "macro_auc": macro_auc,
+    "average_precision": average_precision,
+    "average_precision_old": functools.partial(average_precision, trapezoids=True),
+}
 
 
 def evaluate(predictions: Predictions, metric: str) -> float:
@@ -218,6 +231,27 @@ def _class_sizes(confusion: Array, training_counts: Sequence[int] | Array | None
     if len(training_counts) != classes:
         raise UserError(f"{len(training_counts)} training counts for {classes} classes; give one per class, in order")
     return np.asarray(training_counts, dtype=float)
+
+
+def _one_vs_rest(figure: Callable[..., Array], labels: Array, probabilities: Array, weights: Array | None) -> Array:
+    """A figure of (positive [N], scores [N], weights [N, ...]) for each class against the rest [..., classes]."""
+    known = labels >= 0
+    labels, probabilities = labels[known], probabilities[known]
+    # Rows first: reordering them then moves whole runs of memory.
+    by_row = np.ones(len(labels)) if weights is None else np.ascontiguousarray(np.moveaxis(weights, -1, 0)[known])
+    return np.stack([figure(labels == k, probabilities[:, k], by_row) for k in range(probabilities.shape[1])], axis=-1)
+
+
+def _average_precision(positive: Array, scores: Array, weights: Array, trapezoids: bool) -> Array:
+    """The area [...] under precision over recall, as steps or trapezoids; rows with one score come at once."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True)) if len(order) else order
+    ups = np.where(positive.reshape(-1, *[1] * (weights.ndim - 1)), weights, 0)
+    hits, taken = (np.cumsum(x[order], axis=0)[last] for x in (ups, weights))
+    rises, precisions = np.diff(hits, axis=0, prepend=0), _ratio(hits, taken, empty=1)
+    if trapezoids and len(last):
+        precisions = (precisions + np.concatenate([np.ones_like(precisions[:1]), precisions[:-1]])) / 2
+    return _ratio((rises * precisions).sum(axis=0), ups.sum(axis=0), empty=np.nan)
 
 
 def _auc(positive: Array, scores: Array, weights: Array) -> Array:
