@@ -176,6 +176,7 @@ VIEWS: dict[str, View] = {
         functools.partial(lighting, most=0.05),
         mirrored=True,
     ),
+    "turns_and_flips": View((flips(), rotation(10))),  # paper 004, which does not say how far it turns
 }
 
 
