@@ -112,6 +112,11 @@ class Recipe(ModelSpec):
         if self.phases[first].begin == "best":
             raise UserError(f"config.phases.{first}.begin is 'best' and no phase comes before it: leave it at 'last'")
         for name, phase in self.in_order().items():
+            if self.sampler_in(phase).name == "tuples" and not hasattr(self.method, "members"):
+                raise UserError(
+                    "the sampler 'tuples' is for a method of several networks, whose rows it fills: set method.name to "
+                    "synergic, or choose another sampler"
+                )
             if phase.features == "stored" and phase.augment:
                 self.refuse_changing_pictures(name)
             loss = self.loss_in(phase)

@@ -242,5 +242,5 @@ def example_weights(recipe: Recipe, data: Data, phase: str) -> np.ndarray | None
 
 def loop_settings(recipe: Recipe) -> LoopSettings:
     """The settings of the loop that all phases share."""
-    averaging, every, remat = recipe.ema_decay, recipe.logging.every, recipe.model.remat
-    return LoopSettings(recipe.seed, recipe.batch, recipe.optimizer, recipe.accumulate, averaging, every, remat)
+    averaging, every, remat, places = recipe.ema_decay, recipe.logging.every, recipe.model.remat, recipe.method.places
+    return LoopSettings(recipe.seed, recipe.batch, recipe.optimizer, recipe.accumulate, averaging, every, remat, places)

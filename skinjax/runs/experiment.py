@@ -25,7 +25,7 @@ from skinjax.runs.results import finished_figures, format_figures, mark_finished
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
 from skinjax.runs.workdir import claim, default_workdir, environment, read_config, read_recipe
 from skinjax.training.checkpoints import Checkpoints
-from skinjax.training.inference import table
+from skinjax.training.inference import tables
 from skinjax.training.logs import MetricsLog
 from skinjax.training.phases import Phase
 from skinjax.training.programs import evaluation_program
@@ -72,14 +72,14 @@ def train_and_evaluate(
 
     def judge(
         of: Method, phase: Phase, variables: Variables, part: str, source: Pixels, protocol: dict[str, Any]
-    ) -> tuple[Predictions | None, dict[str, float]]:
+    ) -> tuple[list[Predictions], dict[str, float]]:
         program, records = evaluation_program(of, phase.objective, built.mesh), data.records[part]
         columns, terms = inputs.outputs(program, variables, records, source)
-        return table(columns, data.dataset, records, split=part, protocol=protocol), terms
+        return tables(columns, data.dataset, records, split=part, protocol=protocol), terms
 
     def validate(phase: Phase, variables: Variables) -> dict[str, float]:
-        predictions, terms = judge(method, phase, variables, held_out, inputs(phase, variables), {})
-        return terms if predictions is None else {**validation_figures(predictions, counts, small), **terms}
+        found, terms = judge(method, phase, variables, held_out, inputs(phase, variables), {})
+        return {**validation_figures(found[0], counts, small), **terms} if found else terms
 
     checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, jax.process_index() == 0, say)
     trainer = built.trainer(
@@ -100,10 +100,10 @@ def train_and_evaluate(
     for part in ("validation", "test"):
         if len(data.records[part]):
             protocol = describe(recipe, folder, data, part, states, weights)
-            predictions, _ = judge(model.method, phase, model.variables, part, built.pixels, protocol)
-            if predictions is None:
+            found, _ = judge(model.method, phase, model.variables, part, built.pixels, protocol)
+            if not found:
                 raise UserError(f"the last phase, {phase.name!r}, predicts no classes: end with one that does")
-            figures[part] = write_figures(folder, part, predictions, counts, small)
+            figures[part] = write_figures(folder, part, found, counts, small)
     if not figures:
         say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
     write_model(folder, model)

@@ -1,6 +1,7 @@
 """Apply a trained method to held-out batches: predictions of every image, and the means of the validation terms."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -44,13 +45,13 @@ def collect(
     return columns, {name: _mean(total, count) for name, (total, count) in totals.items()}
 
 
-def table(
+def tables(
     columns: Columns, dataset: Dataset, records: np.ndarray, *, split: str, protocol: dict[str, Any]
-) -> Predictions | None:
-    """The predictions table of `records`; None if the method predicts no classes."""
+) -> list[Predictions]:
+    """The predictions of `records`, then of each member of networks that answer together; none if it tells no classes."""
     if "probabilities" not in columns:
-        return None
-    return Predictions(
+        return []
+    whole = Predictions(
         image_ids=dataset.columns["image_id"][records],
         groups=dataset.columns["group"][records],
         labels=dataset.columns["label"][records],
@@ -60,6 +61,8 @@ def table(
         probabilities=columns["probabilities"],
         scores=columns.get("scores"),
     )
+    members = np.moveaxis(columns["members"], 1, 0) if "members" in columns else ()
+    return [whole, *(dataclasses.replace(whole, probabilities=own, scores=None) for own in members)]
 
 
 def _mean(total: jax.Array, count: jax.Array | None) -> float:

@@ -39,6 +39,7 @@ class LoopSettings:
     ema_decay: float = 0.0
     log_every: int = 20
     remat: tuple[str, ...] = ()  # stages that are computed again, of which the compiler must know
+    places: int = 1  # images in a row of a batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +110,9 @@ class Trainer:
         start = step if history.phase_finished else history.phase_start
         self._clock_zero = working_seconds() - history.seconds
         self._log = self.open_log(step)
-        self._progress = Progress(step, start + sum(p.steps for p in phases[index:]), self.settings.batch)
+        self._progress = Progress(
+            step, start + sum(p.steps for p in phases[index:]), self.settings.batch * self.settings.places
+        )
         try:
             for phase in phases[index:]:
                 if history.target_reached:

@@ -8,13 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from skinjax.core.errors import UserError
 from skinjax.images.views import ViewSettings
 from skinjax.methods.base import Objective
-from skinjax.methods.classifier import Classifier
 from skinjax.methods.parts import Classification, Network, Parts, Pictures
-from skinjax.methods.synergic import Synergic, SynergicSettings, build, told
-from skinjax.models.heads.synergic import SynergicHead
+from skinjax.methods.synergic import Synergic, SynergicSettings, told
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.state import batch_gradient
 
@@ -138,5 +135,7 @@ def test_the_synergic_loss_is_a_cross_entropy_whatever_eq_4_prints(same, chance,
 def test_pairs_with_an_image_that_does_not_count_do_not():
     ones = {"weight": jnp.ones(4), "mask": jnp.ones(4, bool), "label": jnp.arange(4)}
     other = ones | {"mask": jnp.array([1, 0, 1, 1], bool), "weight": jnp.array([1, 1, 0.5, 1])}
-    count, _, _, agreed = told(jnp.zeros(4), ones | {"label": jnp.array([0, 1, 2, -1])}, other | {"label": -ones["label"]})
+    count, _, _, agreed = told(
+        jnp.zeros(4), ones | {"label": jnp.array([0, 1, 2, -1])}, other | {"label": -ones["label"]}
+    )
     assert (float(count), float(agreed)) == (1.0, 1.0)
