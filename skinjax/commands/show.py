@@ -208,9 +208,8 @@ def view_rows(
     if recipe.views.corrections:
         rows["\n".join(["corrected", *recipe.views.corrections])] = jax.jit(corrected(recipe.views.corrections))(stored)
     if phase.sampler.copies is not None:
-        trained = np.asarray(
-            fixed_copies(*map(jnp.asarray, (stored, shown, phase.sampler.copies(0).ravel()[: len(shown)])))
-        )
+        copies = phase.sampler.copies(0).ravel()[: len(shown)]
+        trained = np.asarray(fixed_copies(*map(jnp.asarray, (stored, shown, copies))))
         rows["fixed copies"] = trained
     training, evaluation = (jax.jit(view) for view in make_views(recipe.views, mean_and_std))
     size = "x".join(map(str, recipe.views.size))

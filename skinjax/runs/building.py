@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +186,16 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
         periods = (evaluations, evaluate, save)
         phases.append(Phase(name, steps, sampler, schedule, rates, objective, *periods, best, ends, kept))
     return phases
+
+
+def shares_of_tuples(recipe: Recipe, data: Data, phases: Sequence[Phase]) -> Iterator[str]:
+    """A line for each phase whose rows are filled by the sampler `tuples`: which share each class has there."""
+    names = data.dataset.classes
+    for phase in phases:
+        if recipe.sampler_in(recipe.phases[phase.name]).name == "tuples":
+            shares = zip(names, phase.sampler.class_shares(len(names)), strict=True)
+            parts = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares)
+            yield f"phase {phase.name}: in tuples the classes have other shares than in the data: {parts}"
 
 
 @functools.cache

@@ -65,6 +65,8 @@ def train_and_evaluate(
     built = building.build(recipe, folder, root, say)
     data, method, phases, weights = built.data, built.method, built.phases, built.weights
     inputs = built.inputs
+    for line in building.shares_of_tuples(recipe, data, phases):
+        say(line)
     surroundings = environment(recipe.seed, list(map(str, jax.devices()))) | {"weights": weights and weights.record}
     write_atomically(folder / "environment.json", json.dumps(surroundings, indent=2))
     counts, small = data.training_counts().tolist(), recipe.evaluations.small

@@ -48,7 +48,7 @@ def collect(
 def tables(
     columns: Columns, dataset: Dataset, records: np.ndarray, *, split: str, protocol: dict[str, Any]
 ) -> list[Predictions]:
-    """The predictions of `records`, then of each member of networks that answer together; none if it tells no classes."""
+    """The predictions of `records`, then those of each member of an ensemble; none if the method tells no classes."""
     if "probabilities" not in columns:
         return []
     whole = Predictions(

@@ -110,9 +110,8 @@ class Trainer:
         start = step if history.phase_finished else history.phase_start
         self._clock_zero = working_seconds() - history.seconds
         self._log = self.open_log(step)
-        self._progress = Progress(
-            step, start + sum(p.steps for p in phases[index:]), self.settings.batch * self.settings.places
-        )
+        images = self.settings.batch * self.settings.places
+        self._progress = Progress(step, start + sum(p.steps for p in phases[index:]), images)
         try:
             for phase in phases[index:]:
                 if history.target_reached:

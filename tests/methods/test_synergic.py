@@ -1,4 +1,4 @@
-"""Networks that learn from pairs: the page's gradients by hand, the shares of a pair's networks, and who is addressed."""
+"""Networks that learn from pairs: the page's gradients, which images each network has, and how it is addressed."""
 
 import functools
 
@@ -135,7 +135,6 @@ def test_the_synergic_loss_is_a_cross_entropy_whatever_eq_4_prints(same, chance,
 def test_pairs_with_an_image_that_does_not_count_do_not():
     ones = {"weight": jnp.ones(4), "mask": jnp.ones(4, bool), "label": jnp.arange(4)}
     other = ones | {"mask": jnp.array([1, 0, 1, 1], bool), "weight": jnp.array([1, 1, 0.5, 1])}
-    count, _, _, agreed = told(
-        jnp.zeros(4), ones | {"label": jnp.array([0, 1, 2, -1])}, other | {"label": -ones["label"]}
-    )
+    one, other = ones | {"label": jnp.array([0, 1, 2, -1])}, other | {"label": -ones["label"]}
+    count, _, _, agreed = told(jnp.zeros(4), one, other)
     assert (float(count), float(agreed)) == (1.0, 1.0)
