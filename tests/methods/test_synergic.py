@@ -8,10 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skinjax.core.errors import UserError
+from skinjax.core.settings import from_plain
 from skinjax.images.views import ViewSettings
 from skinjax.methods.base import Objective
+from skinjax.methods.classifier import Classifier
+from skinjax.methods.ensemble import united_outputs
 from skinjax.methods.parts import Classification, Network, Parts, Pictures
-from skinjax.methods.synergic import Synergic, SynergicSettings, told
+from skinjax.methods.synergic import Synergic, SynergicSettings, build, told
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.state import batch_gradient
 
@@ -138,3 +142,99 @@ def test_pairs_with_an_image_that_does_not_count_do_not():
     one, other = ones | {"label": jnp.array([0, 1, 2, -1])}, other | {"label": -ones["label"]}
     count, _, _, agreed = told(jnp.zeros(4), one, other)
     assert (float(count), float(agreed)) == (1.0, 1.0)
+
+
+# With real networks
+
+
+@pytest.fixture(scope="module")
+def two(make, begin):
+    """Two networks and their variables."""
+    method = build(make(Classifier).parts, SynergicSettings())
+    return method, begin(method)
+
+
+@pytest.fixture(scope="module")
+def pairs(batch):
+    """Three rows of two of the six images."""
+    rows = {name: column.reshape(3, 2, *column.shape[1:]) for name, column in batch.items()}
+    return rows | {"position": jnp.arange(3)}
+
+
+def test_every_network_starts_from_numbers_of_its_own_and_has_names_of_its_own(two):
+    method, variables = two
+    kernels = [variables["params"][f"backbone{number}"]["stem"]["conv"]["kernel"] for number in (1, 2)]
+    assert (kernels[0] != kernels[1]).all()
+    assert sorted(variables["params"]) == ["backbone1", "backbone2", "head1", "head2", "synergy12"]
+    stages = method.stages()
+    assert [stages[name] for name in ("backbone2/stem", "backbone1/features", "head2", "synergy12")] == [
+        *("early", "late", "top", "top"),
+    ]
+    assert method.trunks() == {"backbone1": ("head1",), "backbone2": ("head2",)}
+    hidden = variables["params"]["synergy12"]["hidden"]["kernel"]
+    assert hidden.shape == (2 * 32, 1024)
+    assert float(jnp.std(hidden)) == pytest.approx(0.0288675, rel=0.02)
+    assert float(jnp.abs(variables["params"]["synergy12"]["synergy"]["bias"]).max()) <= 0.05
+
+
+def test_they_answer_for_one_image_by_the_mean_of_their_probabilities(two, make, batch):
+    method, variables = two
+    together = jax.jit(method.predict)(variables, batch["image"])
+    alone = make(Classifier)
+    for place in range(2):
+        names = {"backbone": f"backbone{place + 1}", "head": f"head{place + 1}"}
+        own = {kind: {name: variables[kind][of] for name, of in names.items()} for kind in ("params", "batch_stats")}
+        found = jax.jit(alone.predict)({**own, "constants": variables["constants"]}, batch["image"])
+        np.testing.assert_allclose(together["members"][:, place], found["probabilities"], rtol=1e-5)
+    np.testing.assert_allclose(together["probabilities"], together["members"].mean(axis=1), rtol=1e-6)
+
+
+def test_eq_6_takes_the_class_that_is_most_probable_on_average():
+    """Two networks that disagree, twice."""
+    for members, mean in (([[0.9, 0.1], [0.2, 0.8]], [0.55, 0.45]), ([[0.55, 0.45], [0.1, 0.9]], [0.325, 0.675])):
+        found = united_outputs([{"probabilities": jnp.array([of])} for of in members])
+        np.testing.assert_allclose(found["probabilities"], [mean], rtol=1e-6)
+
+
+def test_a_network_sees_the_images_of_its_place_augmented_for_its_place(two, pairs, loss):
+    """Of a swapped batch the other network has the image, at another position, so that it is drawn anew."""
+    method, variables = two
+    terms, _ = loss(method, variables, pairs)
+    other = {name: column if name == "position" else column[:, ::-1] for name, column in pairs.items()}
+    swapped, _ = loss(method, variables, other)
+    assert terms["classification"][1].shape == (2,)
+    assert (terms["classification"][1] != swapped["classification"][1]).all()
+    assert terms["same_class"][1] == swapped["same_class"][1] == 0
+    same = pairs | {"label": jnp.array([[0, 0], [1, 1], [0, 2]])}
+    _, right, count = loss(method, variables, same)[0]["synergic_accuracy"]
+    assert (float(count), float(loss(method, variables, same)[0]["same_class"][1])) == (3.0, 2.0)
+    assert 0 <= float(right) <= 3
+
+
+def test_one_network_is_the_classifier(make, begin, batch, loss):
+    alone, one = make(Classifier), build(make(Classifier).parts, SynergicSettings(members=1))
+    assert one.pairs() == {}
+    variables = begin(one)
+    names = {"backbone": "backbone1", "head": "head1"}
+    renamed = {kind: {name: variables[kind][of] for name, of in names.items()} for kind in ("params", "batch_stats")}
+    found, expected = loss(one, variables, batch), loss(alone, {**renamed, "constants": variables["constants"]}, batch)
+    np.testing.assert_allclose(found[0]["classification"][1][0], expected[0]["classification"][1], rtol=1e-5)
+    assert list(found[0]) == ["classification"]
+
+
+def test_a_phase_can_do_without_the_synergic_loss_and_freeze_one_network(two, pairs, gradient, phase):
+    method, variables = two
+    frozen = [stage for stage in method.stages() if stage.startswith("backbone1")]
+    objective = phase(frozen=(*frozen, "head1"), coefficients=(("synergic", 0.0),))
+    grads, values, stats = gradient(method, variables, pairs, phase=objective)
+    assert "synergic" not in values
+    assert not any(x.any() for x in jax.tree.leaves(grads["synergy12"]))
+    jax.tree.map(np.testing.assert_array_equal, stats["backbone1"], variables["batch_stats"]["backbone1"])
+    moved, still = (jax.tree.leaves(tree["backbone2"]) for tree in (stats, variables["batch_stats"]))
+    assert any((a != b).any() for a, b in zip(moved, still, strict=True))
+
+
+def test_mixup_leaves_no_pairs():
+    with pytest.raises(UserError, match="mixup leaves no pair of images that are of one class or not"):
+        from_plain(SynergicSettings, {"mixup_share": 0.3})
+    SynergicSettings(mixup_share=0.3, synergy=None)
