@@ -4,35 +4,36 @@
 |---|---|---|
 | `:demo` | two narrow networks and their synergic head, 96 px, synthetic, 2 classes | 3 minutes on 2 cores |
 | `:demo_ensemble` | two that are trained apart, on streams of their own | the same |
-| `:isic2016_resnet50`, `:isic2016_resnet50_da` | one network; `_da`: turned by up to 10 degrees, and flipped | 100,000 steps of 32 |
-| `:isic2016_ensemble`, `:isic2016_ensemble_da` | ResNet-50^2: two that are trained apart | twice that |
-| `:isic2016_sdl`, `:isic2016_sdl_da` | SDL: two networks, lambda 3 | twice that |
-| `:isic2016_lambda_0` to `:isic2016_lambda_6` | Figure 4: lambda, judged on a tenth of the training part | twice that |
-| `:isic2016_sdl3`, `_sdl3_da`, `_sdl4`, `_sdl4_da` | Figure 5: three and four networks | three and four times |
-| `:isic2016_sdl_total_loss` | lambda as the weight of a term, which moves the synergic head three times as far | twice |
-| `:isic2016_sdl_partner` | pairs of a natural batch and its partners, with more melanomas | twice |
-| `:isic2016_sdl_momentum` | momentum 0.9 and 10,000 steps | a fifth of that |
+| `:isic2016_resnet50` | one network | 100,000 steps of 32 |
+| `:isic2016_ensemble` | ResNet-50^2: two that are trained apart | twice that |
+| `:isic2016_sdl` | SDL: two networks, lambda 3 | twice that |
+| `:isic2016_sdl3`, `:isic2016_sdl4` | Figure 5: three and four networks | three and four times that |
+| `:isic2016_resnet50_da`, ... | any of these on pictures that are turned by up to 10 degrees, and flipped | the same |
+| `:isic2016_lambda_0` to `:isic2016_lambda_6` | Figure 4: lambda, validated on a tenth of the training part | as SDL |
+| `:isic2016_sdl_total_loss` | lambda as the weight of a term, which moves the synergic head as much faster | as SDL |
+| `:isic2016_sdl_partner` | pairs of a natural batch and its partners, with more melanomas | as SDL |
+| `:isic2016_sdl_momentum` | momentum 0.9 and a tenth of the steps | a tenth of SDL |
 | `:ham10000_sdl`, `:ham10000_ensemble` | MobileNet-v2 at 96 px (docs/synergic.md) | 3 minutes on 2 cores |
 
-All train on ISIC 2016's 900 photographs (727 benign, 173 malignant), but those of Figure 4 on 810, and are judged on the
-379 of its test part. What the paper leaves open: the hidden layers have ReLU, the synergic one is 1024 wide, momentum
-and weight decay are 0 (its formula and its uniform draws are the defaults of its time), and the validation part is a
-tenth of each class. Pairs are drawn at random, in batches of which 45 to 55 % are of one class; this raises the share of
-melanomas in training from 19.2 to 27.7 %, with three networks to 30.1 and with four to 32.0 %.
+All train on ISIC 2016's 900 photographs (727 benign, 173 malignant), but those of Figure 4 on 810, and are judged on
+the 379 of its test part. What the paper leaves open: hidden layers have ReLU, the synergic one is 1024 wide, momentum
+and weight decay are 0 (its formula of the rate and its uniform draws are the defaults of its time), and the validation
+part is a tenth of each class. Pairs are drawn at random, in batches of which 45 to 55 % are of one class; this raises
+the share of melanomas in training from 19 to 28 %, with three networks to 30 and with four to 32 %.
 
-Printed as shares, single runs; AP is of the definition that scikit-learn had before 0.19 (`average_precision_old`).
+Printed as shares, single runs; AP is as scikit-learn defined it before 0.19 (`average_precision_old`).
 
-| Table 1: AP, Acc, AUC | NETWORKS |
+| Table 1: AP, Acc, AUC | isic2016 |
 |---|---|
-| `:isic2016_resnet50` | 0.6102, 0.8496, 0.7742 |
-| `:isic2016_resnet50_da` | 0.6224, 0.8522, 0.7829 |
-| `:isic2016_ensemble` | 0.6115, 0.8443, 0.7826 |
-| `:isic2016_ensemble_da` | 0.6308, 0.8549, 0.7968 |
-| `:isic2016_sdl` | 0.6536, 0.8522, 0.8139 |
-| `:isic2016_sdl_da` | 0.6644, 0.8575, 0.8179 |
+| `:SET_resnet50` | 0.6102, 0.8496, 0.7742 |
+| `:SET_resnet50_da` | 0.6224, 0.8522, 0.7829 |
+| `:SET_ensemble` | 0.6115, 0.8443, 0.7826 |
+| `:SET_ensemble_da` | 0.6308, 0.8549, 0.7968 |
+| `:SET_sdl` | 0.6536, 0.8522, 0.8139 |
+| `:SET_sdl_da` | 0.6644, 0.8575, 0.8179 |
 
-Of 379 photographs one is 0.0026 of accuracy, and 75 are malignant: the deviation of an AP is 0.05 from draw to draw.
-The challenge's leaderboard (Table 2) is data in skinjax/matrix/paper_004.py.
+One of 379 photographs is 0.0026 of accuracy, and 75 are malignant: from draw to draw an AP deviates by 0.05. The
+challenge's leaderboard (Table 2) is data in skinjax/matrix/paper_004.py.
 
 The networks start from ImageNet weights, which are fetched from the hub at the first start (docs/weights.md). On
 accelerators they compute in bfloat16 (`--config.model.dtype=float32` turns that off).

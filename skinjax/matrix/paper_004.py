@@ -25,5 +25,8 @@ ROWS: Rows = {
         "Jordan Yap": (0.559, 0.844, 0.775),
     },
 }
-TABLES = {name: table(METRICS, rows, scale=1) for name, rows in ROWS.items()}
+RUNS = {"ResNet-50": "resnet50", "ResNet-50^2": "ensemble", "SDL": "sdl"}
+AIMS = {name: f"configs/synergic.py:isic2016_{run}" for name, run in RUNS.items()}
+AIMS |= {f"{name}, DA": f"{config}_da" for name, config in AIMS.items()}
+TABLES = {name: table(METRICS, rows, AIMS if name == "Table 1" else {}, scale=1) for name, rows in ROWS.items()}
 LEADERBOARD = ("CUMED", "GTDL", "BF-TB", "ThrunLab", "Jordan Yap")  # rows that nobody here trains

@@ -87,6 +87,7 @@ def test_tables_are_found_in_docstrings():
         "own": [],
         "patch_attention": [["Table II", "Table III"], ["Table IV"]],
         "schedules": [["Table DermAI"]],
+        "synergic": [["Table 1"]],
     }
 
 
