@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     confusion_matrix,
     f1_score,
     precision_recall_fscore_support,
@@ -51,6 +52,32 @@ def test_printed_confusion_matrices(confusion, images, digits, expected):
     assert confusion.sum() == images
     found = {name: round(float(metrics.METRICS[name](confusion)), digits) for name in expected}
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "steps", "trapezoids"),
+    [
+        ([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], 0.833333, 0.791667),
+        ([1, 1, 0, 1, 0, 0, 1, 0], [0.9, 0.8, 0.7, 0.6, 0.6, 0.4, 0.3, 0.2], 0.792857, 0.792262),
+        ([0, 1] * 4, [0.5] * 8, 0.5, 0.75),
+        ([0] * 304 + [1] * 75, [0.3] * 379, 0.197889, 0.598945),  # ISIC 2016's test part and a constant
+    ],
+)
+def test_average_precision_in_both_definitions(labels, scores, steps, trapezoids):
+    probabilities = np.stack([1 - np.array(scores), scores], axis=1)
+    for name, expected in (("average_precision", steps), ("average_precision_old", trapezoids)):
+        assert metrics.SCORE_METRICS[name](np.array(labels), probabilities, None) == pytest.approx(expected, abs=1e-6)
+
+
+def test_average_precision_is_scikit_learns_also_of_weighted_rows_and_many_classes():
+    rng = np.random.default_rng(0)
+    labels, weights = rng.integers(0, 3, 200), rng.integers(0, 3, (4, 200)).astype(float)
+    scores = rng.dirichlet(np.ones(3), 200).round(2) + 0.1 * np.eye(3)[labels]
+    found = metrics.average_precision(labels, scores, weights)
+    for row, value in zip(weights, found, strict=True):
+        expected = [average_precision_score(labels == k, scores[:, k], sample_weight=row) for k in range(3)]
+        assert value == pytest.approx(np.mean(expected))
+    assert np.isnan(metrics.average_precision(np.array([-1, 0]), np.array([[0.4, 0.6]] * 2)))
 
 
 def test_per_class_figures_of_a_hand_counted_matrix():

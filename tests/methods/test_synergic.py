@@ -16,8 +16,11 @@ from skinjax.methods.classifier import Classifier
 from skinjax.methods.ensemble import united_outputs
 from skinjax.methods.parts import Classification, Network, Parts, Pictures
 from skinjax.methods.synergic import Synergic, SynergicSettings, build, told
+from skinjax.model import make_method, variable_shapes
 from skinjax.objectives.losses import ClassificationLoss
+from skinjax.recipe.config_files import load_config
 from skinjax.training.state import batch_gradient
+from tests.end_to_end.conftest import ROOT
 
 
 class Scaled(nn.Module):
@@ -238,3 +241,25 @@ def test_mixup_leaves_no_pairs():
     with pytest.raises(UserError, match="mixup leaves no pair of images that are of one class or not"):
         from_plain(SynergicSettings, {"mixup_share": 0.3})
     SynergicSettings(mixup_share=0.3, synergy=None)
+
+
+def test_paper_004s_parameters():
+    """A component, its synergic heads, the ensemble, and SDL of one to four."""
+    changes = ["model.weights=", "views.normalisation=half"]
+    config = load_config(f"{ROOT / 'configs' / 'synergic.py'}:isic2016_sdl", changes)
+    sizes = {name: parameters(config.method.replace(**of), config, 2) for name, of in SIZES.items()}
+    one, ensemble, pair = sizes.values()
+    assert (one, ensemble, pair) == (25_608_258, 51_216_516, 53_315_717)
+    head = pair - ensemble
+    assert head == 2_099_201
+    assert [n * one + n * (n - 1) // 2 * head for n in (1, 2, 3, 4)] == [one, pair, 83_122_377, 115_028_238]
+    assert parameters(config.method.replace(**SIZES["one"]), config, 7) == 25_613_383
+
+
+SIZES = {"one": {"members": 1}, "ensemble": {"synergy": None}, "pair": {}}
+
+
+def parameters(settings, config, classes):
+    """The parameters of a method for so many classes."""
+    method = make_method(config.replace(method=settings), tuple(map(str, range(classes))))
+    return sum(x.size for x in jax.tree.leaves(variable_shapes(method, config.stored_size, classes)["params"]))

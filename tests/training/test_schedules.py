@@ -160,6 +160,9 @@ def test_half_after_less_than_a_step_is_a_step():
     np.testing.assert_allclose(schedule(np.array([48, 49])), [0.1, 0.05])
 
 
-def test_paper_004_halves_its_rate_after_10_000_steps():
-    schedule = make_schedule(InverseTimeSettings(half_after=10_000), 1e-4, 40_000)
-    np.testing.assert_allclose(schedule(np.array([0, 1, 10_000, 30_000])), [1e-4, 1e-4 / 1.0001, 5e-5, 2.5e-5])
+def test_paper_004s_rates():
+    found = rates(InverseTimeSettings(half_after=10_000), 100_000, 1e-4)
+    early = {0: 1e-4, 1: 9.9990001e-5, 1_000: 9.0909091e-5, 3_000: 7.6923077e-5, 10_000: 5e-5}
+    expected = early | {50_000: 1.6666667e-5, 99_999: 9.0909917e-6}
+    np.testing.assert_allclose(found[list(expected)], list(expected.values()), rtol=1e-6)
+    assert found.sum(dtype=float) == pytest.approx(2.397941, abs=2e-6)
