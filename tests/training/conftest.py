@@ -27,7 +27,7 @@ from skinjax.models.normalisation import BatchNorm
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.parallel import make_mesh
 from skinjax.training.checkpoints import Checkpoints
-from skinjax.training.inference import collect, table
+from skinjax.training.inference import collect, tables
 from skinjax.training.logs import MetricsLog
 from skinjax.training.loop import LoopSettings, Trainer
 from skinjax.training.optimizers import OptimizerSettings
@@ -188,7 +188,7 @@ class Run:
             mesh=self.mesh,
             check=self.trainer.check_interrupted,
         )
-        predictions = table(columns, self.photographs, VALIDATION, split="validation", protocol={})
+        predictions = tables(columns, self.photographs, VALIDATION, split="validation", protocol={})[0]
         return {"accuracy": float(np.mean(predictions.predicted == predictions.labels)), **terms}
 
 
