@@ -69,14 +69,14 @@ def start_from(
 def start_from_run(variables: Variables, tensors: Tensors, trunks: Trunks, same_classes: bool, source: str) -> Loaded:
     """The `tensors` of a run's network for `trunks`, each of which must fit one to one, and for their heads.
 
-    A module takes the arrays of the module of its name, else those of `backbone` or `head`; a head is taken whole if it
-    has the same classes and layers, and else starts as it was drawn.
+    A module takes the arrays of the module of its name, else those of `backbone` or `head`, which of several networks
+    are the first's; a head is taken whole if it has the same classes and layers, and else starts as it was drawn.
     """
     theirs = {name: _module(name) for name in tensors}
     flat = traverse_util.flatten_dict(variables)
 
     def wanted(module: str, otherwise: str) -> dict[Path, tuple[str, tuple[int, ...]]]:
-        there = module if module in theirs.values() else otherwise
+        there = next((name for name in (module, otherwise, f"{otherwise}1") if name in theirs.values()), otherwise)
         leaves = {path: leaf for path, leaf in flat.items() if path[1] == module}
         return {path: ("/".join([path[0], there, *path[2:]]), leaf.shape) for path, leaf in leaves.items()}
 

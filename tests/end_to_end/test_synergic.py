@@ -1,0 +1,62 @@
+"""Paper 004 as a user starts it: pairs, members' predictions, weights for both networks, and going on after a stop."""
+
+import json
+
+import numpy as np
+import pytest
+
+import skinjax
+from skinjax.evaluation.predictions import read_predictions
+from skinjax.main import main
+from tests.end_to_end.conftest import ROOT, SMALL
+
+PAIRS = [
+    f"--config={ROOT / 'configs' / 'synergic.py'}",
+    *SMALL,
+    "--config.batch=10",
+    "--config.phases.train.duration=6.0",
+    "--config.evaluations.every=3.0",
+    "--config.logging.every=3",
+]
+
+
+@pytest.fixture(scope="module")
+def run(data_dir, tmp_path_factory):
+    """A finished run of two networks on pairs, and the data sets' folder."""
+    workdir = tmp_path_factory.mktemp("runs") / "pairs"
+    assert main([*PAIRS, f"--workdir={workdir}", f"--data_dir={data_dir}"]) == 0
+    return workdir
+
+
+def test_pairs_are_controlled_and_told(run, capsys):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    shares = [line["train/same_class"] for line in lines if "train/same_class" in line]
+    assert shares == [0.5, 0.5]  # of ten rows
+    assert all(0 <= line["train/synergic_accuracy"] <= 1 for line in lines if "train/synergic_accuracy" in line)
+
+
+def test_members_predictions_are_kept_beside_their_mean(run):
+    whole, *members = (read_predictions(run / f"predictions_test{name}.csv") for name in ("", "_member1", "_member2"))
+    assert (members[0].probabilities != members[1].probabilities).any()
+    np.testing.assert_allclose(whole.probabilities, np.mean([m.probabilities for m in members], axis=0), atol=2e-6)
+    model = skinjax.load(run)
+    assert "backbone2/stem" in model.stages
+    photograph = np.zeros((1, 40, 40, 3), np.uint8)
+    assert model.predict(photograph)["members"].shape == (1, 2, 2)
+    assert model.features(photograph).shape == (1, 2 * 1024)
+
+
+def test_networks_start_from_those_of_a_run(run, data_dir, tmp_path, capsys):
+    """Two from two of the same names; one alone from the first."""
+    pairs, alone = ([*PAIRS, "--config.method.name=synergic"], [*PAIRS, "--config.method.name=classifier"])
+    alone += ["--config.sampler=natural"]
+    for name, arguments in {"pairs": pairs, "alone": alone}.items():
+        short = [*arguments, "--config.phases.train.duration=2.0", f"--config.model.weights={run}", "--config.seed=1"]
+        assert main([*short, f"--workdir={tmp_path / name}", f"--data_dir={data_dir}"]) == 0, capsys.readouterr().err
+        assert "are taken: the head included" in capsys.readouterr().out
+
+
+def test_tuples_are_for_several_networks(data_dir, tmp_path, capsys):
+    plain = [f"--config={ROOT / 'configs' / 'baselines.py'}", *SMALL, "--config.sampler=tuples"]
+    assert main([*plain, f"--workdir={tmp_path / 'plain'}", f"--data_dir={data_dir}"]) == 1
+    assert "the sampler 'tuples' is for a method of several networks" in capsys.readouterr().err
