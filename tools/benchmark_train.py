@@ -16,18 +16,22 @@ import itertools
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 
 from skinjax.data.caches import open_pixels
 from skinjax.data.dataset import data_root
+from skinjax.methods.base import Batch, Method
 from skinjax.methods.parts import subtree
 from skinjax.methods.patches import Patches, attention_at
 from skinjax.models.backbone import PIXELS
 from skinjax.models.heads.patches import PatchAttention
 from skinjax.models.layers import compiler_options
 from skinjax.parallel import make_mesh, prefetch, replicated
+from skinjax.recipe import Recipe
 from skinjax.recipe.config_files import load_config
 from skinjax.runs import building
 from skinjax.training.optimizers import make_optimizer
@@ -41,7 +45,52 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     options, rest = parser.parse_known_args()
     config = load_config(options.config, [change.removeprefix("--config.") for change in rest])
-    mesh, root = make_mesh(), data_root(options.data_dir)
+    made = prepare(config, data_root(options.data_dir), options.steps)
+    method, state, compiled, memory = made.method, made.state, made.compiled, made.compiled.memory_analysis()
+    print(
+        f"{config.name}:{config.variant} on {jax.device_count()} {jax.devices()[0].device_kind}, batch {config.batch}"
+    )
+    print(f"compile          {made.seconds:8.2f} s")
+    print(
+        f"memory           {(memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 1e6:8.0f} MB, of which "
+        f"{memory.temp_size_in_bytes / 1e6:.0f} to compute with"
+    )
+    shape = (config.batch, config.stored_size.height, config.stored_size.width, 3)
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), config.batch))
+    shown = jax.eval_shape(method.parts.pictures.train_view, keys, jax.ShapeDtypeStruct(shape, jax.numpy.uint8)).shape
+    patches = shown[1] if len(shown) > len(shape) else 1
+
+    state, resident = timed(compiled, state, itertools.repeat(made.first, options.steps))
+    state, fed = timed(compiled, state, itertools.islice(made.stream, options.steps))
+    total = sum(step for _, step in fed)
+    waiting = sum(wait for wait, _ in fed)
+    for name, seconds in (("resident", resident), ("with input", fed)):
+        median = statistics.median(step for _, step in seconds)
+        rate = config.batch / median
+        crops = f", {rate * patches:.1f} crops/s of {patches} an image" if patches > 1 else ""
+        print(f"{name:<12} step {1000 * median:8.1f} ms (median of {len(seconds)}), {rate:8.1f} images/s{crops}")
+    print(f"waiting for input {100 * waiting / total:7.1f} % of the time")
+    places = method.settings.attention if isinstance(method, Patches) else ()
+    if places:
+        step_seconds = statistics.median(step for _, step in resident)
+        seconds = sum(attention_seconds(method, state, place, shown) for place in places)
+        print(f"attention        {1000 * seconds:8.2f} ms at {', '.join(places)}: {100 * seconds / step_seconds:.2f} %")
+
+
+class Prepared(NamedTuple):
+    """A config's first phase, ready to be timed: its compiled step of (state, batch), and how long that took."""
+
+    method: Method
+    state: TrainState
+    stream: Iterator
+    first: Batch
+    compiled: Callable
+    seconds: float
+
+
+def prepare(config: Recipe, root: Path, steps: int) -> Prepared:
+    """Data, state, batches for so many steps and a few more, and the compiled step."""
+    mesh = make_mesh()
     with tempfile.TemporaryDirectory() as folder:
         data = building.make_data(config, Path(folder), root, print)
     method = building.make_method(config, data.dataset.classes)
@@ -62,50 +111,20 @@ def main() -> None:
         ema=config.ema_decay > 0,
     )
     state = jax.device_put(state, replicated(mesh))
-    step = make_train_step(method, objective, optimizer, accumulate=config.accumulate, ema_decay=config.ema_decay)
-    step = jax.jit(
-        step, donate_argnums=0, out_shardings=replicated(mesh), compiler_options=compiler_options(config.model.remat)
-    )
-
-    pixels = open_pixels(config.cache, data.dataset, data.size, root, mesh)
-    phase = dataclasses.replace(phase, steps=options.steps + 3)
-    stream = prefetch(building.phase_batches(config, data, pixels.host, phase, start=0), mesh, stored=pixels.device)
-    first = next(stream)
-    start = time.perf_counter()
+    step_of = make_train_step(method, objective, optimizer, accumulate=config.accumulate, ema_decay=config.ema_decay)
     rate = jax.numpy.float32(config.optimizer.learning_rate)
-    compiled = step.lower(state, first, rate).compile()
-    print(
-        f"{config.name}:{config.variant} on {jax.device_count()} {jax.devices()[0].device_kind}, batch {config.batch}"
+    step = jax.jit(
+        lambda state, batch: step_of(state, batch, rate),
+        donate_argnums=0,
+        out_shardings=replicated(mesh),
+        compiler_options=compiler_options(config.model.remat),
     )
-    print(f"compile          {time.perf_counter() - start:8.2f} s")
-    memory = compiled.memory_analysis()
-    print(
-        f"memory           {(memory.argument_size_in_bytes + memory.temp_size_in_bytes) / 1e6:8.0f} MB, of which "
-        f"{memory.temp_size_in_bytes / 1e6:.0f} to compute with"
-    )
-    shape = (config.batch, data.size.height, data.size.width, 3)
-    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), config.batch))
-    shown = jax.eval_shape(method.parts.pictures.train_view, keys, jax.ShapeDtypeStruct(shape, jax.numpy.uint8)).shape
-    patches = shown[1] if len(shown) > len(shape) else 1
-
-    def train(state, batch):
-        return compiled(state, batch, rate)
-
-    state, resident = timed(train, state, itertools.repeat(first, options.steps))
-    state, fed = timed(train, state, itertools.islice(stream, options.steps))
-    total = sum(step for _, step in fed)
-    waiting = sum(wait for wait, _ in fed)
-    for name, seconds in (("resident", resident), ("with input", fed)):
-        median = statistics.median(step for _, step in seconds)
-        rate = config.batch / median
-        crops = f", {rate * patches:.1f} crops/s of {patches} an image" if patches > 1 else ""
-        print(f"{name:<12} step {1000 * median:8.1f} ms (median of {len(seconds)}), {rate:8.1f} images/s{crops}")
-    print(f"waiting for input {100 * waiting / total:7.1f} % of the time")
-    places = method.settings.attention if isinstance(method, Patches) else ()
-    if places:
-        step_seconds = statistics.median(step for _, step in resident)
-        seconds = sum(attention_seconds(method, state, place, shown) for place in places)
-        print(f"attention        {1000 * seconds:8.2f} ms at {', '.join(places)}: {100 * seconds / step_seconds:.2f} %")
+    pixels = open_pixels(config.cache, data.dataset, data.size, root, mesh)
+    phase = dataclasses.replace(phase, steps=steps + 3)
+    stream = prefetch(building.phase_batches(config, data, pixels.host, phase, start=0), mesh, stored=pixels.device)
+    first, start = next(stream), time.perf_counter()
+    compiled = step.lower(state, first).compile()
+    return Prepared(method, state, stream, first, compiled, time.perf_counter() - start)
 
 
 def attention_seconds(method: Patches, state: TrainState, place: str, shown: tuple[int, ...]) -> float:
