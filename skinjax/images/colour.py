@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import DTypeLike
 
 from skinjax.images.geometry import between, per_example_uniform
 
@@ -30,12 +31,12 @@ NORMALISATIONS = {
 }
 
 
-def normalise(images: Array, mean: tuple[float, ...], std: tuple[float, ...]) -> Array:
+def normalise(images: Array, mean: tuple[float, ...], std: tuple[float, ...], dtype: DTypeLike = jnp.float32) -> Array:
     """(images / 255 - mean) / std, channel by channel.
 
-    images: [..., 3], 0..255; returns [..., 3], float32
+    images: [..., 3], 0..255; returns [..., 3] of `dtype`
     """
-    return (images.astype(jnp.float32) / 255 - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+    return (images.astype(dtype) / 255 - np.asarray(mean, dtype)) / np.asarray(std, dtype)
 
 
 def colour_jitter(

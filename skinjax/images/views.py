@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 from jax import Array
+from jax.typing import DTypeLike
 
 from skinjax.core.errors import lookup
 from skinjax.core.settings import Settings, choice, number
@@ -189,7 +190,7 @@ def example_keys(key: Array, positions: Array) -> Array:
 
 
 def train_view(
-    view: View, size: Size, normalisation: Normalisation, grid: Grid = (3, 3)
+    view: View, size: Size, normalisation: Normalisation, dtype: DTypeLike = jnp.float32, grid: Grid = (3, 3)
 ) -> Callable[[Array, Array], Array]:
     """A function (keys [batch], images [batch, H, W, 3] uint8) -> [batch, h, w, 3], augmented and normalised.
 
@@ -211,7 +212,7 @@ def train_view(
             else:
                 images = warp(low_pass(images, matrices, shrink), matrices, shown, mirrored=view.mirrored)
         images = view.colour(_stream(keys, 0), images)
-        images = normalise(images, mean, std)
+        images = normalise(images, mean, std, dtype)
         return cut(images, ordered_corners(stored, size, grid), size) if view.ordered else images
 
     return show
@@ -221,6 +222,7 @@ def evaluation_view(
     kind: str,
     size: Size,
     normalisation: Normalisation,
+    dtype: DTypeLike = jnp.float32,
     crop: Size | None = None,
     grid: Grid = (3, 3),
 ) -> Callable[[Array], Array]:
@@ -236,12 +238,12 @@ def evaluation_view(
     def show(images: Array) -> Array:
         stored = (images.shape[1], images.shape[2])
         if kind == "ordered_crop":
-            return normalise(cut(images, ordered_corners(stored, size, grid), size), mean, std)
+            return normalise(cut(images, ordered_corners(stored, size, grid), size), mean, std, dtype)
         if kind == "centre_crop":
             height, width = crop or size
             top, left = geometry.centre_corner(stored, (height, width))
             images = images[:, top : top + height, left : left + width]
-        return normalise(resize(images, size), mean, std)
+        return normalise(resize(images, size), mean, std, dtype)
 
     return show
 

@@ -18,6 +18,8 @@ from skinjax.recipe import Recipe
 from skinjax.recipe.config_files import with_changes
 from skinjax.runs import experiment
 from skinjax.runs.experiment import run
+from skinjax.runs.range_test import range_test
+from skinjax.training.lr_range import Sweep
 from skinjax.training.signals import Interrupted
 
 HEAD = {"duration": 6.0, "unit": "steps", "frozen": ("backbone",), "augment": False}
@@ -53,9 +55,13 @@ class Ended(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory):
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory, root):
     """A function (recipe, folder) that runs it to its end."""
-    root = tmp_path_factory.mktemp("data")
 
     def start(recipe, folder=None) -> Ended:
         folder, said = folder or tmp_path_factory.mktemp("run"), []
@@ -113,6 +119,15 @@ def test_more_epochs_compile_nothing_more(start, both, caplog):
     compiled = [record.message for record in caplog.records if record.message.startswith("Compiling")]
     assert compiled
     assert not [message for message in compiled if "step" in message]
+
+
+def test_a_range_test_of_stored_features_is_that_of_computed_ones(root):
+    """Of two seeds, whose trunks differ: each has features of its own."""
+    sweep = Sweep(start=1e-3, end=1.0, steps=36, repeats=2)
+    curves = [range_test(recipe, root, sweep, say=lambda line: None)[1] for recipe in (COMPUTED, STORED)]
+    for computed, stored in zip(*curves, strict=True):
+        np.testing.assert_allclose(stored.losses, computed.losses, rtol=1e-3)
+    assert (curves[1][0].losses[:5] != curves[1][1].losses[:5]).all()
 
 
 def test_features_that_do_not_fit_are_refused_before_anything_is_trained(start, tmp_path, monkeypatch):
