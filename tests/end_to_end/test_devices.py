@@ -51,6 +51,12 @@ def test_float64_parameters_agree_after_twenty_steps(trained):
         np.testing.assert_allclose(trained[1][name], trained[4][name], rtol=0, atol=1e-9, err_msg=name)
 
 
+def test_float64_terms_of_pairs_agree(trained):
+    assert trained[1]["batch/pairs image"].shape == (3, 8, 2, 40, 40, 3)
+    for name in names(trained, "terms/"):
+        np.testing.assert_allclose(trained[1][name], trained[4][name], rtol=1e-9, err_msg=name)
+
+
 def test_ragged_tail_is_evaluated_whole(trained):
     count = len(trained[1]["probabilities"])
     assert count % 8, "the test part should leave a ragged tail"

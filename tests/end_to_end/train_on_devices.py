@@ -95,7 +95,27 @@ def main(data_dir: Path, output: Path) -> None:
             training_batches(data.dataset, phase.sampler, source.host, start=0, stop=3), mesh, stored=source.device
         )
         arrays[f"cached/{cache}"] = np.stack([batch["image"] for batch in placed])
+    arrays |= pairs(data_dir, pictures)
     np.savez(output, devices=len(jax.devices()), probabilities=columns["probabilities"], **arrays)
+
+
+def pairs(data_dir: Path, pictures: Pictures) -> dict[str, np.ndarray]:
+    """Three batches of pairs, and the terms of two synergic networks for the last of them, in float64."""
+    changes = [change for change in CHANGES if not change.startswith("method")]
+    config, mesh = load_config(str(ROOT / "configs" / "synergic.py"), changes), make_mesh()
+    with tempfile.TemporaryDirectory() as folder:
+        data = building.make_data(config, Path(folder), data_dir, print)
+    method = building.make_method(config, data.dataset.classes)
+    exact = dataclasses.replace(method, parts=dataclasses.replace(method.parts, pictures=pictures))
+    phase, loaded = building.make_phases(config, data)[0], open_pixels("none", data.dataset, data.size, data_dir, mesh)
+    variables = jax.jit(building.initialisation(method, data.size))(config.seed)
+    variables["constants"] = building.constants_of(method, data, phase)
+    double = jax.tree.map(lambda x: x.astype(jnp.float64), jax.device_put(variables, replicated(mesh)))
+    batches = list(training_batches(data.dataset, phase.sampler, loaded.host, start=0, stop=3))
+    *_, last = prefetch(batches, mesh)
+    loss = jax.jit(lambda batch: exact.loss(double, batch, jax.random.key(1), step=0, phase=phase.objective)[0])
+    sums = {f"terms/{name}": np.asarray(total) for name, (_, total, _) in loss(last).items()}
+    return sums | {f"batch/pairs {name}": np.stack([batch[name] for batch in batches]) for name in batches[0]}
 
 
 if __name__ == "__main__":
