@@ -223,8 +223,8 @@ def evaluation_view(
     kind: str,
     size: Size,
     normalisation: Normalisation,
-    dtype: DTypeLike = jnp.float32,
     crop: Size | None = None,
+    dtype: DTypeLike = jnp.float32,
     grid: Grid = (3, 3),
 ) -> Callable[[Array], Array]:
     """A function images [batch, H, W, 3] uint8 -> [batch, h, w, 3], the same for every run.
