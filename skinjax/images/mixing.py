@@ -1,4 +1,6 @@
-"""Mixup: each picture blended with another of its batch (paper 001: weights 0.7 and 0.3; fastai: Beta(a, a)).
+"""Mixup and CutMix: each picture blended with another of its batch, or with a window of it.
+
+Mixup's shares are fixed (paper 001: 0.7 and 0.3) or from Beta(a, a) (fastai), CutMix's from Beta(a, a).
 
 The partner is drawn over the whole batch, so under sharding pictures travel between devices.
 """
@@ -24,10 +26,13 @@ class Mixed(NamedTuple):
 
 
 @functools.cache
-def make_mixing(share: float, beta: float) -> Callable | None:
-    """Mixup with a fixed share or with shares from Beta(beta, beta), or None when both are zero."""
-    if share and beta:
-        raise UserError(f"mixup_share is {share} and mixup_beta is {beta}; give one of the two")
+def make_mixing(share: float, beta: float, cut: float = 0.0) -> Callable | None:
+    """Mixup with a fixed share or with shares from Beta(beta, beta), or CutMix from Beta(cut, cut); None for zeros."""
+    if sum(map(bool, (share, beta, cut))) > 1:
+        told = f"mixup_share is {share}, mixup_beta {beta} and cutmix_beta {cut}"
+        raise UserError(f"{told}; give one of them")
+    if cut:
+        return functools.partial(cutmix, beta=cut)
     if share:
         return functools.partial(mixup, share=share)
 
@@ -50,6 +55,27 @@ def mixup(key: Array, images: Array, targets: Array, mask: Array, share: Array |
     partner = usable_partners(key, mask & (targets > 0).any(-1))
     share = jnp.where(partner == jnp.arange(len(partner)), 1, jnp.asarray(share, jnp.float32))
     return Mixed(mix(images, partner, share), mix(targets, partner, share), partner, share)
+
+
+def cutmix(key: Array, images: Array, targets: Array, mask: Array, beta: float) -> Mixed:
+    """A window of each picture is its partner's; targets are mixed by area (Yun et al. 2019).
+
+    The window has the picture's shape and 1 - s of its area, s ~ Beta(beta, beta), about a centre anywhere; what of it
+    lies beyond the border is lost. Partners, and what stays as it is, are as in `mixup`. images: [batch, ..., H, W, 3]
+    """
+    partner_key, share_key, place_key = jax.random.split(key, 3)
+    partner = usable_partners(partner_key, mask & (targets > 0).any(-1))
+    batch, (height, width) = len(partner), images.shape[-3:-1]
+    side = jnp.sqrt(1 - jax.random.beta(share_key, beta, beta, (batch,), jnp.float32))
+    inside = jnp.ones((batch, height, width), bool)
+    for axis, length in ((1, height), (2, width)):
+        centre = jax.random.uniform(jax.random.fold_in(place_key, axis), (batch, 1)) * length
+        offset = jnp.abs(jnp.arange(length) + 0.5 - centre) < side[:, None] * length / 2
+        inside &= jnp.expand_dims(offset, 3 - axis)
+    inside &= (partner != jnp.arange(batch))[:, None, None]
+    share = 1 - inside.mean(axis=(1, 2), dtype=jnp.float32)
+    window = inside.reshape(batch, *[1] * (images.ndim - 4), height, width, 1)
+    return Mixed(jnp.where(window, images[partner], images), mix(targets, partner, share), partner, share)
 
 
 def mix_weights(mixed: Mixed, targets: Array, weights: Array) -> tuple[Array, Array]:

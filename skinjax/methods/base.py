@@ -29,10 +29,16 @@ class MethodSettings(Settings):
     """The settings of every method; a method with others has a subclass of its own."""
 
     name: str = "classifier"
-    mixup_share: float = number(0.0, 0, 1)  # 0 = off; give one of the two
+    mixup_share: float = number(0.0, 0, 1)  # 0 = off; give one of the three
     mixup_beta: float = number(0.0, 0, 1e6)
+    cutmix_beta: float = number(0.0, 0, 1e6)
     # predictions are of the logits minus this times the log of the training frequencies
     logit_adjustment: float = number(0.0, -100, 100)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether pictures are blended in training."""
+        return make_mixing(self.mixup_share, self.mixup_beta, self.cutmix_beta) is not None
 
     @property
     def places(self) -> int:
@@ -40,7 +46,7 @@ class MethodSettings(Settings):
         return 1
 
     def check(self) -> None:
-        make_mixing(self.mixup_share, self.mixup_beta)
+        make_mixing(self.mixup_share, self.mixup_beta, self.cutmix_beta)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -156,7 +156,7 @@ class Classification:
         """(sum, count) of the classification loss, the phase's own where it has one."""
         loss_function = phase.loss_function or self.loss_function
         counts = variables["constants"]["class_counts"]
-        return loss_function(logits, targets, loss_function.weights(counts), weights, counts)
+        return loss_function(logits, targets, loss_function.weights(counts, self.classes), weights, counts)
 
     def held_out_term(
         self, variables: Variables, logits: Array, batch: Batch, phase: Objective

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from skinjax.core.errors import lookup
 from skinjax.core.settings import ABOVE_ZERO, BELOW_ONE, Settings, choice, number
 from skinjax.objectives import class_weights as formulas
 from skinjax.objectives.class_weights import CLASS_WEIGHTS
@@ -32,13 +33,14 @@ class ClassificationLoss(Settings):
     in small batches undoes most of the weighting (papers.md, 1.3); `batch_mean` does not. For soft targets, whose
     weight here is the mixture's, PyTorch's 'mean' is `batch_mean`.
 
-    Class weights are those of the formula, each to the power of `weight_exponent`.
+    Class weights are those of the formula, each to the power of `weight_exponent`, times the factor of the class.
     """
 
     name: str = choice("cross_entropy", "loss", lambda: LOSSES)
     class_weights: str = choice("none", "class weight formula", CLASS_WEIGHTS)
     weight_exponent: float = number(1.0, 0, 10)  # k of paper 003: each class weight to this power
     effective_beta: float = number(0.999, ABOVE_ZERO, BELOW_ONE)  # of the formula `effective`
+    class_factors: tuple[tuple[str, float], ...] = number((), 0, 1e6)  # by class, like (("nv", 0.5),); 1 for others
     gamma: float = number(2.0, 0, 1e3)  # of focal
     label_smoothing: float = number(0.0, 0, BELOW_ONE)
     tau: float = number(1.0, 0, 100)  # of logit_adjusted
@@ -47,16 +49,21 @@ class ClassificationLoss(Settings):
     reduction: str = choice("torch_weighted_mean", "loss reduction", REDUCTIONS)
 
     def check_counts(self, counts: Sequence[int] | np.ndarray, classes: Sequence[str]) -> None:
-        """Refuse training counts [classes] that this loss cannot use: those with a class without images."""
+        """Refuse training counts [classes] that this loss cannot use, and factors of classes that there are not."""
+        for name, _ in self.class_factors:
+            lookup("class in loss.class_factors:", name, dict.fromkeys(classes))
         formulas.class_weights(self.class_weights, counts, classes)
         if self.name in NEED_COUNTS:
             formulas.check_every_class_has_images(counts, classes)
 
-    def weights(self, counts: Array) -> Array:
-        """The class weights [classes] for training counts [classes]."""
+    def weights(self, counts: Array, classes: Sequence[str] = ()) -> Array:
+        """The class weights [classes] for training counts [classes]; `classes` are named where some have factors."""
         if self.class_weights == "effective":
-            return formulas.effective_number(counts, self.effective_beta) ** self.weight_exponent
-        return CLASS_WEIGHTS[self.class_weights](counts) ** self.weight_exponent
+            weights = formulas.effective_number(counts, self.effective_beta) ** self.weight_exponent
+        else:
+            weights = CLASS_WEIGHTS[self.class_weights](counts) ** self.weight_exponent
+        factors = dict(self.class_factors)
+        return weights * jnp.array([factors.get(name, 1.0) for name in classes]) if factors else weights
 
     def __call__(
         self, logits: Array, targets: Array, class_weights: Array, example_weights: Array, counts: Array | None = None

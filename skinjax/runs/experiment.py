@@ -74,14 +74,14 @@ def train_and_evaluate(
 
     def judge(
         of: Method, phase: Phase, variables: Variables, part: str, source: Pixels, protocol: dict[str, Any]
-    ) -> tuple[list[Predictions], dict[str, float]]:
+    ) -> tuple[dict[str, Predictions], dict[str, float]]:
         program, records = evaluation_program(of, phase.objective, built.mesh), data.records[part]
         columns, terms = inputs.outputs(program, variables, records, source)
         return tables(columns, data.dataset, records, split=part, protocol=protocol), terms
 
     def validate(phase: Phase, variables: Variables) -> dict[str, float]:
         found, terms = judge(method, phase, variables, held_out, inputs(phase, variables), {})
-        return {**validation_figures(found[0], counts, small), **terms} if found else terms
+        return {**validation_figures(found[""], counts, small), **terms} if found else terms
 
     checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, jax.process_index() == 0, say)
     trainer = built.trainer(

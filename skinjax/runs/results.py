@@ -28,15 +28,19 @@ FINISHED_FILE = "finished.json"
 
 
 def write_figures(
-    folder: Path, part: str, found: Sequence[Predictions], counts: Sequence[int], small: Sequence[int] = metrics.SMALL
+    folder: Path,
+    part: str,
+    found: Mapping[str, Predictions],
+    counts: Sequence[int],
+    small: Sequence[int] = metrics.SMALL,
 ) -> dict[str, Any]:
     """`predictions_<part>.csv` and `metrics_<part>.json`, whose content it returns; counts: of the training part.
 
-    found: the predictions, then those of each member, which go into a `predictions_<part>_member<number>.csv`
+    found: see `skinjax.training.inference.tables`; those with a name go into a `predictions_<part>_<name>.csv`
     """
-    for number, predictions in enumerate(found):
-        write_predictions(folder / f"predictions_{part}{f'_member{number}' if number else ''}.csv", predictions)
-    figures = summary_with_intervals(found[0], small=small, training_counts=counts)
+    for name, predictions in found.items():
+        write_predictions(folder / f"predictions_{part}{'_' * bool(name)}{name}.csv", predictions)
+    figures = summary_with_intervals(found[""], small=small, training_counts=counts)
     write_atomically(folder / f"metrics_{part}.json", json.dumps(figures, indent=1))
     return figures
 

@@ -47,10 +47,13 @@ def collect(
 
 def tables(
     columns: Columns, dataset: Dataset, records: np.ndarray, *, split: str, protocol: dict[str, Any]
-) -> list[Predictions]:
-    """The predictions of `records`, then those of each member of an ensemble; none if the method tells no classes."""
+) -> dict[str, Predictions]:
+    """The predictions of `records` under '', and others by name: of each member of an ensemble, of each composition.
+
+    There are none if the method tells no classes.
+    """
     if "probabilities" not in columns:
-        return []
+        return {}
     whole = Predictions(
         image_ids=dataset.columns["image_id"][records],
         groups=dataset.columns["group"][records],
@@ -61,9 +64,17 @@ def tables(
         probabilities=columns["probabilities"],
         scores=columns.get("scores"),
     )
-    members = np.moveaxis(columns["members"], 1, 0) if "members" in columns else ()
-    return [whole, *(dataclasses.replace(whole, probabilities=own, scores=None) for own in members)]
+    others: Columns = {name: columns[name] for name in ("hard", "soft") if name in columns}
+    for number, own in enumerate(np.moveaxis(columns["members"], 1, 0) if "members" in columns else (), start=1):
+        others[f"member{number}"] = own
+    named = {name: dataclasses.replace(whole, probabilities=of, scores=None) for name, of in others.items()}
+    return {"": whole, **named}
 
 
 def _mean(total: jax.Array, count: jax.Array | None) -> float:
-    return float(total) if count is None else float(total) / float(count) if count > 0 else float("nan")
+    """sum / count, of vectors the mean over the classes that occur; nan where nothing counts."""
+    if count is None:
+        return float(total)
+    known = count > 0
+    ratios = jnp.where(known, total / jnp.where(known, count, 1), 0)
+    return float(ratios.sum() / known.sum()) if known.any() else float("nan")

@@ -23,7 +23,7 @@ from skinjax.training.state import begin_phase, make_train_step
 Given = Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]]  # from shapes to the arrays, by path, not to draw
 KEPT = 8  # of each kind; a compiled step of a large network takes some megabytes
 # Outputs of `predict` that go into the predictions table; the others are for explanation.
-TABLE_OUTPUTS = ("probabilities", "scores", "members")
+TABLE_OUTPUTS = ("probabilities", "scores", "members", "hard", "soft")
 
 
 class Program:

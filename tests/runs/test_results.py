@@ -28,7 +28,7 @@ def predictions():
 
 
 def test_finished_figures_are_read_back(tmp_path, predictions):
-    figures = write_figures(tmp_path, "test", [predictions], [10, 30])
+    figures = write_figures(tmp_path, "test", {"": predictions}, [10, 30])
     assert finished_figures(tmp_path) is None
     mark_finished(tmp_path, ["test"])
     assert finished_figures(tmp_path) is None  # a run of before there were models evaluates again and leaves one
@@ -39,7 +39,7 @@ def test_finished_figures_are_read_back(tmp_path, predictions):
 @pytest.mark.parametrize("damage", ["", "null", "[]", '{"images": 4}', '{"protocol": []}'])
 @pytest.mark.parametrize("name", ["finished.json", "metrics_test.json"])
 def test_damaged_figures_are_made_again(tmp_path, predictions, name, damage):
-    write_figures(tmp_path, "test", [predictions], [10, 30])
+    write_figures(tmp_path, "test", {"": predictions}, [10, 30])
     mark_finished(tmp_path, ["test"])
     (tmp_path / MODEL_FILE).touch()
     (tmp_path / name).write_text(damage)
@@ -47,7 +47,7 @@ def test_damaged_figures_are_made_again(tmp_path, predictions, name, damage):
 
 
 def test_shown_with_interval_and_protocol(tmp_path, predictions):
-    text = format_figures("test", write_figures(tmp_path, "test", [predictions], [10, 30]))
+    text = format_figures("test", write_figures(tmp_path, "test", {"": predictions}, [10, 30]))
     first, recall, *_ = text.splitlines()
     how = "lesion_grouped split, last checkpoint (7 steps), squash view, seed 3, synthetic"
     assert first == f"test: 4 images of 4 lesions, {how}"
@@ -56,13 +56,13 @@ def test_shown_with_interval_and_protocol(tmp_path, predictions):
 
 def test_an_ensemble_is_told_with_its_size(tmp_path, predictions):
     protocol = {**predictions.protocol, "checkpoint": "snapshots", "members": 3}
-    figures = write_figures(tmp_path, "test", [dataclasses.replace(predictions, protocol=protocol)], [10, 30])
+    figures = write_figures(tmp_path, "test", {"": dataclasses.replace(predictions, protocol=protocol)}, [10, 30])
     assert ", snapshots checkpoint of 3 networks (7 steps), squash view" in format_figures("test", figures)
 
 
 def test_a_part_of_one_lesion_is_finished_and_shown_without_intervals(tmp_path, predictions):
     predictions = dataclasses.replace(predictions, groups=["l"] * 4)
-    figures = write_figures(tmp_path, "test", [predictions], [10, 30])
+    figures = write_figures(tmp_path, "test", {"": predictions}, [10, 30])
     mark_finished(tmp_path, ["test"])
     (tmp_path / MODEL_FILE).touch()
     assert finished_figures(tmp_path) == {"test": json.loads(json.dumps(figures))}
@@ -79,7 +79,7 @@ def test_a_part_of_one_lesion_is_finished_and_shown_without_intervals(tmp_path, 
 
 def test_a_part_without_labels_is_shown(tmp_path, predictions):
     predictions = dataclasses.replace(predictions, labels=[-1] * 4)
-    first, *lines = format_figures("test", write_figures(tmp_path, "test", [predictions], [10, 30])).splitlines()
+    first, *lines = format_figures("test", write_figures(tmp_path, "test", {"": predictions}, [10, 30])).splitlines()
     assert first.startswith("test: 0 images of 0 lesions, lesion_grouped split")
     assert lines == ["  no bootstrap: no image of the table is labelled; an interval needs labelled images"]
 
@@ -104,13 +104,13 @@ def test_a_table_from_elsewhere_is_judged_and_shown_with_what_is_known(tmp_path,
 
 def test_a_leak_is_shown(tmp_path, predictions):
     predictions.protocol["split"] = {"name": "image_stratified", "leak_percent": {"test": 38.5}}
-    text = format_figures("test", write_figures(tmp_path, "test", [predictions], [10, 30]))
+    text = format_figures("test", write_figures(tmp_path, "test", {"": predictions}, [10, 30]))
     assert text.splitlines()[1] == "  LEAK: 38.5 % of these images share a lesion with a training image"
 
 
 def test_small_classes_are_as_many_as_asked_for(tmp_path, predictions):
-    assert list(write_figures(tmp_path, "test", [predictions], [10, 30])["small_classes"]) == ["1", "2"]
-    assert list(write_figures(tmp_path, "test", [predictions], [10, 30], small=[2])["small_classes"]) == ["2"]
+    assert list(write_figures(tmp_path, "test", {"": predictions}, [10, 30])["small_classes"]) == ["1", "2"]
+    assert list(write_figures(tmp_path, "test", {"": predictions}, [10, 30], small=[2])["small_classes"]) == ["2"]
 
 
 def test_validation_figures_of_the_40_smallest_of_50_classes():

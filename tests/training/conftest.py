@@ -188,7 +188,7 @@ class Run:
             mesh=self.mesh,
             check=self.trainer.check_interrupted,
         )
-        predictions = tables(columns, self.photographs, VALIDATION, split="validation", protocol={})[0]
+        predictions = tables(columns, self.photographs, VALIDATION, split="validation", protocol={})[""]
         return {"accuracy": float(np.mean(predictions.predicted == predictions.labels)), **terms}
 
 

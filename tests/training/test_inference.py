@@ -35,7 +35,7 @@ def judged(photographs, evaluation_step, variables, mesh):
         pixels = functools.partial(load, dataset, size=SIZE)
         batches = held_out_batches(dataset, records, EvaluationBatches(len(records), BATCH), pixels, threads=0)
         columns, terms = collect(step, variables, batches, len(records), mesh=mesh, **settings)
-        return tables(columns, dataset, records, split="test", protocol={})[0], terms
+        return tables(columns, dataset, records, split="test", protocol={})[""], terms
 
     return make
 
@@ -70,7 +70,7 @@ def test_unlabelled_images_are_predicted_and_count_in_no_term(judged, photograph
 
 
 def test_a_method_that_does_not_tell_the_classes_has_terms_and_no_table(photographs):
-    assert tables({}, photographs, np.arange(3), split="test", protocol={}) == []
+    assert tables({}, photographs, np.arange(3), split="test", protocol={}) == {}
 
 
 def test_heads_of_sigmoids_give_scores_too(judged, classifier, mesh):
