@@ -304,7 +304,8 @@ class Trainer:
         reports = self._check_finite(phase, start, pending)
         means = {name: sum(report[name] for report in reports) / len(reports) for name in reports[0]}
         values = {f"train/{name}": value for name, value in means.items()}
-        values["learning_rate"] = float(phase.rates[step - 1 - start])
+        highest = max(factor for _, factor in phase.learning_rate_multipliers)
+        values["learning_rate"] = highest * float(phase.rates[step - 1 - start])
         values["images_per_second"] = self._progress.report(step, means)
         self._log.write(step, {"phase": phase.name, **values, "seconds": self._seconds()})
 
