@@ -27,7 +27,7 @@ from skinjax.images.geometry import Pair, Size
 from skinjax.images.resampling import low_pass, resize, stretch, warp
 
 WEIGHTS = "weights"
-TrainView = Callable[[Array, Array], Array]
+TrainView = Callable[..., Array]
 EvaluationView = Callable[[Array], Array]
 
 
@@ -82,7 +82,8 @@ def make_views(settings: ViewSettings, normalisation: Normalisation) -> tuple[Tr
     correct, grid = corrected(settings.corrections), settings.crop_grid()
     training = train_view(VIEWS[settings.train], settings.size, normalisation, grid=grid)
     evaluation = evaluation_view(settings.evaluation, settings.size, normalisation, settings.window, grid=grid)
-    return lambda keys, images: training(keys, correct(images)), lambda images: evaluation(correct(images))
+    train = lambda keys, images, *turns: training(keys, correct(images), *turns)  # noqa: E731
+    return train, lambda images: evaluation(correct(images))
 
 
 class Step(NamedTuple):
@@ -192,23 +193,26 @@ def example_keys(key: Array, positions: Array) -> Array:
 
 def train_view(
     view: View, size: Size, normalisation: Normalisation, dtype: DTypeLike = jnp.float32, grid: Grid = (3, 3)
-) -> Callable[[Array, Array], Array]:
+) -> Callable[..., Array]:
     """A function (keys [batch], images [batch, H, W, 3] uint8) -> [batch, h, w, 3], augmented and normalised.
 
-    An ordered view gives [batch, crops, h, w, 3]: the crops of `grid`.
+    An ordered view gives [batch, crops, h, w, 3]: the crops of `grid`. A third argument, angles in degrees [batch],
+    turns what is shown as well, in the same warp.
     """
     mean, std = normalisation
 
-    def show(keys: Array, images: Array) -> Array:
+    def show(keys: Array, images: Array, turns: Array | None = None) -> Array:
         if view.crop is None and not view.ordered:
             images = resize(images, size)
         steps = (*view.geometry, view.crop) if view.crop else view.geometry
         stored = (images.shape[1], images.shape[2])
         shown = stored if view.ordered else size
-        if steps:
-            drawn = [step.matrices(_stream(keys, 1 + i), stored, shown) for i, step in enumerate(steps)]
+        drawn = [step.matrices(_stream(keys, 1 + i), stored, shown) for i, step in enumerate(steps)]
+        drawn += [] if turns is None else [geometry.rotation(shown, turns)]
+        if drawn:
             matrices, shrink = geometry.compose(*drawn), math.prod(step.shrink(stored, shown) for step in steps)
-            if view.crop and view.crop.window and not any(step.turns for step in steps):
+            upright = turns is None and not any(step.turns for step in steps)
+            if view.crop and view.crop.window and upright:
                 images = stretch(images, matrices, shown)
             else:
                 images = warp(low_pass(images, matrices, shrink), matrices, shown, mirrored=view.mirrored)

@@ -57,16 +57,23 @@ class Pictures:
     evaluation_view: EvaluationView
     mix: Callable[[Array, Array, Array, Array], Mixed] | None = None
 
-    def for_training(self, batch: Batch, rng: Array, classes: int, phase: Objective) -> tuple[Array, Array, Array]:
-        """Images, targets [batch, classes] (zero where unlabelled), weights [batch] (zero where masked)."""
+    def for_training(
+        self, batch: Batch, rng: Array, classes: int, phase: Objective, turns: Array | None = None
+    ) -> tuple[Array, Array, Array]:
+        """Images, targets [batch, classes] (zero where unlabelled), weights [batch] (zero where masked).
+
+        turns: angles in degrees [batch] by which an augmented picture is turned besides
+        """
         view_key, mixing_key = jax.random.split(rng)
         images = batch["image"]
         if "copy" in batch:
             images = fixed_copies(images, batch["index"], batch["copy"])
         targets, weights = labels_of(batch, classes)
         if not phase.augment:
+            assert turns is None  # or the phase was refused
             return self.evaluation_view(images), targets, weights
-        images = self.train_view(example_keys(view_key, batch["position"]), images)
+        keys = example_keys(view_key, batch["position"])
+        images = self.train_view(keys, images) if turns is None else self.train_view(keys, images, turns)
         if self.mix is not None:
             mixed = self.mix(mixing_key, images, targets, weights > 0)
             images, (targets, weights) = mixed.images, mix_weights(mixed, targets, weights)
@@ -213,7 +220,7 @@ def pooled_in(sown: Variables) -> Array | None:
 
 
 def train_pass(
-    module: Module, name: str, variables: Variables, inputs: Array, draws: Draws, **arguments: Any
+    module: Module, name: str, variables: Variables, inputs: Any, draws: Draws, **arguments: Any
 ) -> tuple[Any, Array | None, Variables]:
     """(outputs, `pooled_in` it, variables with its new batch statistics) of a module; dropout is as `draws` has it."""
     with dropout_by_position(draws.positions):
