@@ -1,0 +1,89 @@
+"""Pictures are turned within the warp of their view, and shown in a circle; the pretext needs no labels."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from skinjax.images.colour import NORMALISATIONS
+from skinjax.images.views import VIEWS, evaluation_view, example_keys, train_view
+from skinjax.methods.classifier import Classifier
+from skinjax.methods.parts import Pictures
+from skinjax.methods.rotation import ANGLES, Rotation, RotationSettings, build
+
+UNIT = NORMALISATIONS["unit"]
+PICTURES = Pictures(train_view(VIEWS["none"], (32, 32), UNIT), evaluation_view("squash", (32, 32), UNIT))
+CLASSIFIED, TURNED = {"classification": 1.0, "rotation": 0.0}, {"classification": 0.0, "rotation": 1.0}
+
+
+@pytest.fixture(scope="module")
+def rotation(make, begin):
+    method = build(dataclasses.replace(make(Classifier).parts, pictures=PICTURES), RotationSettings())
+    return method, begin(method)
+
+
+@pytest.mark.parametrize("view", ["none", "plain", "resized_crop"])
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_quarter_turns_of_what_is_shown_are_exact(view, quarters):
+    images = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), np.uint8)
+    keys = example_keys(jax.random.key(1), jnp.arange(3))
+    show = jax.jit(train_view(VIEWS[view], (32, 32), UNIT))
+    still, turned = show(keys, images, jnp.zeros(3)), show(keys, images, jnp.full(3, 90.0 * quarters))
+    np.testing.assert_allclose(turned, np.rot90(still, quarters, axes=(1, 2)), atol=2e-6)
+
+
+def test_a_turn_and_back_is_the_picture_in_the_middle():
+    images = np.repeat(np.repeat(np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), np.uint8), 8, 1), 8, 2)
+    keys, show = example_keys(jax.random.key(1), jnp.arange(1)), train_view(VIEWS["none"], (64, 64), UNIT)
+    turned = show(keys, images, jnp.array([60.0]))
+    back = show(keys, np.asarray(turned * 255).round().astype(np.uint8), jnp.array([-60.0]))
+    off = np.abs(np.asarray(back) - images / 255)[0, 24:40, 24:40]
+    assert np.median(off) < 0.02
+    assert off.mean() < 0.06
+
+
+def test_only_the_circle_is_shown_of_turned_pictures(rotation, make):
+    method, _ = rotation
+    images = jnp.ones((1, 32, 32, 3))
+    assert (method.masked(images, True)[0, :, :, 0] > 0).sum() == 812  # of 1,024
+    assert (method.masked(images, False) == 1).all()
+    always, none = (build(make(Classifier).parts, RotationSettings(mask=mask)) for mask in ("always", "none"))
+    assert (always.masked(images, False)[0, :, :, 0] > 0).sum() == 812
+    assert (none.masked(images, True) == 1).all()
+
+
+def test_the_pretext_needs_no_labels_and_begins_at_chance(rotation, batch, loss, phase):
+    method, variables = rotation
+    unlabelled = batch | {"label": jnp.full(6, -1)}
+    zeros = jax.tree.map(jnp.zeros_like, variables["params"]["rotation"])
+    flat = {**variables, "params": variables["params"] | {"rotation": zeros}}
+    terms, _ = loss(method, flat, unlabelled, phase=phase(coefficients=tuple(TURNED.items())))
+    coefficient, total, count = terms["rotation"]
+    assert (coefficient, float(count)) == (1.0, 6.0)
+    assert float(total / count) == pytest.approx(np.log(6), abs=1e-5)
+    assert set(terms) == {"rotation", "rotation_accuracy"}
+
+
+def test_without_the_pretext_it_is_the_classifier(rotation, batch, loss, phase, make):
+    method, variables = rotation
+    terms, _ = loss(method, variables, batch, phase=phase(coefficients=tuple(CLASSIFIED.items())))
+    plain = make(Classifier)
+    plain = dataclasses.replace(plain, parts=dataclasses.replace(plain.parts, pictures=PICTURES))
+    expected, _ = loss(plain, variables, batch)
+    assert list(terms) == ["classification"]
+    np.testing.assert_allclose(terms["classification"][1], expected["classification"][1], rtol=1e-5)
+    found, alone = (jax.jit(m.predict)(variables, batch["image"])["logits"] for m in (method, plain))
+    np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_angles_and_heads():
+    assert ANGLES == {"six": (0, 60, 120, 180, 240, 300), "four": (0, 90, 180, 270)}
+
+
+def test_four_angles_have_a_head_of_four(make, begin):
+    method = build(make(Classifier).parts, RotationSettings(angles="four"))
+    assert isinstance(method, Rotation)
+    assert begin(method)["params"]["rotation"]["classifier"]["bias"].shape == (4,)
+    assert method.stages()["rotation"] == "top"
