@@ -134,8 +134,8 @@ def facts(folders: Mapping[str, Sequence[Path]]) -> str:
     )
 
 
-def budget(folders: Mapping[str, Sequence[Path]]) -> str:
-    """Sentences about what every run was given, and how long it took."""
+def budget(folders: Mapping[str, Sequence[Path]], runs: str = "seeds") -> str:
+    """Sentences about what every run was given, and how long it took; `runs` is in what those of a row differ."""
     first = next(iter(folders.values()))
     protocol = _read(first[0], "test").protocol
     config = json.loads((first[0] / "config.json").read_text())["config"]
@@ -143,7 +143,7 @@ def budget(folders: Mapping[str, Sequence[Path]]) -> str:
     drawn = ", the first with the drawing of the set" if protocol["synthetic"] else ""
     times = "; ".join(f"{method} {', '.join(map(_seconds, runs))}" for method, runs in folders.items())
     return (
-        f"Every run: {network}, {protocol['steps']:,} steps of {config['batch']} photographs, {shown} pixels; seeds 0 "
+        f"Every run: {network}, {protocol['steps']:,} steps of {config['batch']} photographs, {shown} pixels; {runs} 0 "
         f"to {len(first) - 1}. Seconds on {os.cpu_count()} cores ({platform.machine()}){drawn} "
         f"(?: not in one go): {times}."
     )
