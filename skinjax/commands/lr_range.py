@@ -92,6 +92,8 @@ def table(curves: "Sequence[Curve]", answers: Mapping[str, float]) -> list[str]:
         steepest, minimum, tenth = curve.suggestion()
         numbers = f"{len(curve.rates):>7}  {steepest:>8.2e}  {minimum:>8.2e}  {tenth:>10.2e}"
         lines.append(f"  {curve.group:<{width}}  {curve.seed:>10}  {numbers}")
+    if any(steepest > minimum for steepest, minimum, _ in (curve.suggestion() for curve in curves)):
+        lines.append("a curve is lowest before it falls fastest, too noisy to go by: give more --steps, like 300")
     for group, rate in answers.items():
         seeds = sum(curve.group == group for curve in curves)
         how = f"steepest descent, median of {seeds} seeds" if seeds > 1 else "steepest descent"
