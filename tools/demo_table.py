@@ -190,14 +190,16 @@ def run(arguments: Sequence[str], workdir: Path, seed: int, data_dir: str | None
     """The test predictions of a run, which is started, or continued, unless this very command has ended before."""
     command = ["-m", "skinjax.main", *arguments, f"--config.seed={seed}", f"--workdir={workdir}"]
     stamp = _stamp(workdir)
-    if not stamp.exists() or json.loads(stamp.read_text())["command"] != command:
+    ended = stamp.exists() and json.loads(stamp.read_text())["command"] == command
+    if not ended:
         whole, started = not workdir.exists(), time.monotonic()
         there = [f"--data_dir={data_dir}"] if data_dir else []
         subprocess.run([sys.executable, *command, *there], check=True, stdout=subprocess.DEVNULL)
         seconds = round(time.monotonic() - started) if whole else None
-        _read(workdir, "test")  # a run that a signal stopped has none
+    found = _read(workdir, "test")  # which a run that a signal stopped does not have
+    if not ended:
         stamp.write_text(json.dumps({"command": command, "seconds": seconds}, indent=2))
-    return _read(workdir, "test")
+    return found
 
 
 def _stamp(workdir: Path) -> Path:
