@@ -152,8 +152,8 @@ def test_the_stored_size_decides_shape_fit_and_filter(photographs):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((0, 8), "stored_size.height is 0; it must be a whole number from 1 to 16384"),
-        ((8, -1), "stored_size.width is -1; it must be a whole number from 1 to 16384"),
+        ((0, 8), "StoredSize.height is 0; it must be a whole number from 1 to 16384"),
+        ((8, -1), "StoredSize.width is -1; it must be a whole number from 1 to 16384"),
         ((8, 8, "stretch"), "unknown fit 'stretch'.*; known: cover, pad, squash"),
         ((8, 8, "pad", "nearest"), "unknown filter 'nearest'.*; known: bicubic, bilinear"),
     ],

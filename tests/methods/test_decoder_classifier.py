@@ -292,7 +292,7 @@ def test_the_decoder_is_a_stage_of_its_own(cdc):
         ({"norm": "l3"}, "unknown reconstruction norm 'l3'"),
         ({"reconstruction_reduction": "mean"}, "unknown reconstruction_reduction 'mean'.*class_means, per_image"),
         ({"twin_batch_norm": "none"}, "unknown twin_batch_norm 'none'.*batch_stats_no_update, concat, update"),
-        ({"alpha": -1.0}, "method.alpha is -1.0; it must be a number from 0"),
+        ({"alpha": -1.0}, "DecoderClassifierSettings.alpha is -1.0; it must be a number from 0"),
     ],
 )
 def test_wrong_settings_are_named(arguments, message):

@@ -161,5 +161,6 @@ def test_unknown_places_joins_and_rates_are_refused(make_patches):
         make_patches(attention=("end",))
     with pytest.raises(UserError, match=r"method.join 'median'"):
         PatchesSettings(join="median")
-    with pytest.raises(UserError, match=r"method.patch_dropout is 1.0; it must be a number from 0 to less than 1"):
+    told = r"PatchesSettings.patch_dropout is 1.0; it must be a number from 0 to less than 1"
+    with pytest.raises(UserError, match=told):
         PatchesSettings(patch_dropout=1.0)

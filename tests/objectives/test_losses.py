@@ -340,10 +340,10 @@ def test_bfloat16_logits_are_summed_in_float32():
     [
         ({"name": "focl"}, "unknown loss 'focl'.*did you mean 'focal'"),
         ({"reduction": "mean"}, "unknown loss reduction 'mean'.*batch_mean, sum, torch_weighted_mean"),
-        ({"gamma": -0.5}, "loss.gamma is -0.5"),
-        ({"label_smoothing": 1.0}, "loss.label_smoothing is 1.0"),
+        ({"gamma": -0.5}, "ClassificationLoss.gamma is -0.5"),
+        ({"label_smoothing": 1.0}, "ClassificationLoss.label_smoothing is 1.0"),
         ({"class_weights": "inverted"}, "unknown class weight formula 'inverted'.*did you mean 'inverse'"),
-        ({"effective_beta": 1.0}, "loss.effective_beta is 1.0"),
+        ({"effective_beta": 1.0}, "ClassificationLoss.effective_beta is 1.0"),
     ],
 )
 def test_wrong_settings_are_named(arguments, message):

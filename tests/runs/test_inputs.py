@@ -123,7 +123,7 @@ def test_more_epochs_compile_nothing_more(start, both, caplog):
 
 def test_a_range_test_of_stored_features_is_that_of_computed_ones(root):
     """Of two seeds, whose trunks differ: each has features of its own."""
-    sweep = Sweep(start=1e-3, end=1.0, steps=36, repeats=2)
+    sweep = Sweep(start=1e-4, end=0.1, steps=40, repeats=2)
     curves = [range_test(recipe, root, sweep, say=lambda line: None)[1] for recipe in (COMPUTED, STORED)]
     for computed, stored in zip(*curves, strict=True):
         np.testing.assert_allclose(stored.losses, computed.losses, rtol=1e-3)
