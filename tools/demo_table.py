@@ -134,8 +134,8 @@ def facts(folders: Mapping[str, Sequence[Path]]) -> str:
     )
 
 
-def budget(folders: Mapping[str, Sequence[Path]]) -> str:
-    """Sentences about what every run was given, and how long it took."""
+def budget(folders: Mapping[str, Sequence[Path]], runs: str = "seeds") -> str:
+    """Sentences about what every run was given, and how long it took; `runs` is in what those of a row differ."""
     first = next(iter(folders.values()))
     protocol = _read(first[0], "test").protocol
     config = json.loads((first[0] / "config.json").read_text())["config"]
@@ -143,7 +143,7 @@ def budget(folders: Mapping[str, Sequence[Path]]) -> str:
     drawn = ", the first with the drawing of the set" if protocol["synthetic"] else ""
     times = "; ".join(f"{method} {', '.join(map(_seconds, runs))}" for method, runs in folders.items())
     return (
-        f"Every run: {network}, {protocol['steps']:,} steps of {config['batch']} photographs, {shown} pixels; seeds 0 "
+        f"Every run: {network}, {protocol['steps']:,} steps of {config['batch']} photographs, {shown} pixels; {runs} 0 "
         f"to {len(first) - 1}. Seconds on {os.cpu_count()} cores ({platform.machine()}){drawn} "
         f"(?: not in one go): {times}."
     )
@@ -190,14 +190,16 @@ def run(arguments: Sequence[str], workdir: Path, seed: int, data_dir: str | None
     """The test predictions of a run, which is started, or continued, unless this very command has ended before."""
     command = ["-m", "skinjax.main", *arguments, f"--config.seed={seed}", f"--workdir={workdir}"]
     stamp = _stamp(workdir)
-    if not stamp.exists() or json.loads(stamp.read_text())["command"] != command:
+    ended = stamp.exists() and json.loads(stamp.read_text())["command"] == command
+    if not ended:
         whole, started = not workdir.exists(), time.monotonic()
         there = [f"--data_dir={data_dir}"] if data_dir else []
         subprocess.run([sys.executable, *command, *there], check=True, stdout=subprocess.DEVNULL)
         seconds = round(time.monotonic() - started) if whole else None
-        _read(workdir, "test")  # a run that a signal stopped has none
+    found = _read(workdir, "test")  # which a run that a signal stopped does not have
+    if not ended:
         stamp.write_text(json.dumps({"command": command, "seconds": seconds}, indent=2))
-    return _read(workdir, "test")
+    return found
 
 
 def _stamp(workdir: Path) -> Path:

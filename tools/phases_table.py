@@ -86,7 +86,7 @@ def document(folders: Mapping[str, Sequence[Path]], rates: Mapping[str, float]) 
     return f"""# One phase or two, one rate or three by depth
 
 Written by `tools/phases_table.py` on HAM10000, 200x150 copies: MobileNet-v2 from ImageNet weights, 10,000 images a
-run, five lesion-grouped folds. {budget(folders)}
+run, five lesion-grouped folds, seed 0. {budget(folders, "folds")}
 
 The test parts of the five folds pooled, in %, with 95 % bootstrap intervals over lesions:
 

@@ -88,10 +88,12 @@ def table(curves: "Sequence[Curve]", answers: Mapping[str, float]) -> list[str]:
     """What every curve says, and the answer for each group."""
     width = max(map(len, [*answers, "group"]))
     lines = [f"  {'group':<{width}}        seed  batches  steepest   minimum  minimum/10"]
-    for curve in curves:
-        steepest, minimum, tenth = curve.suggestion()
+    suggestions = [curve.suggestion() for curve in curves]
+    for curve, (steepest, minimum, tenth) in zip(curves, suggestions, strict=True):
         numbers = f"{len(curve.rates):>7}  {steepest:>8.2e}  {minimum:>8.2e}  {tenth:>10.2e}"
         lines.append(f"  {curve.group:<{width}}  {curve.seed:>10}  {numbers}")
+    if any(steepest > minimum for steepest, minimum, _ in suggestions):
+        lines.append("a curve is lowest before it falls fastest, too noisy to go by: give more --steps, like 300")
     for group, rate in answers.items():
         seeds = sum(curve.group == group for curve in curves)
         how = f"steepest descent, median of {seeds} seeds" if seeds > 1 else "steepest descent"

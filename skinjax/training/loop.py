@@ -100,8 +100,10 @@ class Trainer:
     def fit(self, phases: Sequence[Phase], init: Init) -> tuple[TrainState, History]:
         """Train all phases from the newest undamaged checkpoint on, or from the variables that init(seed) gives."""
         phases = [self.resolved(phase) for phase in phases]
-        for phase in phases[1:]:  # a mistake in a later one is told before the first is trained
-            self.training(phase, jax.eval_shape(init, self._seed))
+        if len(phases) > 1:  # a mistake in a later one is told before the first is trained
+            shapes = jax.eval_shape(init, self._seed)
+            for phase in phases[1:]:
+                self.training(phase, shapes)
         seal = self._saved = self.checkpoints.latest()
         state, history, index = self.resume(phases, init, seal) if seal else (None, History(), 0)
         if seal:

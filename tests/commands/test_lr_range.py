@@ -74,6 +74,14 @@ def test_the_answer_is_the_median_of_a_groups_suggestions_on_the_logarithmic_axi
     ]
 
 
+def test_a_curve_that_only_wavers_is_told():
+    wavering = falling(0, "all", 30)
+    wavering = wavering._replace(smoothed=np.sin(np.arange(61.0) / 5) + np.arange(61.0) / 30)
+    lines = table([wavering], {"all": 1e-2})
+    assert lines[-2] == "a curve is lowest before it falls fastest, too noisy to go by: give more --steps, like 300"
+    assert not [line for line in table([falling(0, "all", 30)], {"all": 1e-2}) if "noisy" in line]
+
+
 def falling(seed, group, place):
     """A curve of 61 batches that falls fastest at one of them, and to the end."""
     batches = np.arange(61.0)
