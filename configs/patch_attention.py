@@ -89,7 +89,7 @@ def paper(
     if dataset == "ham10000":
         config.split.update(protocol="file", file="indices_tbe.csv", validation=0.0)
     else:
-        config.split.update(protocol="official", validation=0.0, train_on_validation=True)
+        config.split.update(protocol="official", validation=0.0, published_validation="trained_on")
     config.stored_size.update(height=450, width=600)
     config.views.update(size=(224, 224), window=(336, 336), normalisation="unit")
     config.model.update(backbone=network, weights=WEIGHTS[network], dropout=0.0)

@@ -20,7 +20,7 @@ from skinjax.core.errors import UserError, lookup, os_errors_as_user_errors
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import sha256_of, short_hash
 from skinjax.core.locks import exclusive
-from skinjax.core.settings import from_plain
+from skinjax.core.settings import Settings, from_plain
 from skinjax.core.threads import progress
 from skinjax.data.acquire.catalogue import CATALOGUE, USER_DATA
 
@@ -37,6 +37,14 @@ class Records(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, record: int) -> bytes: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSettings(Settings):
+    """A prepared data set by name, or `synthetic`, which is drawn from `arguments`."""
+
+    name: str = "synthetic"
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -124,11 +132,11 @@ def is_prepared(folder: Path) -> bool:
 
 
 def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
-    from skinjax.data.synthetic.settings import GENERATOR_VERSION, Settings, class_names
+    from skinjax.data.synthetic import settings as synthetic
 
-    settings = from_plain(Settings, arguments, "dataset.arguments")
-    identity = {"generator": GENERATOR_VERSION, "format": FORMAT, **dataclasses.asdict(settings)}
-    folder = root / f"{name}-v{GENERATOR_VERSION}-{short_hash(identity)}"
+    settings = from_plain(synthetic.Settings, arguments, "dataset.arguments")
+    identity = {"generator": synthetic.GENERATOR_VERSION, "format": FORMAT, **dataclasses.asdict(settings)}
+    folder = root / f"{name}-v{synthetic.GENERATOR_VERSION}-{short_hash(identity)}"
 
     def build(target: Path) -> None:
         from skinjax.data.acquire.builders.base import PhotographBuilder
@@ -137,7 +145,7 @@ def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Ca
 
         say(f"drawing the synthetic set once: {settings.images} images of {settings.width}x{settings.height} pixels")
         photographs = lambda: enumerate(progress(encoded_photographs(settings), settings.images))  # noqa: E731
-        names, columns = class_names(settings.classes), plan(settings)[0]
+        names, columns = synthetic.class_names(settings.classes), plan(settings)[0]
         builder = PhotographBuilder(names, columns, photographs, str(target / RECORDS_FOLDER))
         write_records(builder, target, {"made_from": identity})
 
@@ -242,6 +250,41 @@ def _damaged(folder: Path, error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         reason = f"{error.filename or 'a file'}: {error.strerror}"
     return f"the data set in {folder} is damaged ({reason}); delete that folder and make it again"
+
+
+def followed_by(dataset: Dataset, other: Dataset) -> Dataset:
+    """A data set with the images of another one after its own, all of them unlabelled.
+
+    Of them it knows the image id and the group, and they weigh 1; all other columns are empty there, NaN or zero.
+    """
+    drawn = f"{other.fingerprint}/" if other.synthetic else ""  # lesions of the same name in all drawn sets
+
+    def column(name: str) -> np.ndarray:
+        own = dataset.columns[name]
+        if name in ("image_id", "group"):
+            return np.array([f"{drawn}{cell}" for cell in other.columns[name].tolist()])
+        filling = {"label": -1, "weight": 1}.get(name, np.nan if own.dtype.kind == "f" else 0)
+        return np.zeros(len(other), own.dtype) if own.dtype.kind == "U" else np.full(len(other), filling, own.dtype)
+
+    columns = {name: np.concatenate([own, column(name)]) for name, own in dataset.columns.items()}
+    fingerprint = short_hash([dataset.fingerprint, other.fingerprint], length=16)
+    records = Chained(dataset.records, other.records)
+    return dataclasses.replace(dataset, columns=columns, records=records, fingerprint=fingerprint)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chained:
+    """The records of one data set, then those of another."""
+
+    first: Records
+    second: Records
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, record: int) -> bytes:
+        beyond = record - len(self.first)
+        return self.first[record] if beyond < 0 else self.second[beyond]
 
 
 class TfdsRecords:

@@ -28,7 +28,7 @@ from skinjax.images.resampling import low_pass, resize, stretch, warp
 
 WEIGHTS = "weights"
 TrainView = Callable[..., Array]
-EvaluationView = Callable[[Array], Array]
+EvaluationView = Callable[..., Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ def make_views(settings: ViewSettings, normalisation: Normalisation) -> tuple[Tr
     training = train_view(VIEWS[settings.train], settings.size, normalisation, grid=grid)
     evaluation = evaluation_view(settings.evaluation, settings.size, normalisation, settings.window, grid=grid)
     train = lambda keys, images, *turns: training(keys, correct(images), *turns)  # noqa: E731
-    return train, lambda images: evaluation(correct(images))
+    return train, lambda images, *turns: evaluation(correct(images), *turns)
 
 
 class Step(NamedTuple):
@@ -230,8 +230,10 @@ def evaluation_view(
     crop: Size | None = None,
     dtype: DTypeLike = jnp.float32,
     grid: Grid = (3, 3),
-) -> Callable[[Array], Array]:
+) -> Callable[..., Array]:
     """A function images [batch, H, W, 3] uint8 -> [batch, h, w, 3], the same for every run.
+
+    A second argument, angles in degrees [batch], turns what is shown.
 
     kind: `squash` shows the whole picture, `centre_crop` its middle window of `crop` pixels (default `size`; paper 003
     cuts 336x336 and shows 224x224); both are resized with antialiasing. `ordered_crop` shows the crops of `grid` as
@@ -240,7 +242,7 @@ def evaluation_view(
     lookup("evaluation view", kind, EVALUATION_VIEWS)
     mean, std = normalisation
 
-    def show(images: Array) -> Array:
+    def show(images: Array, turns: Array | None = None) -> Array:
         stored = (images.shape[1], images.shape[2])
         if kind == "ordered_crop":
             return normalise(cut(images, ordered_corners(stored, size, grid), size), mean, std, dtype)
@@ -248,7 +250,9 @@ def evaluation_view(
             height, width = crop or size
             top, left = geometry.centre_corner(stored, (height, width))
             images = images[:, top : top + height, left : left + width]
-        return normalise(resize(images, size), mean, std, dtype)
+        images = resize(images, size)
+        images = images if turns is None else warp(images, geometry.rotation(size, turns), size)
+        return normalise(images, mean, std, dtype)
 
     return show
 

@@ -143,6 +143,25 @@ class FeatureMethod(Method, Protocol):
         """What `predict` says of the images that have these features."""
 
 
+@runtime_checkable
+class PretextMethod(Method, Protocol):
+    """A method with terms that need no labels, so that it can train on any photographs."""
+
+    def pretexts(self) -> Sequence[str]:
+        """The names of these terms."""
+
+
+def refuse_labels(method: Method, phase: str, objective: Objective) -> None:
+    """Refuse a phase on another data set, whose images have no label, with a term that needs one."""
+    pretexts = method.pretexts() if isinstance(method, PretextMethod) else ()
+    for term, default in method.terms().items():
+        if term not in pretexts and objective.coefficient(term, default):
+            raise UserError(
+                f"phase {phase!r} reads another data set without labels, which its term {term!r} needs: set "
+                f"phases.{phase}.terms.{term} to 0, or leave phases.{phase}.dataset out"
+            )
+
+
 def refuse_changing_features(method: Method, phase: str, frozen: Sequence[str]) -> None:
     """Refuse stored features of a method that has none, or of a trunk that is trained."""
     if not isinstance(method, FeatureMethod):

@@ -6,6 +6,7 @@ they are whole, and the classifier still reads what the restorer makes of them.
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -50,28 +51,33 @@ class Restoration:
     def terms(self) -> dict[str, float]:
         return {"classification": 1.0, "restoration": 1.0}
 
+    def pretexts(self) -> tuple[str, ...]:
+        return ("restoration",)
+
     def loss(
         self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: Objective
     ) -> tuple[Terms, dict]:
-        network, task, settings = self.parts.network, self.parts.task, self.settings
+        network, task = self.parts.network, self.parts.task
         classification, restoration = (phase.coefficient(name, default) for name, default in self.terms().items())
         draws = Draws.for_batch(rng, batch)
         images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes), phase)
         keys = example_keys(module_key(rng, "restoration"), batch["position"])
-        shown = disorder(keys, images, settings.patch, settings.swaps) if restoration else images
+        shown = self.disordered(keys, images) if restoration else images
         unet = Network(self.encoder, self.restorer, "encoder", "restorer")
         maps, after = unet.train_maps(variables, shown, draws, phase)
         restored, _, after = train_pass(self.restorer, "restorer", after, maps, draws, train=phase.trains("restorer"))
         terms: Terms = {}
         if restoration:
-            errors = jnp.square(restored - images).mean(axis=(1, 2, 3))
-            counted = batch["mask"].astype(errors.dtype)  # of labelled images and of others
-            terms["restoration"] = (restoration, jnp.sum(counted * errors), counted.sum())
+            terms["restoration"] = (restoration, *squared_error(restored, images, batch["mask"]))
         if classification:
             maps, after = network.train_maps(after, restored.astype(images.dtype), draws, phase)
             logits, _, after = network.train_answer(after, maps["features"], draws, phase)
             terms["classification"] = (classification, *task.term(variables, logits, targets, weights, phase))
         return terms, after["batch_stats"]
+
+    def disordered(self, keys: Array, images: Array) -> Array:
+        """Images as they are shown, with patches out of their places."""
+        return disorder(keys, images, self.settings.patch, self.settings.swaps)
 
     def restored(self, variables: Variables, images: Array) -> Array:
         """What the U-Net makes of whole images, as they are shown."""
@@ -90,8 +96,14 @@ class Restoration:
         return self.parts.task.outputs(variables, *answer) | {"reconstruction": restored}
 
     def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict:
+        """The loss, and the error of the pretext, where it is trained on; each picture is disordered in its own way."""
         _, (logits, _) = self.answer(variables, batch["image"])
-        return {"loss": self.parts.task.held_out_term(variables, logits, batch, phase)}
+        terms = {"loss": self.parts.task.held_out_term(variables, logits, batch, phase)}
+        if phase.coefficient("restoration", 1.0):
+            images = self.parts.pictures.evaluation_view(batch["image"])
+            shown = self.disordered(example_keys(jax.random.key(0), batch["index"]), images)
+            terms["restoration"] = squared_error(self.restored(variables, shown), images, batch["mask"])
+        return terms
 
     def stages(self) -> dict[str, str]:
         """The U-Net's, all of them early, then the classifier's."""
@@ -100,6 +112,13 @@ class Restoration:
 
     def trunks(self) -> dict[str, tuple[str, ...]]:
         return self.parts.network.trunks()
+
+
+def squared_error(restored: Array, images: Array, mask: Array) -> tuple[Array, Array]:
+    """(sum, count) of the mean squared difference of each image, labelled or not."""
+    errors = jnp.square(restored - images).mean(axis=(1, 2, 3))
+    counted = mask.astype(errors.dtype)
+    return jnp.sum(counted * errors), counted.sum()
 
 
 def build(parts: Parts, settings: RestorationSettings) -> Restoration:

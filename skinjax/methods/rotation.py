@@ -16,7 +16,7 @@ from skinjax.images.pretexts import circle
 from skinjax.images.views import example_keys
 from skinjax.methods.base import Array, Batch, MethodSettings, Module, Objective, Taps, Terms, Variables
 from skinjax.methods.names import TOP
-from skinjax.methods.parts import Draws, Parts, by_collection, module_key, train_pass
+from skinjax.methods.parts import Draws, Parts, by_collection, module_key, subtree, train_pass
 from skinjax.models.heads.classifiers import LinearHead
 from skinjax.objectives.losses import ClassificationLoss
 
@@ -61,6 +61,9 @@ class Rotation:
     def terms(self) -> dict[str, float]:
         return {"classification": 1.0, "rotation": 1.0}
 
+    def pretexts(self) -> tuple[str, ...]:
+        return ("rotation",)
+
     def loss(
         self, variables: Variables, batch: Batch, rng: Array, *, step: Array, phase: Objective
     ) -> tuple[Terms, dict]:
@@ -71,7 +74,7 @@ class Rotation:
         turn = jnp.floor(per_example_uniform(keys, 1)[:, 0] * len(angles)).astype(jnp.int32)
         turns = angles[turn] if rotation else None
         images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes), phase, turns)
-        maps, after = network.train_maps(variables, self.masked(images, bool(rotation)), draws, phase)
+        maps, after = network.train_maps(variables, self.masked(images, turns is not None), draws, phase)
         terms: Terms = {}
         if classification:
             logits, _, after = network.train_answer(after, maps["features"], draws, phase)
@@ -79,11 +82,9 @@ class Rotation:
         if rotation:
             arguments = {"train": phase.trains("rotation")}
             logits, _, after = train_pass(self.head, "rotation", after, maps["features"], draws, **arguments)
-            truth, ones = jax.nn.one_hot(turn, len(angles)), jnp.ones(len(angles))
-            counted = batch["mask"].astype(logits.dtype)  # labels and their weights say nothing here
-            terms["rotation"] = (rotation, *ClassificationLoss()(logits, truth, ones, counted))
-            right = logits.argmax(axis=-1) == turn
-            terms["rotation_accuracy"] = (None, jnp.sum(counted * right), counted.sum())
+            found = angle_terms(logits, turn, batch["mask"])
+            terms["rotation"] = (rotation, *found["rotation"])
+            terms["rotation_accuracy"] = (None, *found["rotation_accuracy"])
         return terms, after["batch_stats"]
 
     def masked(self, images: Array, turned: bool) -> Array:
@@ -95,8 +96,17 @@ class Rotation:
         return self.parts.task.outputs(variables, *self.answer(variables, images, at))
 
     def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict:
+        """The loss, and, where the pretext is trained on, its terms; each picture is turned by an angle of its own."""
         logits, _ = self.answer(variables, batch["image"])
-        return {"loss": self.parts.task.held_out_term(variables, logits, batch, phase)}
+        terms = {"loss": self.parts.task.held_out_term(variables, logits, batch, phase)}
+        if phase.coefficient("rotation", 1.0):
+            angles, network = jnp.array(ANGLES[self.settings.angles]), self.parts.network
+            turn = batch["index"] % len(angles)
+            shown = self.masked(self.parts.pictures.evaluation_view(batch["image"], angles[turn]), True)
+            maps = network.maps(variables, shown)
+            logits = self.head.apply(subtree(variables, "rotation"), maps["features"], train=False)
+            terms |= angle_terms(logits, turn, batch["mask"])
+        return terms
 
     def answer(self, variables: Variables, images: Array, at: Taps | None = None) -> tuple[Array, Array | None]:
         """The logits of stored uint8 images, and what they were computed from."""
@@ -108,6 +118,13 @@ class Rotation:
 
     def trunks(self) -> dict[str, tuple[str, ...]]:
         return self.parts.network.trunks()
+
+
+def angle_terms(logits: Array, turn: Array, mask: Array) -> dict[str, tuple[Array, Array | None]]:
+    """(sum, count) of the pretext's loss and accuracy, for the numbers [batch] of the angles."""
+    angles, counted = logits.shape[-1], mask.astype(logits.dtype)  # labels and their weights say nothing here
+    loss = ClassificationLoss()(logits, jax.nn.one_hot(turn, angles), jnp.ones(angles), counted)
+    return {"rotation": loss, "rotation_accuracy": (jnp.sum(counted * (logits.argmax(axis=-1) == turn)), counted.sum())}
 
 
 def build(parts: Parts, settings: RotationSettings) -> Rotation:

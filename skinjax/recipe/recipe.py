@@ -8,6 +8,7 @@ from typing import Any
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import BELOW_ONE, Named, Settings, choice, differences, number, one_of, section
 from skinjax.data.caches import CACHES
+from skinjax.data.dataset import DatasetSettings
 from skinjax.data.pipeline import StoredSize
 from skinjax.data.sampling import SAMPLERS
 from skinjax.data.splits.protocols import SplitSettings
@@ -27,16 +28,10 @@ EVALUATED = {
 }
 # What says where and how loudly a run works, and what it is called; two recipes that differ only here are one run.
 NOT_IDENTITY = ("name", "variant", "cache", "logging", "checkpoints")
+# Sections of the run of which a phase may override fields.
+OVERRIDES = ("dataset", "loss", "evaluations")
 # What is done with a trained network; runs that differ only here train alike.
 JUDGING = ("evaluate", "evaluations.small")
-
-
-@dataclasses.dataclass(frozen=True)
-class DatasetSettings(Settings):
-    """A prepared data set by name, or `synthetic`, which is drawn from `arguments`."""
-
-    name: str = "synthetic"
-    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +114,7 @@ class Recipe(ModelSpec):
                 )
             if phase.features == "stored" and phase.augment:
                 self.refuse_changing_pictures(name)
+            self.refuse_unlabelled(name)
             loss = self.loss_in(phase)
             if self.evaluate == "snapshots" and self.evaluations_in(phase).target is not None:
                 raise UserError(
@@ -141,6 +137,24 @@ class Recipe(ModelSpec):
             f"phase {phase!r} trains on stored features, and {'mixup blends pictures anew' if mixed else view}: set "
             f"phases.{phase}.augment to False, for pictures as in evaluation, or phases.{phase}.features to computed"
         )
+
+    def refuse_unlabelled(self, phase: str) -> None:
+        """Refuse a phase on images without labels whose other settings go by labels, or by the run's own images."""
+        settings, other = self.phases[phase], self.dataset_in(self.phases[phase])
+        if other is None and not settings.unlabelled:
+            return
+        field = "dataset" if other else "unlabelled"
+        for name, wrong in {"classes": settings.classes, "features": settings.features == "stored"}.items():
+            if wrong:
+                raise UserError(
+                    f"phases.{phase}.{field} is for images without labels, which have no {name}: leave phases.{phase}."
+                    f"{name} out"
+                )
+        if other and settings.unlabelled:
+            raise UserError(
+                f"phase {phase!r} reads another data set, whose images count as unlabelled anyway: leave "
+                f"phases.{phase}.unlabelled out"
+            )
 
     def spec(self) -> ModelSpec:
         """The part that the trained network needs."""
@@ -180,12 +194,17 @@ class Recipe(ModelSpec):
         """A phase's sampler: its own, or the run's."""
         return phase.sampler or self.sampler
 
+    def dataset_in(self, phase: PhaseSettings) -> DatasetSettings | None:
+        """The data set that a phase reads without labels, if it is not the run's."""
+        other = self.dataset.replace(**phase.dataset)
+        return None if other == self.dataset else other
+
     def identity(self) -> dict[str, dict[str, Any]]:
         """What tells runs apart: the fields that differ from the defaults, those that train and those that judge."""
         changed = differences(self, Recipe())
         changed.pop("phases", None)
         for name, phase in self.in_order().items():
-            overrides = {part: _others(getattr(phase, part), getattr(self, part)) for part in ("loss", "evaluations")}
+            overrides = {part: _others(getattr(phase, part), getattr(self, part)) for part in OVERRIDES}
             found = differences(phase.replace(**overrides, checkpoints={}), PhaseSettings())
             changed |= {f"phases.{name}.{path}": value for path, value in found.items()}
         parts: dict[str, dict[str, Any]] = {"training": {}, "judging": {}}

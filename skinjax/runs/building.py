@@ -18,11 +18,11 @@ from skinjax.data.pipeline import HostBatch, LoadPixels, StoredSize, training_ba
 from skinjax.data.sampling import make_sampler
 from skinjax.data.sampling.samplers import COLUMN, Images, WeightedSettings
 from skinjax.data.splits import split as splits
-from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records
+from skinjax.data.splits.parts import Data, in_parts, keep_split, training_records, with_other
 from skinjax.data.splits.protocols import split_dataset
 from skinjax.data.splits.split import read_split
 from skinjax.images.crops import ordered_corners
-from skinjax.methods.base import Method, Objective, Variables
+from skinjax.methods.base import Method, Objective, Variables, refuse_labels
 from skinjax.model import make_method, normalisation, variable_shapes
 from skinjax.models.pretrained.facts import NO_FACTS, Facts
 from skinjax.models.pretrained.opening import remarks
@@ -92,6 +92,8 @@ def check(recipe: Recipe) -> None:
     for name, phase in recipe.in_order().items():
         objective = recipe.objective_of(phase).resolved(method, name)
         check_metric(method, objective, recipe.evaluations_in(phase).metric, recipe)
+        if recipe.dataset_in(phase):
+            refuse_labels(method, name, objective)
 
 
 def check_metric(method: Method, objective: Objective, metric: str, recipe: Recipe) -> None:
@@ -100,7 +102,7 @@ def check_metric(method: Method, objective: Objective, metric: str, recipe: Reci
         return
     size, one = recipe.stored_size, jnp.ones(1)
     image = jnp.zeros((1, size.height, size.width, 3), jnp.uint8)
-    batch = {"image": image, "label": jnp.zeros(1, int), "weight": one, "mask": one}
+    batch = {"image": image, "label": jnp.zeros(1, int), "index": jnp.zeros(1, int), "weight": one, "mask": one}
     variables = variable_shapes(method, size, 2)
     terms = jax.eval_shape(lambda variables: method.evaluate(variables, batch, objective), variables)
     lookup("metric", metric, dict.fromkeys((*CLASS_FIGURES, *terms)))
@@ -132,6 +134,9 @@ def make_data(recipe: Recipe, folder: Path, root: Path, say: Print) -> Data:
         say(remark)
     keep_split(kept, split)
     data = in_parts(dataset, split, recipe.stored_size)
+    for name, phase in recipe.in_order().items():
+        if other := recipe.dataset_in(phase):
+            data = with_other(data, name, open_dataset(other.name, other.arguments, root, say))
     phases = recipe.in_order().values()
     wanted = {
         "evaluate='best'": recipe.evaluate == "best",
@@ -149,7 +154,7 @@ def make_phases(recipe: Recipe, data: Data) -> list[Phase]:
     """The phases in order, with durations in steps."""
     phases, last = [], recipe.phase_order[-1]
     for number, (name, settings) in enumerate(recipe.in_order().items()):
-        records, classes = training_records(data, settings.classes)
+        records, classes = training_records(data, name, settings.classes, settings.unlabelled)
         # Another stream for each phase, so that a second one does not repeat the batches of the first.
         seed = recipe.seed + 1000003 * number
         columns, chosen = data.dataset.columns, recipe.sampler_in(settings)

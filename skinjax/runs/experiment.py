@@ -13,7 +13,7 @@ from skinjax.core.files import write_atomically
 from skinjax.core.hashes import short_hash
 from skinjax.data.caches import Pixels
 from skinjax.data.dataset import check_dataset, data_root
-from skinjax.data.splits.parts import Data
+from skinjax.data.splits.parts import Data, training_records
 from skinjax.evaluation.predictions import Predictions
 from skinjax.methods.base import Method, Variables
 from skinjax.methods.ensemble import united
@@ -118,7 +118,8 @@ def trained_model(
 ) -> Model:
     """The network of a run that has ended, or those of its snapshots, with what it was trained on."""
     protocol = describe(recipe, folder, data, "train", states, weights)
-    groups = {*hashed_groups(data, "train"), *(weights.groups if weights else ())}
+    seen = [training_records(data, name, of.classes, of.unlabelled)[0] for name, of in recipe.in_order().items()]
+    groups = {*hashed_groups(data, np.concatenate(seen)), *(weights.groups if weights else ())}
     origin = {"protocol": protocol, "training_groups": sorted(groups)}
     facts = weights.facts if weights else NO_FACTS
     members = len(states) if recipe.evaluate == "snapshots" else 0
@@ -140,7 +141,7 @@ def describe(
         "config": f"{recipe.name}:{recipe.variant}",
         "config_hash": short_hash(read_config(folder)["identity"]),
         "dataset": data.dataset.name,
-        "fingerprint": data.dataset.fingerprint,
+        "fingerprint": data.split.protocol["fingerprint"],
         "synthetic": data.dataset.synthetic,
         "split": data.split.protocol,
         "part": part,

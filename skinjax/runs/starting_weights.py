@@ -22,10 +22,10 @@ RECORD_FILE = "weights.json"
 HASH_DIGITS = 12
 
 
-def hashed_groups(data: Data, part: str) -> list[str]:
-    """The group of each image of a part as a few hex digits; those of drawn photographs are in no other data set."""
-    whose = data.dataset.fingerprint if data.dataset.synthetic else ""
-    return [digest_of(whose + group)[:HASH_DIGITS] for group in data.dataset.columns["group"][data.records[part]]]
+def hashed_groups(data: Data, records: np.ndarray) -> list[str]:
+    """The group of each record as a few hex digits; those of drawn photographs are in no other data set."""
+    whose = data.split.protocol["fingerprint"] if data.dataset.synthetic else ""
+    return [digest_of(whose + group)[:HASH_DIGITS] for group in data.dataset.columns["group"][records]]
 
 
 class StartingWeights:
@@ -60,7 +60,7 @@ class StartingWeights:
         """Refuse weights of a run that was trained on what is held out now; where that is allowed, say and note it."""
         if not self.groups:
             return
-        seen = {part: np.isin(hashed_groups(data, part), list(self.groups)) for part in PARTS[1:]}
+        seen = {part: np.isin(hashed_groups(data, data.records[part]), list(self.groups)) for part in PARTS[1:]}
         percent = {part: round(100 * float(found.mean()), 2) for part, found in seen.items() if found.any()}
         leaked = " and ".join(f"{share:.1f} % of the {part} images" for part, share in percent.items())
         protocol = data.split.protocol

@@ -10,6 +10,7 @@ import numpy as np
 
 from skinjax.core.errors import UserError
 from skinjax.core.settings import ABOVE_ZERO, Named, Settings, choice, number, one_of
+from skinjax.data.dataset import DatasetSettings
 from skinjax.data.sampling import SAMPLERS
 from skinjax.data.sampling.samplers import Sampler
 from skinjax.evaluation.metrics import METRICS, SCORE_METRICS
@@ -76,6 +77,9 @@ class PhaseSettings(Settings):
     features: str = choice("computed", "value of features", FEATURES)
     sampler: Named | None = one_of(None, "sampler", SAMPLERS)  # instead of the run's
     classes: tuple[str, ...] = ()  # train on the images of these only
+    unlabelled: bool = False  # train on the images without a label too
+    # another data set, all of whose images it trains on, without labels: fields that differ from the run's
+    dataset: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata={"overrides": DatasetSettings})
     begin: str = choice("last", "value of begin", BEGINS)  # where it goes on from
     terms: Mapping[str, float] = dataclasses.field(default_factory=dict)  # coefficients that differ; 0 = not built
     # fields of the run's sections that differ in this phase; those of the diagnosis are the run's

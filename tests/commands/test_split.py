@@ -74,7 +74,7 @@ def test_a_split_is_counted_and_written(split, tmp_path):
         "  mel          6        3        2        1",
         "  nv          16        9        2        1",
         "  all         22       12        4        2",
-        "unlabelled images, which take no part: 1",
+        "unlabelled images, in no part of the split: 1",
         "written: clinic-official-seed0.csv and clinic-official-seed0.json",
     ]
     written = read_split(tmp_path / "clinic-official-seed0.csv")
@@ -128,7 +128,7 @@ def test_a_published_validation_part_can_train(split, tmp_path):
     Path("theirs.csv").write_text("\n".join(["image_id,fold1", *rows]))
     request = ("clinic", "--protocol=file", "--file=theirs.csv", "--validation=0")
     assert split(*request, "--out=theirs_parts.csv")[0] == 0
-    assert split(*request, "--train_on_validation", "--out=joined.csv")[0] == 0
+    assert split(*request, "--published_validation=trained_on", "--out=joined.csv")[0] == 0
     before, after = read_split(tmp_path / "theirs_parts.csv"), read_split(tmp_path / "joined.csv")
     assert len(before.rows("validation")) == 6
     assert set(after.parts) == {"train", "test"}

@@ -326,8 +326,8 @@ def test_a_mistake_is_one_sentence(mistake, capsys, tmp_path):
 
 TINY_MISTAKES = {
     "drawn validation": (
-        ["--config.split.train_on_validation=true"],
-        "and lesion_grouped draws its own: set split.val",
+        ["--config.split.published_validation=trained_on"],
+        "and lesion_grouped draws its own: leave it at 'kept'",
     ),
     "diagnosis": (["--config.loss.diagnosis_factors=(('consensus',1.0),)"], "no factor for the diagnoses made by"),
     "fewer images than a batch": (["--config.batch=700"], "fewer than a batch of 700"),

@@ -24,7 +24,6 @@ def test_every_patch_is_somewhere_as_it_was():
     for before, after in zip(patches_of(images, 8), patches_of(found, 8), strict=True):
         assert sorted(before) == sorted(after)
         assert before != after
-    np.testing.assert_array_equal(disorder(KEYS[:4], images, 8, 0), images)
 
 
 def test_an_image_is_disordered_alike_in_any_batch():

@@ -66,6 +66,7 @@ def batch():
         "image": jnp.asarray(images),
         "label": labels,
         "position": jnp.arange(6),
+        "index": jnp.arange(6),
         "weight": jnp.ones(6),
         "mask": jnp.ones(6, bool),
     }

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
+from skinjax.images.views import example_keys
 from skinjax.methods.classifier import Classifier
 from skinjax.methods.restoration import RestorationSettings, build
 from skinjax.model import make_method, variable_shapes
@@ -55,11 +56,23 @@ def test_in_evaluation_pictures_are_whole(restoration, batch):
     outputs = jax.jit(method.predict)(variables, batch["image"])
     assert outputs["reconstruction"].shape == (6, 32, 32, 3)
     shown = method.parts.pictures.evaluation_view(batch["image"])
-    np.testing.assert_allclose(outputs["reconstruction"], method.restored(variables, shown), rtol=1e-4, atol=1e-5)
-    logits, _ = method.parts.network.answer(
-        variables, method.parts.network.maps(variables, outputs["reconstruction"])["features"]
-    )
+    restored = jax.jit(method.restored)(variables, shown)
+    np.testing.assert_allclose(outputs["reconstruction"], restored, rtol=1e-4, atol=1e-5)
+    network = method.parts.network
+    logits, _ = jax.jit(lambda v, x: network.answer(v, network.maps(v, x)["features"]))(variables, restored)
     np.testing.assert_allclose(outputs["logits"], logits, rtol=1e-4, atol=1e-5)
+
+
+def test_the_pretext_is_judged_on_disordered_pictures_while_it_is_trained_on(restoration, batch, phase):
+    method, variables = restoration
+    judge = jax.jit(method.evaluate, static_argnums=2)
+    terms = judge(variables, batch, phase())
+    shown = method.parts.pictures.evaluation_view(batch["image"])
+    disordered = method.disordered(example_keys(jax.random.key(0), batch["index"]), shown)
+    errors = np.square(jax.jit(method.restored)(variables, disordered) - shown).mean(axis=(1, 2, 3))
+    assert float(terms["restoration"][0]) == pytest.approx(errors.sum(), rel=1e-4)
+    assert float(terms["restoration"][1]) == 6
+    assert set(judge(variables, batch, phase(coefficients=tuple(CLASSIFIED.items())))) == {"loss"}
 
 
 def test_a_frozen_unet_stands_still(restoration, batch, gradient, phase):

@@ -78,6 +78,22 @@ def test_without_the_pretext_it_is_the_classifier(rotation, batch, loss, phase, 
     np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-6)
 
 
+def test_the_pretext_is_judged_on_turned_pictures_while_it_is_trained_on(rotation, batch, phase):
+    """As in training without augmentation: every picture turned, by angles of equal shares."""
+    method, variables = rotation
+    judge = jax.jit(method.evaluate, static_argnums=2)
+    terms = judge(variables, batch, phase())
+    shown = method.parts.pictures.train_view(
+        example_keys(jax.random.key(0), jnp.arange(6)), batch["image"], jnp.array(ANGLES["six"])
+    )
+    maps = jax.jit(method.parts.network.maps)(variables, method.masked(shown, True))
+    logits = method.head.apply({"params": variables["params"]["rotation"]}, maps["features"], train=False)
+    expected = -np.diagonal(jax.nn.log_softmax(logits)).sum()
+    assert float(terms["rotation"][0]) == pytest.approx(expected, rel=1e-4)
+    assert [float(terms[name][1]) for name in ("rotation", "rotation_accuracy")] == [6, 6]
+    assert set(judge(variables, batch, phase(coefficients=tuple(CLASSIFIED.items())))) == {"loss"}
+
+
 def test_angles_and_heads():
     assert ANGLES == {"six": (0, 60, 120, 180, 240, 300), "four": (0, 90, 180, 270)}
 

@@ -99,7 +99,9 @@ def test_a_stage_that_is_not_trained_has_no_gradient(two, batch, gradient, phase
 def test_a_mixture_counts_in_the_second_stage_by_its_share(make):
     """Paper 001's row of 0.7 nv and 0.3 mel, in focal loss with gamma 1."""
     focal = ClassificationLoss("focal", gamma=1.0, reduction="batch_mean")
-    method = build(make(Classifier, classes=tuple("abcdefg"), loss_function=focal).parts, TwoStageSettings(("a",)))
+    method = build(
+        make(Classifier, classes=tuple("abcdefg"), loss_function=focal).parts, TwoStageSettings(dominant=("a",))
+    )
     first, second = method.targets(jnp.array([[0.7, 0, 0, 0, 0, 0.3, 0]]))
     np.testing.assert_allclose(first, [[0.7, 0.3]], atol=1e-6)
     logits = jnp.array([[1, 0, -1, 0.5, 0.2, -0.5]])

@@ -50,6 +50,7 @@ def data() -> SimpleNamespace:
     return SimpleNamespace(
         dataset=SimpleNamespace(name="ham10000", classes=CLASSES, columns=columns),
         records={"train": np.arange(counts.sum())},
+        others={},
         training_counts=lambda: class_counts(columns["label"], CLASSES),
     )
 

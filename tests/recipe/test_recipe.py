@@ -137,7 +137,8 @@ def test_a_new_sampler_is_a_function_its_settings_and_a_line(monkeypatch):
     monkeypatch.setitem(SAMPLERS, "some", SettingsKind(Some, some))
     recipe = with_changes(Recipe(batch=4), ["sampler=some", "sampler.share=0.25"])
     columns = {"label": np.zeros(40, int)}
-    data = SimpleNamespace(dataset=SimpleNamespace(columns=columns, classes=("a",)), records={"train": np.arange(40)})
+    dataset = SimpleNamespace(columns=columns, classes=("a",))
+    data = SimpleNamespace(dataset=dataset, records={"train": np.arange(40)}, others={})
     assert make_phases(recipe, data)[0].sampler.epoch_length == 10
     with pytest.raises(UserError, match=r"unknown field of config.sampler 'shar' \(did you mean 'share'\?\)"):
         with_changes(Recipe(), ["sampler=some", "sampler.shar=1"])

@@ -23,9 +23,10 @@ ONE = {"backbone": ("head",)}
 
 def held_out(groups, protocol="lesion_grouped", synthetic=False, **more):
     """Data whose test part has these groups."""
-    dataset = SimpleNamespace(columns={"group": np.array(groups)}, synthetic=synthetic, fingerprint="f")
+    dataset = SimpleNamespace(columns={"group": np.array(groups)}, synthetic=synthetic)
+    made = {"name": protocol, "fingerprint": "f"}
     records = {"train": np.array([], int), "validation": np.array([], int), "test": np.arange(len(groups))}
-    return SimpleNamespace(dataset=dataset, records=records, split=SimpleNamespace(protocol={"name": protocol, **more}))
+    return SimpleNamespace(dataset=dataset, records=records, split=SimpleNamespace(protocol=made | more))
 
 
 @pytest.fixture
@@ -39,7 +40,8 @@ def parent(tmp_path, head):
     model = drawn(model={"backbone": "resnet_tiny", "weights": "some.safetensors", "head": head})
     folder = tmp_path / "parent"
     folder.mkdir()
-    model.origin.update(ORIGIN, training_groups=hashed_groups(held_out(["a", "b"]), "test"))
+    data = held_out(["a", "b"])
+    model.origin.update(ORIGIN, training_groups=hashed_groups(data, data.records["test"]))
     write_model(folder, model)
     return folder, flatten_dict(model.variables)
 

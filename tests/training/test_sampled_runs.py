@@ -33,7 +33,7 @@ def data(photographs) -> SimpleNamespace:
     labels = np.repeat(np.arange(7, dtype=np.int32), COUNTS)
     weight = np.repeat([0.0, 2.0], [50, 10]).astype(np.float32)
     dataset = dataclasses.replace(photographs, columns={**photographs.columns, "label": labels, "weight": weight})
-    return SimpleNamespace(dataset=dataset, records={"train": np.arange(60)})
+    return SimpleNamespace(dataset=dataset, records={"train": np.arange(60)}, others={})
 
 
 def weighted_by(config: Recipe, weights: str) -> Recipe:

@@ -41,7 +41,7 @@ CATALOGUE = {
     ),
     "isic2018": About(
         title="ISIC 2018 task 3: HAM10000 with the challenge's validation and test photographs",
-        size="10,015 + 193 + 1,512 photographs, 7 classes",
+        size="10,015 + 193 + 1,511 photographs, 7 classes",
         licence="CC BY-NC 4.0",
         citation="N. Codella et al. Skin Lesion Analysis Toward Melanoma Detection 2018: A Challenge Hosted by the "
         f"International Skin Imaging Collaboration (ISIC). arXiv:1902.03368 (2019); {HAM10000}",

@@ -1,25 +1,31 @@
 """A data set in the parts of a run's split: the record numbers that train, and those that are held out."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.data.dataset import Dataset, class_counts
+from skinjax.data.dataset import Dataset, class_counts, followed_by
 from skinjax.data.pipeline import StoredSize
 from skinjax.data.splits.split import PARTS, Split, read_split, write_split
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Data:
-    """A data set, its split, the record numbers of each part, ascending, and the size at which its images are read."""
+    """A data set, its split, the record numbers of each part, ascending, and the size at which its images are read.
+
+    `unlabelled` are the records without a label; `others`, by phase, those of another data set, which a phase trains on
+    instead. None of them are of a group that is held out.
+    """
 
     dataset: Dataset
     split: Split
     records: dict[str, np.ndarray]
     size: StoredSize
+    unlabelled: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int32))
+    others: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @property
     def held_out(self) -> str:
@@ -39,7 +45,25 @@ def in_parts(dataset: Dataset, split: Split, size: StoredSize) -> Data:
     """Divide `dataset` as `split` says."""
     record_of = {image_id: record for record, image_id in enumerate(dataset.columns["image_id"].tolist())}
     numbers = np.array([record_of[image_id] for image_id in split.image_ids.tolist()], np.int32)
-    return Data(dataset, split, {part: np.sort(numbers[split.rows(part)]) for part in PARTS}, size)
+    records = {part: np.sort(numbers[split.rows(part)]) for part in PARTS}
+    held_out = np.concatenate([records[part] for part in PARTS[1:]])
+    groups = dataset.columns["group"]
+    free = (dataset.columns["label"] < 0) & ~np.isin(groups, groups[held_out])
+    return Data(dataset, split, records, size, np.flatnonzero(free).astype(np.int32))
+
+
+def with_other(data: Data, phase: str, other: Dataset) -> Data:
+    """`data` with another data set for a phase, less the images and lesions that are held out in its own."""
+    held_out = np.concatenate([data.records[part] for part in PARTS[1:]])
+    joined, first = followed_by(data.dataset, other), len(data.dataset)
+    known = [np.isin(joined.columns[name][first:], joined.columns[name][held_out]) for name in ("image_id", "group")]
+    free = ~np.any(known, axis=0)
+    if not free.any():
+        raise UserError(
+            f"phase {phase!r} has nothing to train on: all images of {other.name} are of lesions that are held out"
+        )
+    records = first + np.flatnonzero(free).astype(np.int32)
+    return dataclasses.replace(data, dataset=joined, others={**data.others, phase: records})
 
 
 def keep_split(path: Path, split: Split) -> None:
@@ -56,8 +80,18 @@ def keep_split(path: Path, split: Split) -> None:
         write_split(path, split)
 
 
-def training_records(data: Data, names: Sequence[str]) -> tuple[np.ndarray, Sequence[str] | None]:
-    """The training records of the classes `names` (all when empty), and the classes that must be among them."""
+def training_records(
+    data: Data, phase: str, names: Sequence[str] = (), unlabelled: bool = False
+) -> tuple[np.ndarray, Sequence[str] | None]:
+    """The records that a phase trains on, and the classes that must be among them (None: those that are).
+
+    They are those of another data set, if it has one, else of the training part: of the classes `names` (all when
+    empty), and those without a label besides where they are asked for.
+    """
+    if phase in data.others:
+        return data.others[phase], None
+    if unlabelled:
+        return np.sort(np.concatenate([data.records["train"], data.unlabelled])), None
     if not names:
         return data.records["train"], data.dataset.classes
     number_of = {name: number for number, name in enumerate(data.dataset.classes)}

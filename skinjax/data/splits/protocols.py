@@ -15,6 +15,10 @@ from skinjax.data.splits.split import LEAK_IS_AN_ERROR, PARTS, Split
 
 DRAWN = {"lesion_grouped": splits.lesion_grouped, "image_stratified": splits.image_stratified}
 OFFICIAL_COLUMN = "split"
+# The validation part of official parts, or of a file.
+PUBLISHED_VALIDATION = {"kept": "it validates", "trained_on": "it becomes training", "left_out": "it takes no part"}
+# What stays whole where a validation part is taken out of official parts or a file.
+VALIDATION_BY = {"group": "all images of a lesion", "image": "each image; lesions may then be on both sides"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +33,8 @@ class SplitSettings(Settings):
     fold: int = number(0, 0, 999)  # of those and of a file
     seed: int = number(0, 0, 2**32 - 1)
     file: str = ""  # a published split, for the protocol file; docs/split.md has the layouts
-    train_on_validation: bool = False  # the validation part of official parts or a file becomes training
+    published_validation: str = choice("kept", "value of published_validation", PUBLISHED_VALIDATION)
+    validation_by: str = choice("group", "value of validation_by", VALIDATION_BY)
     allow_leak: bool = False  # use official parts or a file though they leak, and print by how much
 
     def check(self) -> None:
@@ -40,11 +45,12 @@ class SplitSettings(Settings):
         if self.protocol not in DRAWN:
             return
         test, validation, folds = self.test, self.validation, self.folds
-        if self.train_on_validation:
-            raise UserError(
-                f"split.train_on_validation is for published parts, and {self.protocol} draws its own: set "
-                "split.validation to 0 instead"
-            )
+        for name, default in {"published_validation": "kept", "validation_by": "group"}.items():
+            if getattr(self, name) != default:
+                raise UserError(
+                    f"split.{name} is for official parts and files, and {self.protocol} draws its own: leave it at "
+                    f"{default!r}"
+                )
         if test + validation >= 1:
             raise UserError(f"test={test} and validation={validation} must be fractions that leave some for training")
         if self.fold >= folds:
@@ -77,10 +83,11 @@ def split_dataset(dataset: Dataset, settings: SplitSettings) -> Split:
             split = official(dataset, fold)
         else:
             split = fold_split(read_published(Path(settings.file)), fold, columns)
-        if settings.train_on_validation:
-            split = trained_on_validation(split)
+        if settings.published_validation != "kept":
+            split = without_validation(split, settings.published_validation)
         if settings.validation and not len(split.rows("validation")):
-            split = splits.with_validation(split, settings.validation, settings.seed)
+            by_image = settings.validation_by == "image"
+            split = splits.with_validation(split, settings.validation, settings.seed, by_image)
         if settings.allow_leak:
             split = splits.with_leak_percent(replace(split, protocol=split.protocol | {"allow_leak": True}))
     counts = {"unlabelled": int(np.sum(~labelled)), "left_out": int(np.sum(labelled)) - len(split.image_ids)}
@@ -108,8 +115,11 @@ def official(dataset: Dataset, fold: int = 0) -> Split:
     return Split(ids, groups, labels[rows], folds, parts, {"name": "official", "fold": 0})
 
 
-def trained_on_validation(split: Split) -> Split:
-    """The split with its validation part in training."""
-    parts = np.where(split.parts == "validation", "train", split.parts)
-    protocol = split.protocol | {"train_on_validation": True}
-    return replace(split, parts=parts, folds=np.full_like(split.folds, -1), protocol=protocol)
+def without_validation(split: Split, instead: str) -> Split:
+    """The split without its validation part, which is trained on or left out; see `PUBLISHED_VALIDATION`."""
+    kept = np.full(len(split.parts), True) if instead == "trained_on" else split.parts != "validation"
+    names = ("image_ids", "groups", "labels", "parts")
+    columns = {name: getattr(split, name)[kept] for name in names}
+    columns["parts"] = np.where(columns["parts"] == "validation", "train", columns["parts"])
+    protocol = split.protocol | {"published_validation": instead}
+    return replace(split, **columns, folds=np.full(kept.sum(), -1), protocol=protocol)

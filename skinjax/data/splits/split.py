@@ -111,8 +111,8 @@ def image_stratified(
     return with_leak_percent(replace(split, groups=np.asarray(groups, dtype=str), protocol=protocol))
 
 
-def with_validation(split: Split, share: float, seed: int) -> Split:
-    """`split` with a share of its training images made the validation part, by class, groups whole.
+def with_validation(split: Split, share: float, seed: int, by_image: bool = False) -> Split:
+    """`split` with a share of its training images made the validation part, by class, groups whole or image by image.
 
     Two folds of one file get different validation parts.
     """
@@ -120,8 +120,10 @@ def with_validation(split: Split, share: float, seed: int) -> Split:
     shares = {"train": 1 - share, "validation": share}
     generator = np.random.default_rng([seed, 1 + split.protocol["fold"]])
     parts = split.parts.astype(f"<U{max(map(len, PARTS))}")
-    parts[train] = np.array(PARTS)[_deal(split.groups[train], split.labels[train], shares, generator, "groups")]
-    return replace(split, parts=parts, protocol=split.protocol | {"validation": share, "seed": seed})
+    units, called = (split.image_ids, "images") if by_image else (split.groups, "groups")
+    parts[train] = np.array(PARTS)[_deal(units[train], split.labels[train], shares, generator, called)]
+    asked = {"validation": share, "seed": seed} | ({"validation_by": "image"} if by_image else {})
+    return replace(split, parts=parts, protocol=split.protocol | asked)
 
 
 def with_leak_percent(split: Split) -> Split:
@@ -169,7 +171,7 @@ def remarks(split: Split) -> list[str]:
     """What a person should know of a split before trusting its figures, a sentence each."""
     protocol, found = split.protocol, []
     if protocol.get("unlabelled"):
-        found.append(f"unlabelled images, which take no part: {protocol['unlabelled']}")
+        found.append(f"unlabelled images, in no part of the split: {protocol['unlabelled']}")
     if protocol.get("left_out"):
         found.append(f"images that the {protocol['name']} split leaves out: {protocol['left_out']}")
     if protocol["name"] != "image_stratified" and len(np.unique(split.groups)) == len(split.groups):

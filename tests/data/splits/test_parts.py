@@ -7,7 +7,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.data.pipeline import StoredSize
-from skinjax.data.splits.parts import in_parts, keep_split, training_records
+from skinjax.data.splits.parts import in_parts, keep_split, training_records, with_other
 from skinjax.data.splits.split import Split, read_split
 
 
@@ -34,12 +34,49 @@ def test_records_ascend_in_any_order_of_the_split(photographs, split):
 def test_a_phase_may_train_on_some_classes(photographs, split):
     data = in_parts(photographs, split, StoredSize(24, 20))
     name = photographs.classes[photographs.columns["label"][21]]
-    records, classes = training_records(data, [name])
+    records, classes = training_records(data, "train", [name])
     assert set(data.dataset.columns["label"][records]) == {photographs.columns["label"][21]}
     assert classes is None
-    assert training_records(data, [])[1] == photographs.classes
+    assert training_records(data, "train")[1] == photographs.classes
     with pytest.raises(UserError, match="unknown class 'mole'; known: "):
-        training_records(data, ["mole"])
+        training_records(data, "train", ["mole"])
+
+
+def test_a_phase_may_train_on_images_without_labels_but_not_on_held_out_lesions(photographs, split):
+    labels = np.full(len(photographs), -1, np.int32)
+    rows = [40, 7, 21, 3]
+    labels[rows] = photographs.columns["label"][rows]
+    groups = photographs.columns["group"].copy()
+    groups[8] = groups[7]  # another photograph of the test lesion
+    dataset = replace(photographs, columns=photographs.columns | {"label": labels, "group": groups})
+    data = in_parts(dataset, split, StoredSize(24, 20))
+    records, classes = training_records(data, "train", unlabelled=True)
+    assert classes is None
+    assert sorted(records.tolist()) == [n for n in range(len(dataset)) if groups[n] != groups[7]]
+    assert training_records(data, "train")[0].tolist() == [3, 21, 40]
+
+
+def test_a_phase_may_train_on_another_data_set_but_not_on_what_is_held_out(photographs, split):
+    """Of a set with the same photographs, the test image's lesion is left out; none of the others has a label."""
+    own = replace(photographs, synthetic=False)
+    weight = np.linspace(0, 1, len(own), dtype=np.float32)
+    data = in_parts(replace(own, columns=own.columns | {"weight": weight}), split, StoredSize(24, 20))
+    joined = with_other(data, "pretext", own)
+    records, classes = training_records(joined, "pretext")
+    assert classes is None
+    group = own.columns["group"]
+    assert (records - len(own)).tolist() == np.flatnonzero(group != group[7]).tolist()
+    assert (joined.dataset.columns["label"][records] == -1).all()
+    assert (joined.dataset.columns["weight"][records] == 1).all()
+    assert joined.dataset.encoded(int(records[-1])) == own.encoded(int(records[-1]) - len(own))
+    assert len(joined.dataset) == len(joined.dataset.records) == 2 * len(own)
+    assert joined.dataset.fingerprint != own.fingerprint
+    assert training_records(joined, "train")[0].tolist() == [3, 21, 40]
+
+
+def test_drawn_lesions_of_two_sets_are_others_whatever_their_names(photographs, split):
+    data = with_other(in_parts(photographs, split, StoredSize(24, 20)), "pretext", photographs)
+    assert len(training_records(data, "pretext")[0]) == len(photographs)
 
 
 def test_a_run_keeps_its_split(split, tmp_path):

@@ -40,7 +40,7 @@ def test_the_drawn_protocols_see_labelled_images_only(protocol):
         "unlabelled": 2,
         "left_out": 0,
     }
-    assert "unlabelled images, which take no part: 2" in remarks(split)
+    assert "unlabelled images, in no part of the split: 2" in remarks(split)
 
 
 OFFICIAL = ["train"] * 10 + ["test"] * 4 + [""] * 2 + ["train"] * 4 + ["test"] * 4
@@ -77,10 +77,23 @@ def test_official_parts_without_validation_give_some_of_training_by_group_and_se
 def test_a_published_validation_part_can_be_trained_on():
     """derm7pt in paper 003: trained on the official training and validation parts."""
     parts = ["train"] * 12 + ["validation"] * 6 + ["test"] * 6
-    split = parted(small_set(parts), "official", train_on_validation=True)
+    split = parted(small_set(parts), "official", published_validation="trained_on")
     assert split.parts.tolist() == ["train"] * 18 + ["test"] * 4  # the last two have no label
     assert (split.folds == -1).all()
-    assert split.protocol["train_on_validation"]
+    assert split.protocol["published_validation"] == "trained_on"
+
+
+def test_validation_may_be_drawn_by_image_in_place_of_the_published_part():
+    """Paper 001: a fifth of ISIC 2018's training photographs, and its test part."""
+    parts = ["train"] * 14 + ["validation"] * 4 + ["test"] * 6
+    asked = {"published_validation": "left_out", "validation": 0.3, "validation_by": "image", "allow_leak": True}
+    split = parted(small_set(parts), "official", **asked)
+    assert len(split.parts) == 18  # without the published part and two images that have no label
+    assert len(split.rows("validation")) == 4
+    assert split.protocol["leak_percent"]["validation"] > 0
+    assert split.protocol["validation_by"] == "image"
+    with pytest.raises(UserError, match=r"this official split leaks: .* set split\.allow_leak"):
+        check(parted(small_set(parts), "official", **asked | {"allow_leak": False}))
 
 
 def test_official_validation_parts_stay_as_they_are():
@@ -128,7 +141,10 @@ def test_a_file_gives_its_fold_and_what_it_leaves_out(tmp_path):
     assert split.protocol["left_out"] == 2
     assert split.protocol["fold"] == 1
     check(split)
-    assert remarks(split) == ["unlabelled images, which take no part: 2", "images that the file split leaves out: 2"]
+    assert remarks(split) == [
+        "unlabelled images, in no part of the split: 2",
+        "images that the file split leaves out: 2",
+    ]
     some = parted(small_set(), "file", validation=0.4, fold=1, file=str(path))
     check(some)
     np.testing.assert_array_equal(some.parts == "test", split.parts == "test")
@@ -154,7 +170,8 @@ def test_an_image_level_file_is_an_error_unless_its_leak_is_allowed(tmp_path):
         ),
         ({"protocol": "file"}, "the split protocol 'file' needs a file"),
         ({"protocol": "official", "file": "a.csv"}, "split.file is 'a.csv', split.protocol 'official'"),
-        ({"train_on_validation": True}, r"lesion_grouped draws its own: set split\.validation to 0"),
+        ({"published_validation": "left_out"}, r"lesion_grouped draws its own: leave it at 'kept'"),
+        ({"validation_by": "image"}, r"lesion_grouped draws its own: leave it at 'group'"),
         ({"test": 1.0}, "SplitSettings.test is 1.0; it must be a number from 0 to less than 1"),
         ({"test": -0.1}, "SplitSettings.test is -0.1"),
         ({"test": 0.5, "validation": 0.5}, "leave some for training"),

@@ -185,7 +185,7 @@ def test_remarks_say_who_takes_no_part():
     split = table([("a", "train"), ("a", "train"), ("b", "test")], "file")
     assert remarks(split) == []
     assert remarks(replace(split, protocol={"name": "file", "unlabelled": 3, "left_out": 1, "leak_percent": {}})) == [
-        "unlabelled images, which take no part: 3",
+        "unlabelled images, in no part of the split: 3",
         "images that the file split leaves out: 1",
     ]
 

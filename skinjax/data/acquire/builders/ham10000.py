@@ -1,6 +1,7 @@
 """HAM10000, from its metadata table or the training files of ISIC 2018 task 3, and the whole of that challenge."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from skinjax.core.errors import UserError
@@ -18,6 +19,8 @@ METADATA_COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "loc
 GROUND_TRUTH = r"ISIC2018_Task3_{part}_GroundTruth(\.csv|\.tab)"
 GROUPINGS = r"ISIC2018_Task3_Training_LesionGroupings\.csv"
 CLASS_OF_COLUMN = {name.upper(): name for name in CLASSES}
+# One of the downloads has it among the test photographs, and its label; the challenge leaves it out of its scores.
+NOT_SCORED = "ISIC_0035068"
 # Parts of what the groupings call a confirmation, and the word for it in HAM10000's own table.
 CONFIRMATIONS = {"single": "consensus", "serial": "follow_up", "confocal": "confocal", "histopathology": "histo"}
 
@@ -45,7 +48,10 @@ def read_isic2018(source: Source) -> Listing:
             if image in rows:
                 raise UserError(f"image {image!r} of the {split} part is in the {rows[image]['split']} part too")
             rows[image] = {**row, "split": split}
-    return listing_of_rows(CLASSES, rows, source, tables)
+    scored = {image: row for image, row in rows.items() if image != NOT_SCORED}
+    listing = listing_of_rows(CLASSES, scored, source, tables)
+    note = f"{NOT_SCORED} is no test photograph here, as the challenge does not score it"
+    return replace(listing, notes=(*listing.notes, note)) if len(scored) < len(rows) else listing
 
 
 def training_rows(source: Source, download: str) -> tuple[dict[str, dict[str, Any]], list[File]]:

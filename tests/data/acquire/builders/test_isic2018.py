@@ -134,3 +134,13 @@ def test_a_mistake_is_told(mistake, read):
     with pytest.raises(UserError) as raised:
         read(read_isic2018, files)
     assert sentence in str(raised.value)
+
+
+def test_the_photograph_that_the_challenge_does_not_score_is_no_test_photograph(read):
+    files = isic2018()
+    files[TRUTH.format("Test")] += b"ISIC_0035068,0.0,1.0,0.0,0.0,0.0,0.0,0.0\n"
+    name = "ISIC2018_Task3_Test_Input"
+    files[f"{name}.zip/{name}/ISIC_0035068.jpg"] = jpeg(20)
+    listing = read(read_isic2018, files)
+    check_rows(listing, [5, 5, 4, 2, 3, 0, 6, 1])
+    assert listing.notes[-1] == "ISIC_0035068 is no test photograph here, as the challenge does not score it"
