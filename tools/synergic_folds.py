@@ -52,7 +52,7 @@ def document(folders: Mapping[str, Sequence[Path]]) -> str:
     return f"""# Synergic networks on HAM10000
 
 Written by `tools/synergic_folds.py` on HAM10000, 200x150 copies: MobileNet-v2 from ImageNet weights, two networks, five
-lesion-grouped folds. {budget(folders)}
+lesion-grouped folds. {budget(folders, "folds")}
 
 The test parts of the five folds pooled, in %, with 95 % bootstrap intervals over lesions:
 
