@@ -85,25 +85,26 @@ def build(recipe: Recipe, folder: Path, root: Path, say: Print) -> Built:
 
 def check(recipe: Recipe) -> None:
     """Refuse settings that do not fit together, before anything is built or written."""
-    method = make_method(recipe, ("some", "others"), Facts(mean=(0.0,) * 3, std=(1.0,) * 3))  # the real ones come later
+    classes = (*getattr(recipe.method, "dominant", ()), "some", "others")  # the real ones come later, as do the facts
+    method = make_method(recipe, classes, Facts(mean=(0.0,) * 3, std=(1.0,) * 3))
     if recipe.views.several_in_training or recipe.views.several_in_evaluation:
         stored = (recipe.stored_size.height, recipe.stored_size.width)
         ordered_corners(stored, recipe.views.size, recipe.views.crop_grid())
     for name, phase in recipe.in_order().items():
         objective = recipe.objective_of(phase).resolved(method, name)
-        check_metric(method, objective, recipe.evaluations_in(phase).metric, recipe)
+        check_metric(method, objective, recipe.evaluations_in(phase).metric, recipe, len(classes))
         if recipe.dataset_in(phase):
             refuse_labels(method, name, objective)
 
 
-def check_metric(method: Method, objective: Objective, metric: str, recipe: Recipe) -> None:
+def check_metric(method: Method, objective: Objective, metric: str, recipe: Recipe, classes: int) -> None:
     """Refuse a metric that is neither a figure of the classes nor a term that the method evaluates."""
     if metric in CLASS_FIGURES:
         return
     size, one = recipe.stored_size, jnp.ones(1)
     image = jnp.zeros((1, size.height, size.width, 3), jnp.uint8)
     batch = {"image": image, "label": jnp.zeros(1, int), "index": jnp.zeros(1, int), "weight": one, "mask": one}
-    variables = variable_shapes(method, size, 2)
+    variables = variable_shapes(method, size, classes)
     terms = jax.eval_shape(lambda variables: method.evaluate(variables, batch, objective), variables)
     lookup("metric", metric, dict.fromkeys((*CLASS_FIGURES, *terms)))
 

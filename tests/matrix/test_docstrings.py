@@ -84,10 +84,14 @@ def test_tables_are_found_in_docstrings():
         "baselines": [["Table 1", "Table 2"], ["Table 3"]],
         "cdc": [["Table 1", "Table 2"], ["Table 3"]],
         "cifar10": [["Table CIFAR baseline"], ["Table CIFAR speed-up"]],
+        "focal": [["Table Unpretrained"], ["Table Pretrained"]],
         "own": [],
         "patch_attention": [["Table II", "Table III"], ["Table IV"]],
+        "restoration": [["Table Self-supervised"]],
+        "rotation": [["Table Self-supervised"]],
         "schedules": [["Table DermAI"]],
         "synergic": [["Table 1"]],
+        "two_stage": [["Table Pretrained"], ["Table Test"]],
     }
 
 

@@ -23,7 +23,7 @@ SAME_RUN = [
     ("paper", "name", "row", "column", "expected"),
     [
         ("000", "Table 2", "Skin-198, CDC+FL", "Recall", (68.61, 1.85)),
-        ("001", "Pretrained", "2 stage EfficientNet, gamma 1", "Average Recall", (0.806, None)),
+        ("001", "Table Pretrained", "2 stage EfficientNet, gamma 1", "Average Recall", (0.806, None)),
         ("002", "Table CIFAR speed-up", "ResNet-152", "eta", (10.2, None)),
         ("003", "Table V", "InceptV3, Balanced Batches", "MC-Sensitivity", (64.8, 1.75)),
         ("004", "Table 2", "BF-TB", "AUC", (0.826, None)),
@@ -84,7 +84,7 @@ def test_every_mean_of_papers_000_and_003_has_a_deviation_save_the_single_runs()
 
 
 def test_the_two_stage_matrix_gives_the_printed_row():
-    cells = paper_001.TABLES["Pretrained"].rows["2 stage EfficientNet, gamma 1"].cells
+    cells = paper_001.TABLES["Table Pretrained"].rows["2 stage EfficientNet, gamma 1"].cells
     confusion = np.array(paper_001.CONFUSION)
     assert confusion.shape == (len(paper_001.CLASSES),) * 2
     assert confusion.sum() == 2003
