@@ -27,7 +27,6 @@ from skinjax.core.tables import read_file
 from skinjax.data.acquire.decoding import MOST_BYTES, decode
 from skinjax.data.pipeline import StoredSize
 from skinjax.images.colour import NORMALISATIONS, Normalisation
-from skinjax.images.mixing import make_mixing
 from skinjax.images.views import WEIGHTS, make_views
 from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Variables
@@ -200,8 +199,7 @@ def make_method(spec: ModelSpec, classes: Sequence[str], facts: Facts = NO_FACTS
     shown_in_training, shown_in_evaluation = make_views(spec.views, normalisation(spec, facts))
     backbone = make_backbone(model.backbone, dtype, model.drop_path, model.remat, model.final_relu)
     head = make_head(model.head, backbone, len(classes), model.dropout, spec.loss.scale)
-    mix = make_mixing(spec.method.mixup_share, spec.method.mixup_beta, spec.method.cutmix_beta)
-    pictures = Pictures(shown_in_training, shown_in_evaluation, mix)
+    pictures = Pictures(shown_in_training, shown_in_evaluation, spec.method.mixing)
     task = Classification(tuple(classes), spec.loss.classification_loss(), spec.method.logit_adjustment)
     parts = Parts(Network(backbone, head), pictures, task, spec.views, dtype)
     return METHODS[spec.method.name].make(parts, spec.method)

@@ -216,10 +216,39 @@ def view_rows(
     for draw in range(DRAWS if phase.objective.augment else 0):
         keys = example_keys(jax.random.fold_in(jax.random.key(recipe.seed), draw), jnp.arange(len(shown)))
         rows[f"training view\n{recipe.views.train}, {size}\ndraw {draw + 1}"] = training(keys, trained)
+    rows |= method_rows(recipe, data, phase, shown, trained, facts or NO_FACTS)
     rows[f"evaluation view\n{recipe.views.evaluation}, {size}"] = evaluation(stored)
     grid = recipe.views.crop_grid()
     pictures = {name: to_bytes(np.asarray(row), mean_and_std) for name, row in rows.items()}
     return {name: tiled(row, grid) if row.ndim == 5 else row for name, row in pictures.items()}
+
+
+def method_rows(
+    recipe: "Recipe", data: Data, phase: "Phase", shown: np.ndarray, trained: np.ndarray, facts: "Facts"
+) -> dict[str, np.ndarray]:
+    """What a method makes of pictures in training, `trained` as they are stored: its pretext's, and its mixtures.
+
+    A mixture stands below the picture and the partner that it is of; so all three are drawn alike.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from skinjax.images.views import example_keys, make_views
+    from skinjax.methods.base import PretextMethod
+    from skinjax.model import make_method, normalisation
+
+    key, rows = jax.random.key(recipe.seed), dict[str, jax.Array]()
+    method = make_method(recipe, data.dataset.classes, facts)
+    if isinstance(method, PretextMethod):
+        trains = [term for term in method.pretexts() if phase.objective.coefficient(term, 1.0)]
+        rows |= {f"{term}\nin training": jax.jit(method.shown)(key, trained) for term in trains}
+    if recipe.method.mixing and phase.objective.augment:
+        training, _ = make_views(recipe.views, normalisation(recipe, facts))
+        own = jax.jit(training)(example_keys(key, jnp.arange(len(shown))), trained)
+        targets = jax.nn.one_hot(data.dataset.columns["label"][shown], len(data.dataset.classes))
+        mixed = recipe.method.mixing(key, own, targets, jnp.ones(len(shown), bool))
+        rows |= {"a picture": own, "its partner": own[mixed.partner], "mixed": mixed.images}
+    return {name: np.asarray(row) for name, row in rows.items()}
 
 
 def to_bytes(images: np.ndarray, normalisation: "Normalisation") -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import Settings, number
-from skinjax.images.mixing import make_mixing
+from skinjax.images.mixing import Mixed, make_mixing
 from skinjax.methods.names import Stages, accepted_names, addressed
 from skinjax.objectives.losses import ClassificationLoss
 
@@ -36,9 +36,9 @@ class MethodSettings(Settings):
     logit_adjustment: float = number(0.0, -100, 100)
 
     @property
-    def mixes(self) -> bool:
-        """Whether pictures are blended in training."""
-        return make_mixing(self.mixup_share, self.mixup_beta, self.cutmix_beta) is not None
+    def mixing(self) -> Callable[..., Mixed] | None:
+        """How pictures are blended in training; see `skinjax.images.mixing`."""
+        return make_mixing(self.mixup_share, self.mixup_beta, self.cutmix_beta)
 
     @property
     def places(self) -> int:
@@ -46,7 +46,7 @@ class MethodSettings(Settings):
         return 1
 
     def check(self) -> None:
-        make_mixing(self.mixup_share, self.mixup_beta, self.cutmix_beta)
+        make_mixing(self.mixup_share, self.mixup_beta, self.cutmix_beta)  # or they are refused
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +149,9 @@ class PretextMethod(Method, Protocol):
 
     def pretexts(self) -> Sequence[str]:
         """The names of these terms."""
+
+    def shown(self, rng: Array, images: Array) -> Array:
+        """Stored uint8 images as a step trains the pretext on them, normalised."""
 
 
 def refuse_labels(method: Method, phase: str, objective: Objective) -> None:

@@ -79,6 +79,10 @@ class Restoration:
         """Images as they are shown, with patches out of their places."""
         return disorder(keys, images, self.settings.patch, self.settings.swaps)
 
+    def shown(self, rng: Array, images: Array) -> Array:
+        keys = example_keys(rng, jnp.arange(len(images)))
+        return self.disordered(keys, self.parts.pictures.train_view(keys, images))
+
     def restored(self, variables: Variables, images: Array) -> Array:
         """What the U-Net makes of whole images, as they are shown."""
         maps = self.encoder.apply(subtree(variables, "encoder"), images, train=False)

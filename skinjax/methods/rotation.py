@@ -70,8 +70,7 @@ class Rotation:
         network, task = self.parts.network, self.parts.task
         classification, rotation = (phase.coefficient(name, default) for name, default in self.terms().items())
         draws, angles = Draws.for_batch(rng, batch), jnp.array(ANGLES[self.settings.angles])
-        keys = example_keys(module_key(rng, "rotation"), batch["position"])
-        turn = jnp.floor(per_example_uniform(keys, 1)[:, 0] * len(angles)).astype(jnp.int32)
+        turn = self.turn(example_keys(module_key(rng, "rotation"), batch["position"]))
         turns = angles[turn] if rotation else None
         images, targets, weights = self.parts.pictures.for_training(batch, rng, len(task.classes), phase, turns)
         maps, after = network.train_maps(variables, self.masked(images, turns is not None), draws, phase)
@@ -86,6 +85,15 @@ class Rotation:
             terms["rotation"] = (rotation, *found["rotation"])
             terms["rotation_accuracy"] = (None, *found["rotation_accuracy"])
         return terms, after["batch_stats"]
+
+    def shown(self, rng: Array, images: Array) -> Array:
+        keys = example_keys(rng, jnp.arange(len(images)))
+        turns = jnp.array(ANGLES[self.settings.angles])[self.turn(keys)]
+        return self.masked(self.parts.pictures.train_view(keys, images, turns), True)
+
+    def turn(self, keys: Array) -> Array:
+        """The number of the angle of each key: [batch]."""
+        return jnp.floor(per_example_uniform(keys, 1)[:, 0] * len(ANGLES[self.settings.angles])).astype(jnp.int32)
 
     def masked(self, images: Array, turned: bool) -> Array:
         """Normalised images, without what is beyond the circle where that is not shown."""

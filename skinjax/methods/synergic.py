@@ -55,7 +55,7 @@ class SynergicSettings(MethodSettings):
 
     def check(self) -> None:
         super().check()
-        if self.synergy is not None and self.members > 1 and self.mixes:
+        if self.synergy is not None and self.members > 1 and self.mixing:
             raise UserError("mixup leaves no pair of images that are of one class or not: set method.synergy to None")
 
 

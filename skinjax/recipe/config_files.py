@@ -99,6 +99,8 @@ def change_field(plain: dict[str, Any], field: str, text: str) -> None:
         raise UserError(f"the config's {field} is a section; set one of its fields: {inner}")
     else:
         values[last] = text if found.type is str else _literal(text)
+        if field == "dataset.name":  # arguments are those of the set before
+            values["arguments"] = {}
 
 
 def _is_variant(kind: Any) -> bool:

@@ -129,7 +129,7 @@ class Recipe(ModelSpec):
 
     def refuse_changing_pictures(self, phase: str) -> None:
         """Refuse stored features of a phase whose pictures differ from time to time, or from those of evaluation."""
-        mixed = self.method.mixes
+        mixed = self.method.mixing
         if not mixed and self.views.same_in_training:
             return
         view = f"views.train {self.views.train!r} does not show pictures as views.evaluation {self.views.evaluation!r}"
