@@ -1,6 +1,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from skinjax.images import mixing
 
@@ -76,3 +77,30 @@ def test_beta_shares_favour_the_row_itself():
     assert abs(shares.mean() - 0.8398) < 0.01  # E max(s, 1 - s) for s ~ Beta(0.4, 0.4)
     mixed = mixup(KEY, IMAGES, TARGETS, ALL, jnp.asarray(shares[:8]))
     np.testing.assert_allclose(mixed.targets.sum(-1), 1, rtol=1e-6)
+
+
+def test_cutmix_takes_a_window_of_the_partner_and_mixes_targets_by_its_area():
+    images = jax.random.normal(jax.random.key(1), (8, 24, 32, 3))
+    mixed = jax.jit(mixing.cutmix)(KEY, images, TARGETS, ALL, 1.0)
+    partner, found = np.asarray(mixed.partner), np.asarray(mixed.images)
+    assert sorted(partner) == list(range(8))
+    for row in range(8):
+        inside = (found[row] != np.asarray(images)[row]).any(axis=-1)
+        np.testing.assert_array_equal(found[row][inside], np.asarray(images)[partner[row]][inside])
+        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+        if len(rows):
+            window = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            assert window.all()
+        assert float(mixed.share[row]) == pytest.approx(1 - inside.mean(), abs=1e-6)
+    shares = np.asarray(mixed.share)[:, None]
+    np.testing.assert_allclose(mixed.targets, shares * TARGETS + (1 - shares) * TARGETS[partner], atol=1e-6)
+
+
+def test_windows_of_cutmix_have_the_shares_of_its_beta():
+    """Of Beta(1, 1) a half, and more of the picture's own, as what lies beyond the border is lost; padding has none."""
+    images = jnp.zeros((8, 24, 32, 1))
+    keys = jax.random.split(KEY, 500)
+    mask = ALL.at[2].set(False)
+    shares = jax.jit(jax.vmap(lambda key: mixing.cutmix(key, images, TARGETS, mask, 1.0).share))(keys)
+    assert (shares[:, 2] == 1).all()
+    assert 0.6 < float(shares[:, [0, 1, 3, 4, 5, 6, 7]].mean()) < 0.75

@@ -92,6 +92,20 @@ def test_the_two_stage_matrix_gives_the_printed_row():
     assert cells["Average Recall"].mean == round(float(macro_recall(confusion)), 3)
 
 
+def test_the_two_stage_matrix_says_what_each_stage_does():
+    """What the printed matrix implies: errors into and out of nv, and the stages' own figures."""
+    confusion, nv = np.array(paper_001.CONFUSION), paper_001.CLASSES.index("nv")
+    others = np.arange(len(confusion)) != nv
+    assert (float(accuracy(confusion)), float(macro_recall(confusion))) == pytest.approx((0.904643, 0.806044), abs=1e-6)
+    into, out = confusion[others, nv].sum(), confusion[nv, others].sum()
+    passed = confusion[np.ix_(others, others)]
+    assert (into, out, confusion.sum() - np.trace(confusion)) == (71, 37, 191)
+    assert confusion[nv, nv] / confusion[nv].sum() == pytest.approx(0.972409, abs=1e-6)
+    assert passed.sum() / confusion[others].sum() == pytest.approx(0.892749, abs=1e-6)
+    assert np.trace(passed) / passed.sum() == pytest.approx(0.859560, abs=1e-6)
+    assert float(macro_recall(passed)) == pytest.approx(0.846207, abs=1e-6)
+
+
 def test_the_balanced_matrix_has_the_printed_pairs():
     counts = np.array(paper_002.CONFUSIONS["balanced"])
     places = {name: number for number, name in enumerate(paper_002.CLASSES)}

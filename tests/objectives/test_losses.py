@@ -409,3 +409,45 @@ def test_the_effective_number_has_a_beta_of_its_own():
     loss = ClassificationLoss(class_weights="effective", effective_beta=0.9)
     expected = 0.1 / (1 - 0.9 ** COUNTS.astype(np.float64))
     np.testing.assert_allclose(loss.weights(jnp.asarray(COUNTS)), 3 * expected / expected.sum(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("factors", "reduction", "expected"),
+    [
+        ((("a", 0.5),), "batch_mean", 0.772318),
+        ((("a", 0.5),), "torch_weighted_mean", 1.029758),
+        ((), "batch_mean", 1.274369),
+    ],
+)
+def test_paper_001s_discount_is_undone_by_the_weighted_mean(factors, reduction, expected):
+    """Half the focal loss of a class; PyTorch's mean divides by the halves as well."""
+    loss = ClassificationLoss("focal", gamma=1.0, class_factors=factors, reduction=reduction)
+    weights = loss.weights(jnp.asarray(COUNTS), ("a", "b", "c"))
+    assert mean(loss, class_weights=weights) == pytest.approx(expected, abs=1e-6)
+
+
+def test_factors_multiply_the_weights_of_a_formula_and_name_classes():
+    loss = ClassificationLoss(class_weights="inverse", class_factors=(("b", 3.0),))
+    plain = ClassificationLoss(class_weights="inverse").weights(jnp.asarray(COUNTS), ("a", "b", "c"))
+    np.testing.assert_allclose(loss.weights(jnp.asarray(COUNTS), ("a", "b", "c")), plain * np.array([1, 3, 1]))
+    with pytest.raises(UserError, match=r"class in loss.class_factors: 'd'; known: a, b, c"):
+        ClassificationLoss(class_factors=(("d", 3.0),)).check_counts(COUNTS, ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("gamma", "expected"),
+    [
+        (0.0, (0.105361, 0.693147, 2.302585, 1.945910)),
+        (1.0, (0.0105361, 0.346574, 2.072327, 1.667923)),
+        (1.5, (0.00333179, 0.245065, 1.965982, 1.544197)),
+        (2.0, (0.00105361, 0.173287, 1.865094, 1.429648)),
+        (5.0, (1.0536e-6, 0.0216608, 1.359653, 0.900303)),
+    ],
+)
+def test_paper_001s_focal_losses(gamma, expected):
+    """Where the class has the probability 0.9, 0.5, 0.1, and a seventh as before training."""
+    loss = ClassificationLoss("focal", gamma=gamma, reduction="sum")
+    for p, value in zip((0.9, 0.5, 0.1, 1 / 7), expected, strict=True):
+        logits = np.log(np.array([[p, *[(1 - p) / 6] * 6]], np.float32))
+        total, _ = loss(logits, np.eye(7, dtype=np.float32)[:1], np.ones(7, np.float32), ALL[:1])
+        assert float(total) == pytest.approx(value, rel=2e-5)
