@@ -85,7 +85,7 @@ def change_field(plain: dict[str, Any], field: str, text: str) -> None:
     values, path = plain, "config"
     for name in sections:
         kind = _below(kind, values, name, path)
-        values, path = values.get(name, {}), f"{path}.{name}"
+        values, path = values.setdefault(name, {}), f"{path}.{name}"
     if last == "name" and _is_variant(kind):
         return change_field(plain, ".".join(sections), text)
     found = _below(kind, values, last, path)
