@@ -13,7 +13,7 @@
 | `:isic2016_sdl_total_loss` | lambda as the weight of a term, which moves the synergic head as much faster | as SDL |
 | `:isic2016_sdl_partner` | pairs of a natural batch and its partners, with more melanomas | as SDL |
 | `:isic2016_sdl_momentum` | momentum 0.9 and a tenth of the steps | a tenth of SDL |
-| `:melanomas_sdl`, `:melanomas_ensemble` | as the demo, on 900 drawn photographs (docs/synergy.md) | 2 minutes on 2 cores |
+| `:melanomas_sdl`, `:melanomas_ensemble` | the demo on 900 drawn photographs (docs/synergy.md) | a minute |
 | `:ham10000_sdl`, `:ham10000_ensemble` | MobileNet-v2 at 96 px (docs/synergic.md) | 3 minutes on 2 cores |
 
 All train on ISIC 2016's 900 photographs (727 benign, 173 malignant), but those of Figure 4 on 810, and are judged on
