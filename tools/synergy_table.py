@@ -29,9 +29,7 @@ CLASSES = {"benign": "nv", "malignant": "mel"}
 NAME = "synthetic_melanomas"
 PARTS = {"train": (727, 173), "validation": (808, 192), "test": (4847, 1153)}  # lesions of each class
 RATES = (3e-4, 1e-3, 3e-3)
-APART, PAIRED = (
-    f"--config=configs/synergic.py:melanomas_{name}" for name in ("ensemble", "sdl")
-)
+APART, PAIRED = (f"--config=configs/synergic.py:melanomas_{name}" for name in ("ensemble", "sdl"))
 MAIN = {
     "ensemble": [APART],
     "lambda 0": [PAIRED, "--config.method.synergy=0.0"],
