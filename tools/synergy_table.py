@@ -2,9 +2,9 @@
 
     python tools/synergy_table.py --folder=runs/synergy [--seeds=8] [--data_dir=DIR] [--doc=FILE]
 
-A synthetic set of two classes: 900 training photographs as ISIC 2016 has them (727 and 173), and 6,000 test
+Drawn nevi and melanomas: 900 training photographs as ISIC 2016 has them (727 and 173), and 6,000 test
 photographs, one per lesion. The rate of the networks apart, and that of those on pairs, are chosen on the validation
-part with seed 0 and lambda 3. Resumable; 70 minutes on 2 idle cores for the three main conditions, 25 more for the
+part with seed 0 and lambda 3. Resumable; 25 minutes on 2 idle cores for the three main conditions, 12 more for the
 others, which have three seeds (--exploratory). What the document says below its line "## What it says" stays.
 """
 
