@@ -48,7 +48,7 @@ class Tutored:
         draws, logits = Draws.for_batch(rng, batch), {}
         for name, network in (("classification", self.parts.network), ("tutor", self.tutor)):
             maps, variables = network.train_maps(variables, images, draws, phase)
-            logits[name], variables = network.train_logits(variables, maps["features"], draws, phase)
+            logits[name], _, variables = network.train_answer(variables, maps["features"], draws, phase)
         own = self.terms()
         terms = {
             name: (phase.coefficient(name, own[name]), *task.term(variables, answer, targets, weights, phase))
