@@ -33,6 +33,9 @@ METHOD = {
     "decoder_classifier": {"name": "decoder_classifier", "decoder": {"channels": 4}},
     "patches": {"name": "patches", "join": "gru", "attention": ("pixels", "features"), "gru": {"features": 8}},
     "synergic": {"name": "synergic", "members": 3},
+    "two_stage": {"name": "two_stage", "dominant": ("nv",)},
+    "rotation": {"name": "rotation"},
+    "restoration": {"name": "restoration", "width": 2, "patch": 4},
 }
 FACTS = Facts(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 0.125), architecture="resnet_tiny")
 
@@ -121,8 +124,8 @@ def test_answers_do_not_depend_on_how_many_are_asked():
 def test_features_are_what_a_linear_head_reads(method):
     model, images = drawn(method), photographs(5)
     features = model.features(images)
-    # Of the recurrent network, of three networks side by side, and of the backbone.
-    width = {"patches": 8, "synergic": 3 * 32}.get(method, 32)
+    # Of the recurrent network, of networks side by side, and of the backbone.
+    width = {"patches": 8, "synergic": 3 * 32, "two_stage": 2 * 32}.get(method, 32)
     assert (features.shape, features.dtype) == ((5, width), np.float32)
     assert model.features(images[:0]).shape == (0, width)
     if method == "decoder_classifier":  # whose answer is of nothing else
