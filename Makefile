@@ -2,10 +2,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint parity clean
+.PHONY: demo demos test lint parity clean
 
 demo: $(VENV)/.installed  ## install, then train and evaluate the first paper on the synthetic set
 	$(BIN)/python -m skinjax.main --config=configs/cdc.py
+
+demos: $(VENV)/.installed  ## run every demo of every config at full length, resumable; writes docs/demos.md
+	$(BIN)/python tools/demos.py
 
 test: $(VENV)/.installed-test  ## install, then run the whole test suite
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder

@@ -58,8 +58,8 @@ def document(rows: list[list[str]]) -> str:
     """The table of the demos that have finished."""
     return f"""# Every demo
 
-Written by `make demos` (`tools/demos.py`): `python -m skinjax.main` and these arguments, seed 0; synthetic photographs, a
-test bench and not medicine. Seconds are of the whole command on {os.cpu_count()} cores ({platform.machine()}), with
+Written by `make demos` (`tools/demos.py`): `python -m skinjax.main` and these arguments, seed 0; synthetic photographs,
+a test bench and not medicine. Seconds are of the whole command on {os.cpu_count()} cores ({platform.machine()}), with
 the drawing of a set where it is the first of it (?: not in one go). Figures of the test part in %, with 95 % bootstrap
 intervals over lesions; single runs on different data and splits, which compare nothing.
 
