@@ -4,13 +4,35 @@ import importlib
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 
+from skinjax.data.dataset import Dataset
+from skinjax.data.splits.protocols import split_dataset
 from skinjax.model import make_method, variable_shapes
 from skinjax.recipe.config_files import load_config
 from skinjax.runs.building import check
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+
+
+def test_paper_004_trains_on_900_and_sweeps_lambda_on_810(monkeypatch):
+    monkeypatch.syspath_prepend(CONFIGS[0].parent)
+    found = {name: load_config(f"{CONFIGS[0].parent}/synergic.py:isic2016_{name}", []) for name in ("sdl", "lambda_3")}
+    ids = np.arange(1279)
+    labels = np.repeat([0, 1, 0, 1], (727, 173, 304, 75)).astype(np.int32)
+    parts = np.repeat(["train", "test"], (900, 379))
+    columns = {"image_id": ids.astype(str), "group": ids.astype(str), "label": labels, "split": parts}
+    isic = Dataset("isic2016", ("benign", "malignant"), columns, ids, "fingerprint")
+    for name, expected in {"sdl": ((727, 173), (0, 0)), "lambda_3": ((654, 156), (73, 17))}.items():
+        split = split_dataset(isic, found[name].split)
+        for part, counts in zip(("train", "validation"), expected, strict=True):
+            names = split.labels[split.rows(part)]
+            assert (np.sum(names == "benign"), np.sum(names == "malignant")) == counts
+    recipe = found["sdl"]
+    assert (recipe.stored_size.fit, recipe.stored_size.filter, recipe.stored_size.height) == ("squash", "bicubic", 224)
+    assert (recipe.optimizer.name, recipe.optimizer.momentum, recipe.optimizer.learning_rate) == ("sgd", 0.0, 1e-4)
+    assert (recipe.phases["train"].duration, recipe.phases["train"].unit, recipe.batch) == (100_000, "steps", 32)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

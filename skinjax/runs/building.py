@@ -198,7 +198,7 @@ def shares_of_tuples(recipe: Recipe, data: Data, phases: Sequence[Phase]) -> Ite
     """A line for each phase whose rows are filled by the sampler `tuples`: which share each class has there."""
     names = data.dataset.classes
     for phase in phases:
-        if recipe.sampler_in(recipe.phases[phase.name]).name == "tuples":
+        if recipe.sampler_in(recipe.phases[phase.name]).name == "tuples" and recipe.method.places > 1:
             shares = zip(names, phase.sampler.class_shares(len(names)), strict=True)
             parts = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares)
             yield f"phase {phase.name}: in tuples the classes have other shares than in the data: {parts}"

@@ -53,6 +53,9 @@ def test_float64_parameters_agree_after_twenty_steps(trained):
 
 def test_float64_terms_of_pairs_agree(trained):
     assert trained[1]["batch/pairs image"].shape == (3, 8, 2, 40, 40, 3)
+    for devices in (1, 4):
+        labels = trained[devices]["batch/pairs label"]
+        assert ((labels[..., 0] == labels[..., 1]).sum(axis=1) == 4).all()  # of 8
     for name in names(trained, "terms/"):
         np.testing.assert_allclose(trained[1][name], trained[4][name], rtol=1e-9, err_msg=name)
 

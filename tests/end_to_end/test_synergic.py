@@ -1,6 +1,7 @@
 """Paper 004 as a user starts it: pairs, members' predictions, weights for both networks, and going on after a stop."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -44,6 +45,30 @@ def test_members_predictions_are_kept_beside_their_mean(run):
     photograph = np.zeros((1, 40, 40, 3), np.uint8)
     assert model.predict(photograph)["members"].shape == (1, 2, 2)
     assert model.features(photograph).shape == (1, 2 * 1024)
+
+
+def test_a_run_that_lost_its_last_steps_ends_alike(run, data_dir, tmp_path):
+    """The same pairs, and every network as it was, from an earlier checkpoint on."""
+    again = tmp_path / "again"
+    shutil.copytree(run, again)
+    for path in (again / "checkpoints").glob("*00000006*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name in ("finished.json", "model.safetensors", "model.json", *(path.name for path in again.glob("pred*"))):
+        (again / name).unlink()
+    assert main([*PAIRS, f"--workdir={again}", f"--data_dir={data_dir}"]) == 0
+    assert (again / "predictions_test.csv").read_bytes() == (run / "predictions_test.csv").read_bytes()
+    assert (again / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+
+
+def test_the_start_tells_the_shares_of_tuples(data_dir, tmp_path, capsys):
+    short = [*PAIRS, "--config.phases.train.duration=3.0"]
+    told = "phase train: in tuples the classes have other shares than in the data: class_000 7"
+    status = main([*short, f"--workdir={tmp_path / 'two'}", f"--data_dir={data_dir}"])
+    output = "".join(capsys.readouterr())
+    assert status == 0, output
+    assert told in output
+    assert main([*short, "--config.method.members=1", f"--workdir={tmp_path / 'one'}", f"--data_dir={data_dir}"]) == 0
+    assert "in tuples" not in "".join(capsys.readouterr())
 
 
 def test_networks_start_from_those_of_a_run(run, data_dir, tmp_path, capsys):

@@ -91,6 +91,22 @@ def test_what_is_turned_and_shrunk_is_antialiased():
     np.testing.assert_allclose(shown[:, 18:26, 20:32], 100, atol=1e-3)
 
 
+def test_turns_and_flips_turns_by_ten_degrees_at_most_and_flips_either_way():
+    """The place of a bright dot, 24 pixels right of the centre and 8 above it, says by how much and whether."""
+    image = np.zeros((1, 65, 65, 3), np.uint8)
+    image[0, 23:26, 55:58] = 255
+    images = np.repeat(image, 200, axis=0)
+    keys = views.example_keys(jax.random.key(3), jnp.arange(200))
+    show = views.train_view(views.VIEWS["turns_and_flips"], (65, 65), NORMALISATIONS["unit"])
+    shown = np.asarray(jax.jit(show)(keys, images))
+    light = shown.sum(axis=-1)
+    y, x = (np.sum(light * axis, axis=(1, 2)) / light.sum(axis=(1, 2)) - 32 for axis in np.mgrid[:65, :65])
+    off = np.degrees(np.arctan2(np.abs(y), np.abs(x)) - np.arctan2(8, 24))
+    assert np.abs(off).max() < 10.5
+    assert np.abs(off).max() > 8
+    assert {(a, b) for a, b in zip(np.sign(x), np.sign(y), strict=True)} == {(-1, -1), (-1, 1), (1, -1), (1, 1)}
+
+
 def test_side_on_is_the_picture_or_its_mirror_image_where_nothing_else_is_drawn():
     """At the stored size a quarter are not turned and a quarter not zoomed; the light is left out."""
     view = dataclasses.replace(views.VIEWS["side_on"], colour=views.colour_jitter)

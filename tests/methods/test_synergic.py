@@ -253,6 +253,7 @@ def test_paper_004s_parameters():
     head = pair - ensemble
     assert head == 2_099_201
     assert [n * one + n * (n - 1) // 2 * head for n in (1, 2, 3, 4)] == [one, pair, 83_122_377, 115_028_238]
+    assert parameters(config.method.replace(members=3), config, 2) == 83_122_377
     assert parameters(config.method.replace(**SIZES["one"]), config, 7) == 25_613_383
 
 

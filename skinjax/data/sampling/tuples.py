@@ -34,6 +34,10 @@ class TuplesSettings(Named):
     least: float = number(0.45, 0, 1)
     most: float = number(0.55, 0, 1)
 
+    def check(self) -> None:
+        if self.least > self.most:
+            raise UserError(f"sampler.least is {self.least:g} and sampler.most {self.most:g}: lower the least")
+
 
 def tuples(images: Images, settings: TuplesSettings) -> Sampler:
     """`sampler(step)` is int32 [batch, n] for `images.places` = n; no image comes twice in a row.
@@ -159,7 +163,7 @@ class Patterns:
                 return begun[kept[0]]
         raise UserError(
             f"no tuples of {self._n} were found of which any two places agree in {self._wanted}: choose a larger "
-            "batch, a multiple of 4"
+            "batch, a multiple of 4, or a share nearer to a half"
         )
 
 
@@ -184,7 +188,8 @@ def _distinct(parts: np.ndarray, sizes: Sequence[int]) -> tuple[float, np.ndarra
     for block, size in enumerate(sizes):
         others = [*sizes[:block], *sizes[block + 1 :]]
         of.append(parts**size * _over_distinct(lambda k: (parts**k).sum() - parts**k, others) / (chance or 1))
-    return max(chance, 0.0), np.stack(of)
+    # What is left of sums that cancel is no chance: no draw would ever have so many classes.
+    return (chance if len(sizes) <= np.count_nonzero(parts) else 0.0), np.stack(of)
 
 
 def _over_distinct(powers: Callable[[int], Any], sizes: Sequence[int]) -> Any:

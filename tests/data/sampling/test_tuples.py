@@ -158,9 +158,10 @@ def test_the_same_class_falls_on_every_row_alike(pairs):
     np.testing.assert_allclose(same, 0.5, atol=0.08)
 
 
+@pytest.mark.parametrize("counts", [ISIC_2016, HAM10000])
 @pytest.mark.parametrize("settings", [TuplesSettings(), PARTNER, Named(name="natural")])
-def test_a_batch_depends_on_seed_and_step_only_and_slices_make_it_up(settings):
-    labels = labelled(HAM10000)
+def test_a_batch_depends_on_seed_and_step_only_and_slices_make_it_up(settings, counts):
+    labels = labelled(counts)
     sampler, again, other = (
         make_sampler(Images(np.arange(len(labels)), labels, 32, seed, places=3), settings) for seed in (1, 1, 2)
     )
@@ -168,7 +169,18 @@ def test_a_batch_depends_on_seed_and_step_only_and_slices_make_it_up(settings):
     for step in reversed(range(20)):
         parts = [again(step)[process_slice(32, process, 4)] for process in range(4)]
         np.testing.assert_array_equal(np.concatenate(parts), in_order[step])
+        of = labels[np.concatenate(parts)]
+        assert settings.name == "natural" or 0.45 <= (of[:, 0] == of[:, 1]).mean() <= 0.55
     assert all((other(step) != in_order[step]).any() for step in range(20))
+
+
+@pytest.mark.parametrize(("counts", "n"), [(ISIC_2016, 4), ((654, 156), 3)])
+def test_as_few_pairs_as_two_classes_can_have(counts, n):
+    """Of three or four images of two classes some pair agrees, however seldom pairs should."""
+    with pytest.raises(UserError, match=r"agree in 0% to 10% of 32 rows: .* or a share nearer to a half"):
+        made(counts, 32, n, least=0.0, most=0.1)
+    with pytest.raises(UserError, match=r"sampler.least is 0.6 and sampler.most 0.55: lower the least"):
+        TuplesSettings(least=0.6)
 
 
 def test_another_sampler_gives_every_place_a_stream_of_its_own():
