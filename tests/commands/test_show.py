@@ -13,9 +13,9 @@ from skinjax.data.dataset import Dataset
 from skinjax.images.colour import NORMALISATIONS, normalise
 from skinjax.recipe.config_files import load_config
 from skinjax.runs import building
-from tests.end_to_end.conftest import ROOT, TINY
+from tests.end_to_end.conftest import ROOT, SMALL, TINY
 
-CONFIG = str(ROOT / "configs" / "cdc.py")
+CONFIG, BASELINE = (str(ROOT / "configs" / f"{name}.py") for name in ("cdc", "baselines"))
 CHANGES = [change for change in TINY if change.startswith("--config.")]
 
 
@@ -131,6 +131,38 @@ def test_copies_are_trained_on_and_originals_evaluated(tmp_path, data_dir):
     assert number.any()
     assert not number.all()
     np.testing.assert_array_equal([np.array_equal(*pair) for pair in zip(stored, copies, strict=True)], number == 0)
+
+
+def shown_rows(changes, tmp_path, data_dir, count=4):
+    """The rows of a config's views for its first images."""
+    changes = [*SMALL, "--config.views.size=(40,40)", *(f"--config.{change}" for change in changes)]
+    config = load_config(BASELINE, [change.removeprefix("--config.") for change in changes])
+    config = config.replace(dataset=config.dataset.replace(arguments=config.dataset.arguments | {"images": 42}))
+    tmp_path.mkdir(exist_ok=True)
+    data = building.make_data(config, tmp_path, data_dir, print)
+    (phase,) = building.make_phases(config, data)
+    return {name: np.asarray(row) for name, row in view_rows(config, data, phase, np.arange(count)).items()}
+
+
+def test_a_mixture_stands_below_its_picture_and_its_partner(tmp_path, data_dir):
+    rows = shown_rows(["method.mixup_share=0.7"], tmp_path, data_dir)
+    own, partner = (rows[name].astype(float) for name in ("a picture", "its partner"))
+    alike = (own == partner).all(axis=(1, 2, 3))
+    expected = np.where(alike[:, None, None, None], own, 0.7 * own + 0.3 * partner)
+    np.testing.assert_allclose(rows["mixed"], expected, atol=1)
+    assert not alike.all()
+
+
+def test_pretexts_have_a_row_where_they_are_trained_on(tmp_path, data_dir):
+    rows = shown_rows(["method.name=restoration", "views.train=none"], tmp_path, data_dir)
+    whole, puzzle = (rows[name] for name in ("training view\nnone, 40x40\ndraw 1", "restoration\nin training"))
+    patches = [np.sort(x.reshape(4, 5, 8, 5, 8, 3).swapaxes(2, 3).reshape(4, 25, -1), axis=1) for x in (whole, puzzle)]
+    np.testing.assert_array_equal(*[np.sort(x.sum(axis=2, dtype=int), axis=1) for x in patches])
+    assert (whole != puzzle).any(axis=(1, 2, 3)).all()
+    turned = shown_rows(["method.name=rotation"], tmp_path / "turned", data_dir)["rotation\nin training"]
+    assert (turned[:, 0, 0] == turned[0, 0, 0]).all()  # beyond the circle
+    without = shown_rows(["method.name=rotation", "phases.train.terms.rotation=0.0"], tmp_path / "not", data_dir)
+    assert "rotation\nin training" not in without
 
 
 def test_corrections_have_a_row_and_are_in_the_views(tmp_path, data_dir):
