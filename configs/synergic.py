@@ -41,6 +41,7 @@ accelerators they compute in bfloat16 (`--config.model.dtype=float32` turns that
 """
 
 from cdc import small
+from schedules import on_two_cores
 
 from skinjax.core.errors import lookup
 from skinjax.recipe import defaults
@@ -106,18 +107,11 @@ def isic2016(name, variant):
 
 
 def ham10000(name, variant):
-    """What two cores can fine-tune, five lesion-grouped folds (tools/synergic_folds.py)."""
-    config = defaults(name, variant)
-    config.dataset.name = "ham10000"
-    config.split.update(folds=5, test=0.0, validation=0.1)
-    config.stored_size.update(height=112, width=112, filter="bicubic")
-    config.views.update(train="plain", size=(96, 96), normalisation="half")
-    config.model.update(backbone="mobilenetv2_100_same", head="fc1024")
-    config.cache = "host"
+    """What two cores can fine-tune (tools/synergic_folds.py)."""
+    config = on_two_cores(name, variant)
+    config.model.head = "fc1024"
     config.optimizer.update(name="adam", learning_rate=1e-3)
     config.phases.train = {"duration": 8000.0, "unit": "examples", "schedule": "cosine", "warmup": 800.0}
-    for section in (config.evaluations, config.checkpoints):
-        section.every = 0.0
     return config
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skinjax.evaluation.intervals import bootstrap, paired_difference
+from skinjax.evaluation.intervals import Interval, bootstrap, paired_difference
 from skinjax.evaluation.metrics import evaluate
 from skinjax.evaluation.predictions import Predictions, read_predictions
 
@@ -155,9 +155,15 @@ def differences(runs: Mapping[str, Sequence[Predictions]]) -> str:
     for base, name in COMPARED:
         gains = [paired_difference(a, b, "macro_recall") for a, b in zip(runs[base], runs[name], strict=True)]
         values = 100 * np.array([gain.value for gain in gains])
-        each = "; ".join(f"{100 * g.value:+.1f} [{100 * g.low:+.1f}, {100 * g.high:+.1f}]" for g in gains)
+        each = "; ".join(in_percent(g, "+.1f") for g in gains)
         rows.append([f"{name} minus {base}", f"{values.mean():+.1f} ({values.std():.1f})", each])
     return markdown_table(("", "mean of the seeds", "each seed [95 % interval]"), rows)
+
+
+def in_percent(found: Interval, form: str = ".1f") -> str:
+    """A figure in percent, with its interval in brackets."""
+    value, low, high = (format(100 * x, form) for x in (found.value, found.low, found.high))
+    return f"{value} [{low}, {high}]"
 
 
 def write_document(path: Path, text: str) -> None:
@@ -173,7 +179,7 @@ def figures_of_seeds(runs: Sequence[Predictions], metrics: Sequence[str]) -> lis
         values = 100 * np.array([evaluate(table, metric) for table in runs])
         cells.append(f"{values.mean():.1f} ({values.std():.1f})")
     intervals = [bootstrap(table, "macro_recall") for table in runs]
-    cells.append("; ".join(f"{100 * i.value:.1f} [{100 * i.low:.1f}, {100 * i.high:.1f}]" for i in intervals))
+    cells.append("; ".join(in_percent(i) for i in intervals))
     return cells
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import time_to_accuracy
-from demo_table import budget, markdown_table, parser_of_seeds, run, write_document
+from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
 from schedule_table import range_test
 
 from skinjax.core.files import write_atomically
@@ -88,7 +88,7 @@ def document(folders: Mapping[tuple[str, str], Path], rates: Mapping[tuple[str, 
             [
                 " ".join(names),
                 f"{rates[names]:.2g}",
-                f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]",
+                in_percent(found),
             ]
         )
     shares = []

@@ -10,7 +10,7 @@ Resumable: finished runs are read back. 55 minutes on two idle cores, most of th
 import argparse
 from collections.abc import Sequence
 
-from demo_table import figures_of_seeds, parser_of_seeds, run
+from demo_table import figures_of_seeds, in_percent, parser_of_seeds, run
 
 from skinjax.evaluation.intervals import paired_difference
 from skinjax.evaluation.predictions import Predictions
@@ -56,7 +56,7 @@ def print_table(runs: dict[str, Sequence[Predictions]], base: str) -> None:
     print(f"|---|{'---|' * (len(METRICS) + 2)}")
     for name, tables in runs.items():
         gains = [paired_difference(a, b, "macro_recall") for a, b in zip(runs[base], tables, strict=True)]
-        shown = "; ".join(f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]" for d in gains)
+        shown = "; ".join(in_percent(d, "+.1f") for d in gains)
         print(
             f"| {' | '.join([name, *figures_of_seeds(tables, METRICS), '' if name == base else shown])} |", flush=True
         )

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from demo_table import budget, markdown_table, parser_of_seeds, run, write_document
+from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
 from schedule_table import range_test
 
 from skinjax.evaluation.intervals import bootstrap, paired_difference
@@ -76,12 +76,12 @@ def document(folders: Mapping[str, Sequence[Path]], rates: Mapping[str, float]) 
     rows = []
     for name, table in pooled.items():
         figures = [bootstrap(table, metric) for metric in METRICS]
-        shown = [f"{100 * x.value:.1f} [{100 * x.low:.1f}, {100 * x.high:.1f}]" for x in figures]
+        shown = [in_percent(x) for x in figures]
         rows.append([name, f"{rates[name]:.2g}", *shown])
     differences = []
     for base, name in COMPARED:
         gains = [paired_difference(pooled[base], pooled[name], metric) for metric in METRICS]
-        shown = [f"{100 * x.value:+.1f} [{100 * x.low:+.1f}, {100 * x.high:+.1f}]" for x in gains]
+        shown = [in_percent(x, "+.1f") for x in gains]
         differences.append([f"{name} minus {base}", *shown])
     return f"""# One phase or two, one rate or three by depth
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from demo_table import figures_of_seeds, parser_of_seeds, run
+from demo_table import figures_of_seeds, in_percent, parser_of_seeds, run
 
 from skinjax.evaluation.intervals import paired_difference
 from skinjax.evaluation.metrics import evaluate
@@ -77,7 +77,7 @@ def compare(options: argparse.Namespace, kind: str, changes: Mapping[str, Mappin
     print(f"|---|{'---|' * (len(METRICS) + 3)}")
     for name, runs in tables.items():
         gains = [paired_difference(a, b, "macro_recall") for a, b in zip(tables[base], runs, strict=True)]
-        shown = "; ".join(f"{100 * d.value:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]" for d in gains)
+        shown = "; ".join(in_percent(d, "+.1f") for d in gains)
         cells = [name, f"{chosen[name]:g}", *figures_of_seeds(runs, METRICS), "" if name == base else shown]
         print(f"| {' | '.join(cells)} |")
 

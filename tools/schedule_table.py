@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import time_to_accuracy
-from demo_table import budget, markdown_table, parser_of_seeds, run, write_document
+from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
 
 from skinjax.evaluation.intervals import paired_difference
 from skinjax.evaluation.metrics import evaluate
@@ -157,7 +157,7 @@ def _differences(tables: Mapping[str, Sequence[Predictions]]) -> list[list[str]]
     for base, name in COMPARED:
         gains = [paired_difference(a, b, "accuracy") for a, b in zip(tables[base], tables[name], strict=True)]
         values = 100 * np.array([gain.value for gain in gains])
-        each = "; ".join(f"{100 * g.value:+.1f} [{100 * g.low:+.1f}, {100 * g.high:+.1f}]" for g in gains)
+        each = "; ".join(in_percent(g, "+.1f") for g in gains)
         rows.append([f"{name} minus {base}", f"{values.mean():+.2f} ({values.std():.2f})", each])
     return rows
 

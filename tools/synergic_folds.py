@@ -11,7 +11,7 @@ that the figures are of every photograph. Resumable; 45 minutes on 2 idle cores.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from demo_table import budget, markdown_table, parser_of_seeds, run, write_document
+from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
 from phases_table import pool
 
 from skinjax.evaluation.intervals import bootstrap, paired_difference
@@ -48,7 +48,7 @@ def document(folders: Mapping[str, Sequence[Path]]) -> str:
     }
     rows = [[name, *cells(table)] for name, table in (pooled | members).items()]
     gains = [paired_difference(pooled["ensemble"], pooled["SDL"], metric) for metric in METRICS]
-    told = [f"{100 * x.value:+.2f} [{100 * x.low:+.2f}, {100 * x.high:+.2f}]" for x in gains]
+    told = [in_percent(x, "+.2f") for x in gains]
     return f"""# Synergic networks on HAM10000
 
 Written by `tools/synergic_folds.py` on HAM10000, 200x150 copies: MobileNet-v2 from ImageNet weights, two networks, five
@@ -66,7 +66,7 @@ SDL minus ensemble, paired by lesion:
 def cells(table: Predictions) -> list[str]:
     """Every metric with its interval."""
     found = [bootstrap(table, metric) for metric in METRICS]
-    return [f"{100 * x.value:.1f} [{100 * x.low:.1f}, {100 * x.high:.1f}]" for x in found]
+    return [in_percent(x) for x in found]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from demo_table import budget, markdown_table, parser_of_seeds, run, write_document
+from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
 from scipy import stats
 
 from skinjax.data.dataset import Dataset, data_root, open_dataset, prepared
@@ -155,7 +155,7 @@ def gains(tables: Mapping[str, Sequence[Predictions]], what: str, pair: tuple[st
         cells.append(f"{values.mean():+.2f} [{values.mean() - half:+.2f}, {values.mean() + half:+.2f}]")
         signs = signs or f"{(values > 0).sum()}/{len(values)}"
     each = [paired_difference(a, b, METRICS[0]) for a, b in zip(base, other, strict=True)]
-    told = "; ".join(f"{100 * g.value:+.1f} [{100 * g.low:+.1f}, {100 * g.high:+.1f}]" for g in each)
+    told = "; ".join(in_percent(g, "+.1f") for g in each)
     return [what, *cells, signs, told]
 
 
