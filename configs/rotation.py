@@ -25,7 +25,7 @@ On accelerators networks compute in bfloat16 (`--config.model.dtype=float32` tur
 """
 
 import focal
-import schedules
+from schedules import on_two_cores
 
 from skinjax.core.errors import lookup
 
@@ -62,17 +62,14 @@ def ham10000(name, variant, sequential=False, angles="six"):
 
 def copies(name, variant, pretext):
     """A narrow ResNet: the pretext alone, or the classes, from the weights of a run (tools/self_supervision.py)."""
-    config = schedules.ham10000(name, variant)
-    config.split.update(folds=1, test=0.2, validation=0.1)
+    config = on_two_cores(name, variant)
+    config.split.update(folds=1, test=0.2)
     config.model.backbone = "resnet_narrow"
-    config.sampler = "natural"
     config.optimizer.update(name="adam", learning_rate=1e-3)
-    config.phases = {"train": config.phases["all"].to_dict()}
-    config.phase_order = ("train",)
-    config.phases.train.update(duration=20000.0, warmup=2000.0)
+    images = 60000.0 if pretext else 20000.0
+    config.phases.train = {"duration": images, "unit": "examples", "schedule": "cosine", "warmup": images / 10}
     if pretext:
         config.method = {"name": "rotation"}
-        config.phases.train.update(duration=60000.0, warmup=6000.0)
         config.phases.train.update(terms={"classification": 0.0}, evaluations=PRETEXT)
     return config
 

@@ -30,7 +30,7 @@ accelerators they compute in bfloat16 (`--config.model.dtype=float32` turns that
 """
 
 import focal
-import schedules
+from schedules import on_two_cores
 
 from skinjax.core.errors import lookup
 
@@ -91,15 +91,11 @@ def ham10000(name, variant, dataset="ham10000", trunk="two", discount=True):
 
 def copies(name, variant, stages):
     """One stage or two, five lesion-grouped folds (tools/stages_table.py), 10,000 images in all."""
-    config = schedules.ham10000(name, variant)
-    config.sampler = "natural"
+    config = on_two_cores(name, variant)
     config.loss.update(name="focal", gamma=1.0, reduction="batch_mean")
-    config.phases = {"train": config.phases["all"].to_dict()}
-    config.phase_order = ("train",)
-    if stages == 1:
-        return config
-    config.phases.train.update(duration=5000.0, warmup=500.0)
-    return staged(config, discount=False)
+    images = 10000.0 / stages
+    config.phases.train = {"duration": images, "unit": "examples", "schedule": "cosine", "warmup": images / 10}
+    return config if stages == 1 else staged(config, discount=False)
 
 
 VARIANTS = {

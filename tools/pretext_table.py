@@ -1,6 +1,6 @@
 """What paper 001's pretexts are worth, joint and one after the other, beside no pretext; writes docs/pretexts.md.
 
-    python tools/pretext_table.py --folder=runs/pretexts [--seeds=3] [--data_dir=DIR] [--doc=FILE]
+    python tools/pretext_table.py --folder=runs/pretexts [] [--data_dir=DIR] [--doc=FILE]
 
 The demos of configs/rotation.py and configs/restoration.py at 64 px on the set of tools/drawn_ham10000.py: 20,000
 images for the classes, and as many for the pretext where it comes first; without a pretext 20,000 and 40,000. The

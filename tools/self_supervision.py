@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from demo_table import budget, markdown_table, parser_of_seeds, run, write_document
+from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
 from focal_table import told, with_interval
 
 from skinjax.core.files import write_atomically
@@ -78,8 +78,7 @@ def document(folders: Mapping[str, Sequence[Path]], pretexts: Sequence[Path]) ->
     for name in OTHERS:
         pairs = zip(tables[name], tables[FIRST], strict=True)
         differences = [paired_difference(before, after, METRICS[0]) for before, after in pairs]
-        cells = [f"{100 * x.value:+.1f} [{100 * x.low:+.1f}, {100 * x.high:+.1f}]" for x in differences]
-        each.append([f"{FIRST} minus {name}", *cells])
+        each.append([f"{FIRST} minus {name}", *(in_percent(x, "+.1f") for x in differences)])
     angles = [rotation_accuracy(run) for run in pretexts]
     seeds = [f"seed {seed}" for seed in range(len(pretexts))]
     return f"""# Rotation without labels, on HAM10000

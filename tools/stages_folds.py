@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from demo_table import budget, markdown_table, parser_of_seeds, run, write_document
+from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
 from phases_table import pool
 
 from skinjax.evaluation.intervals import bootstrap, paired_difference
@@ -51,12 +51,12 @@ def document(folders: Mapping[str, Sequence[Path]]) -> str:
     base = pooled["one stage"]
     gains = {
         f"{name} minus one stage": [interval(table, of, base) for of in ERRORS.values()]
-        + [percent(paired_difference(base, table, metric), signed=True) for metric in METRICS]
+        + [in_percent(paired_difference(base, table, metric), "+.1f") for metric in METRICS]
         for name, table in pooled.items()
         if table is not base
     }
     rows = [
-        [name, *errors[name], *(percent(bootstrap(table, metric)) for metric in METRICS)]
+        [name, *errors[name], *(in_percent(bootstrap(table, metric)) for metric in METRICS)]
         for name, table in pooled.items()
     ]
     columns = ("", *ERRORS, *METRICS)
@@ -104,11 +104,6 @@ def interval(table: Predictions, wrong: Callable[[Predictions], np.ndarray], bas
     low, high = np.quantile(drawn, (0.025, 0.975))
     sign = "" if base is None else "+"
     return f"{count.sum():{sign}.0f} [{low:{sign}.0f}, {high:{sign}.0f}]"
-
-
-def percent(found, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    return f"{100 * found.value:{sign}.1f} [{100 * found.low:{sign}.1f}, {100 * found.high:{sign}.1f}]"
 
 
 if __name__ == "__main__":
