@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from demo_table import markdown_table, run, write_document
+from demo_table import in_percent, markdown_table, run, write_document
 
 from skinjax.evaluation.intervals import bootstrap
 
@@ -39,8 +39,7 @@ def main() -> None:
         print(f"{config}:{variant}", flush=True)
         table = run([f"--config=configs/{config}.py:{variant}"], folder, 0, options.data_dir)
         seconds = json.loads(folder.with_suffix(".json").read_text())["seconds"]
-        found = [bootstrap(table, metric) for metric in METRICS]
-        figures = [f"{100 * x.value:.1f} [{100 * x.low:.1f}, {100 * x.high:.1f}]" for x in found]
+        figures = [in_percent(bootstrap(table, metric)) for metric in METRICS]
         command = f"`--config=configs/{config}.py:{variant}`"
         rows.append([command, str(seconds or "?"), str(len(table.labels)), *figures])
         write_document(options.doc, document(rows))
