@@ -15,7 +15,8 @@ from demo_table import budget, markdown_table, parser_of_seeds, run, write_docum
 from scipy import stats
 
 from skinjax.data.dataset import data_root
-from skinjax.evaluation.metrics import evaluate, recall, table_confusion
+from skinjax.evaluation.confusion import recall
+from skinjax.evaluation.metrics import evaluate, table_confusion
 from skinjax.evaluation.predictions import Predictions
 
 SHOWN = [

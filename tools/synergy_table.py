@@ -20,8 +20,9 @@ from scipy import stats
 
 from skinjax.data.dataset import Dataset, data_root, open_dataset, prepared
 from skinjax.evaluation.intervals import paired_difference
-from skinjax.evaluation.metrics import average_precision, evaluate
+from skinjax.evaluation.metrics import evaluate
 from skinjax.evaluation.predictions import Predictions, read_predictions
+from skinjax.evaluation.scores import average_precision
 
 # Drawn nevi and melanomas, which differ by their structures; two invented classes are told apart without error.
 SET = {"images": 26000, "height": 96, "width": 128}

@@ -1,39 +1,33 @@
-"""How sure a figure is: bootstrap over groups (lesions) for headline figures, Wilson intervals for per-class shares.
+"""How sure figures are: closed intervals where there are good ones, for the rest a bootstrap over groups (lesions).
 
 Images of one lesion are not independent evidence, so groups are resampled, never images.
 """
 
 import dataclasses
-import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from skinjax.core.errors import UserError, lookup
-from skinjax.evaluation.metrics import METRICS, SCORE_METRICS, SMALL, confusion_matrix, evaluate, json_number, summary
-from skinjax.evaluation.predictions import UNLABELLED, Predictions, align
+from skinjax.evaluation.confusion import METRICS, PER_CLASS, confusion_matrix
+from skinjax.evaluation.metrics import SMALL, evaluate, summary
+from skinjax.evaluation.predictions import Predictions, align
+from skinjax.evaluation.proportions import (
+    Interval,
+    auc_interval,
+    class_shares,
+    json_number,
+    macro_recall_interval,
+    normal_quantile,
+)
+from skinjax.evaluation.scores import SCORE_METRICS, one_vs_rest_auc
 
 Array = np.ndarray
 
 CHUNK_ELEMENTS = 2**22  # of the largest array held per chunk of replicates: 32 MiB
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-    """A figure with its confidence interval and what it rests on; nan where the figure is undefined."""
-
-    value: float
-    low: float
-    high: float
-    level: float
-    method: str
-    images: int
-    groups: int
-
-    def as_dict(self) -> dict[str, float | None]:
-        """`value`, `low` and `high`, JSON-ready."""
-        return _bounded(json_number(self.value), self.low, self.high)
+FEW_POSITIVES = 30  # groups of a class below which its AUC is not bootstrapped
+FEW_GROUPS = 5  # groups of a class below which its figures are hardly known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +46,9 @@ def bootstrap(
     side (docs/intervals.md has its coverage). Below about five groups in a class no draw helps: see its Wilson
     interval. A table of one group alone is refused.
     """
-    return _intervals(predictions, [metric], replicates, seed, level)[metric]
+    normal_quantile(level)  # or it is refused
+    values = _replicate_values(predictions, [metric], replicates, seed)[metric]
+    return _percentile_interval(predictions, evaluate(predictions, metric), values, level)
 
 
 def paired_difference(
@@ -63,6 +59,7 @@ def paired_difference(
     Rows are joined on `image_id`, classes by name; tables of other images, labels or groups are refused. The p-value
     counts the observed table as one more replicate and is therefore never 0.
     """
+    normal_quantile(level)
     b = align(b, like=a)
     a = dataclasses.replace(a, groups=b.groups)
     before = _replicate_values(a, [metric], replicates, seed)[metric]
@@ -75,55 +72,6 @@ def paired_difference(
     return Difference(**dataclasses.asdict(interval), p_value=float(p_value))
 
 
-def wilson(successes: float, trials: float, level: float = 0.95) -> tuple[float, float]:
-    """(low, high) of a share by Wilson's score; `trials` may be fractional (see `effective_trials`); nan for none.
-
-    >>> [round(bound, 3) for bound in wilson(28, 28)]
-    [0.879, 1.0]
-    """
-    _check_level(level)
-    if trials == 0:
-        return np.nan, np.nan
-    z = statistics.NormalDist().inv_cdf((1 + level) / 2)
-    share = successes / trials
-    centre = share + z**2 / (2 * trials)
-    reach = z * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    scale = 1 + z**2 / trials
-    return max(0.0, float((centre - reach) / scale)), min(1.0, float((centre + reach) / scale))
-
-
-def effective_trials(correct: Array, groups: Array) -> float:
-    """How many independent images `correct` (bool [n]) is worth, given `groups` [n] that share their fate in part.
-
-    n / design effect, which is the variance of the share p with the groups kept whole over that of independent images:
-    n_eff = p (1 - p) n^2 / sum_g (h_g - p m_g)^2, with h_g of the m_g images of group g correct, and at most n. It is n
-    where every group is one image. Where that variance is zero (all right, all wrong, one group), images of a group are
-    taken to agree fully: n_eff = n^2 / sum_g m_g^2.
-
-    How well Wilson intervals on it cover is in docs/intervals.md.
-    """
-    if not len(correct):
-        return 0.0
-    _, codes = np.unique(groups, return_inverse=True)
-    sizes = np.bincount(codes)
-    n, p = len(correct), np.mean(correct)
-    residuals = np.bincount(codes, weights=correct - p)
-    variance = np.sum(residuals**2)
-    # Groups that each reproduce the overall share leave rounding errors, not a variance.
-    if variance < 1e-9:
-        return float(n**2 / np.sum(sizes**2))
-    return float(min(n, p * (1 - p) * n**2 / variance))
-
-
-def proportion_interval(correct: Array, groups: Array, level: float = 0.95) -> Interval:
-    """The share of `correct` (bool [n]) with a Wilson interval on the effective number of images in `groups` [n]."""
-    trials = effective_trials(correct, groups)
-    share = float(np.mean(correct)) if len(correct) else np.nan
-    low, high = wilson(share * trials, trials, level)
-    method = f"Wilson, {trials:.4g} effective images"
-    return Interval(share, low, high, level, method, len(correct), len(np.unique(groups)))
-
-
 def summary_with_intervals(
     predictions: Predictions,
     *,
@@ -133,36 +81,53 @@ def summary_with_intervals(
     small: Sequence[int] = SMALL,
     training_counts: Sequence[int] | None = None,
 ) -> dict[str, Any]:
-    """`metrics.summary` in which the headline metrics, and recall and precision per class, are {value, low, high}.
+    """`metrics.summary` in which figures are {value, low, high}, as `intervals` says; undefined ones have no bounds.
 
-    The headline metrics are bootstrapped over groups, the per-class shares have Wilson intervals; `intervals` says how,
-    or why groups cannot be drawn: then the headline metrics have values alone. What is undefined has no bounds.
+    Shares of images of a class have Wilson intervals on what these are worth, macro recall what those of the recalls
+    leave it; the AUC of a class of few groups has Newcombe's, and everything else is bootstrapped. A class of very few
+    groups is `few`: its figures are hardly known. The calibration error has no interval, as a bootstrap would cover it
+    half of the time at best.
     """
     result = summary(predictions, small, training_counts)
-    names = [*METRICS, *SCORE_METRICS]
-    obstacle = _obstacle(predictions)
-    if obstacle:
-        how = f"no bootstrap: {obstacle}"
-        result |= {name: _bounded(result[name]) for name in names}
-    else:
-        headline = _intervals(predictions, names, replicates, seed, level)
-        how = headline["accuracy"].method
-        result |= {name: interval.as_dict() for name, interval in headline.items()}
-    correct = predictions.predicted == predictions.labels
-    given = np.where(predictions.labelled, predictions.predicted, UNLABELLED)
+    obstacle, drawn = _obstacle(predictions), dict[str, Array]()
+    scalars = [name for name in (*METRICS, *SCORE_METRICS) if name != "macro_recall"]
+    if not obstacle:
+        drawn = _replicate_values(predictions, [*scalars, "f1", "auc"], replicates, seed)
+    result["macro_recall"] = macro_recall_interval(predictions, level).as_dict()
+    for name in scalars:
+        result[name] = _bounded(result[name], *_percentiles(drawn.get(name), level))
+    groups = class_groups(predictions)
     for number, name in enumerate(predictions.classes):
         figures = result["per_class"][name]
-        for figure, classes in (("recall", predictions.labels), ("precision", given)):
-            rows = classes == number
-            interval = proportion_interval(correct[rows], predictions.groups[rows], level)
-            # The figure itself follows the rules of metrics.py: 0 for a class never predicted, None for an absent one.
-            figures[figure] = _bounded(figures[figure], interval.low, interval.high)
-    result["intervals"] = {"level": level, "replicates": replicates, "seed": seed, "headline": how}
-    result["intervals"]["per_class"] = "Wilson, effective images"
+        for figure, found in class_shares(predictions, number, level).items():
+            # The figure itself follows the rules of confusion.py: 0 for a class never predicted, None if absent.
+            figures[figure] = _bounded(figures[figure], found.low, found.high)
+        for figure in ("f1", "auc"):
+            bounds = _percentiles(drawn[figure][:, number] if drawn else None, level)
+            if figure == "auc" and drawn and figures["auc"] is not None and groups[number] < FEW_POSITIVES:
+                bounds = auc_interval(figures["auc"], groups[number], result["groups"] - groups[number], level)
+            figures[figure] = _bounded(figures[figure], *bounds)
+        figures |= {"groups": int(groups[number]), "few": bool(0 < groups[number] < FEW_GROUPS)}
+    result["intervals"] = {
+        "level": level,
+        "replicates": replicates,
+        "seed": seed,
+        "headline": f"no bootstrap: {obstacle}" if obstacle else _method(predictions, replicates),
+        "macro_recall": "MOVER of the recalls' Wilson intervals",
+        "per_class": f"Wilson, effective images; AUC of fewer than {FEW_POSITIVES} groups: Newcombe's method 5",
+    }
     return result
 
 
-def _bounded(value: float | None, low: float = np.nan, high: float = np.nan) -> dict[str, float | None]:
+def class_groups(predictions: Predictions) -> Array:
+    """How many groups have an image of each class [classes]."""
+    known = predictions.labelled
+    distinct, codes = np.unique(predictions.groups[known], return_inverse=True)
+    pairs = np.unique(predictions.labels[known] * len(distinct) + codes)
+    return np.bincount(pairs // max(len(distinct), 1), minlength=len(predictions.classes))
+
+
+def _bounded(value: float | None, low: float, high: float) -> dict[str, float | None]:
     """A figure with its bounds for JSON; what is undefined has none."""
     if value is None:
         return dict.fromkeys(("value", "low", "high"))
@@ -179,19 +144,15 @@ def _obstacle(predictions: Predictions) -> str:
     return ""
 
 
-def _intervals(
-    predictions: Predictions, metrics: Sequence[str], replicates: int, seed: int, level: float
-) -> dict[str, Interval]:
-    values = _replicate_values(predictions, metrics, replicates, seed)
-    return {
-        name: _percentile_interval(predictions, evaluate(predictions, name), values[name], level) for name in metrics
-    }
-
-
 def _replicate_values(predictions: Predictions, metrics: Sequence[str], replicates: int, seed: int) -> dict[str, Array]:
-    """Each metric of each replicate [replicates]; the draws depend on the seed and the group names alone."""
+    """Each figure of each replicate [replicates], or [replicates, classes].
+
+    The draws depend on the seed and the group names alone.
+    """
+    figures_of_classes = {**METRICS, **PER_CLASS}
+    of_scores = {**SCORE_METRICS, "auc": one_vs_rest_auc}
     for name in metrics:
-        lookup("metric", name, {**METRICS, **SCORE_METRICS})
+        lookup("metric", name, {**figures_of_classes, **of_scores})
     if replicates < 1:
         raise UserError(f"replicates is {replicates}; the bootstrap needs at least 1, better 2000")
     if obstacle := _obstacle(predictions):
@@ -204,10 +165,10 @@ def _replicate_values(predictions: Predictions, metrics: Sequence[str], replicat
     for weights in _row_weights(predictions.groups[known], replicates, seed, chunk):
         confusions = confusion_matrix(labels, predicted, classes, weights)
         for name in metrics:
-            if name in METRICS:
-                parts[name].append(METRICS[name](confusions))
+            if name in figures_of_classes:
+                parts[name].append(figures_of_classes[name](confusions))
             else:
-                parts[name].append(SCORE_METRICS[name](labels, probabilities, weights))
+                parts[name].append(of_scores[name](labels, probabilities, weights))
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
@@ -222,15 +183,17 @@ def _row_weights(groups: Array, replicates: int, seed: int, chunk: int) -> Itera
 
 
 def _percentile_interval(predictions: Predictions, value: float, values: Array, level: float) -> Interval:
-    _check_level(level)
-    known = values[~np.isnan(values)]
-    tail = (1 - level) / 2
-    low, high = np.quantile(known, [tail, 1 - tail]).tolist() if len(known) else (np.nan, np.nan)
+    images, groups = int(predictions.labelled.sum()), len(np.unique(predictions.groups[predictions.labelled]))
+    return Interval(value, *_percentiles(values, level), level, _method(predictions, len(values)), images, groups)
+
+
+def _percentiles(values: Array | None, level: float) -> tuple[float, float]:
+    """The bounds between which `level` of the known values lie; nan where there are none."""
+    known = np.zeros(0) if values is None else values[~np.isnan(values)]
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]) if len(known) else (np.nan, np.nan)
+    return float(low), float(high)
+
+
+def _method(predictions: Predictions, replicates: int) -> str:
     groups = len(np.unique(predictions.groups[predictions.labelled]))
-    method = f"percentile bootstrap of {groups} groups, {len(values)} replicates"
-    return Interval(value, low, high, level, method, int(predictions.labelled.sum()), groups)
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise UserError(f"level is {level}; a confidence level lies between 0 and 1, such as 0.95")
+    return f"percentile bootstrap of {groups} groups, {replicates} replicates"

@@ -8,8 +8,10 @@ from typing import Any
 
 from skinjax.core.files import write_atomically
 from skinjax.evaluation import metrics
+from skinjax.evaluation.confusion import METRICS
 from skinjax.evaluation.intervals import summary_with_intervals
 from skinjax.evaluation.predictions import Predictions, write_predictions
+from skinjax.evaluation.scores import SCORE_METRICS
 from skinjax.model import MODEL_FILE
 
 HEADLINE = ("macro_recall", "macro_f1", "macro_precision", "accuracy", "mc_specificity", "macro_auc")
@@ -91,7 +93,7 @@ def validation_figures(
 ) -> dict[str, float]:
     """What is logged at every evaluation: the metrics, and those of the smallest classes (paper 000, Fig. 2)."""
     summary = metrics.summary(predictions, small, training_counts)
-    figures = {name: summary[name] for name in (*metrics.METRICS, *metrics.SCORE_METRICS)}
+    figures = {name: summary[name] for name in (*METRICS, *SCORE_METRICS)}
     for k, means in summary["small_classes"].items():
         which = "smallest_class" if k == "1" else f"smallest_{k}_classes"
         figures |= {f"{which}_{name}": means[name] for name in ("recall", "precision", "f1")}

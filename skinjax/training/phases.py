@@ -13,7 +13,8 @@ from skinjax.core.settings import ABOVE_ZERO, Named, Settings, choice, number, o
 from skinjax.data.dataset import DatasetSettings
 from skinjax.data.sampling import SAMPLERS
 from skinjax.data.sampling.samplers import Sampler
-from skinjax.evaluation.metrics import METRICS, SCORE_METRICS
+from skinjax.evaluation.confusion import METRICS
+from skinjax.evaluation.scores import LOWER_IS_BETTER, SCORE_METRICS
 from skinjax.methods.base import Objective
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.optimizers import EVERYTHING
@@ -21,7 +22,8 @@ from skinjax.training.schedules import SCHEDULES
 
 UNITS = {unit: unit for unit in ("steps", "epochs", "examples")}
 CLASS_FIGURES = {**METRICS, **SCORE_METRICS}
-BETTER = {"": "higher for a figure of the classes, lower for a term of the method", "higher": "", "lower": ""}
+HIGHER_IS_BETTER = CLASS_FIGURES.keys() - LOWER_IS_BETTER
+BETTER = {"": "higher for most figures of the classes, lower for losses and terms", "higher": "", "lower": ""}
 FEATURES = {
     "computed": "the network reads every picture anew",
     "stored": "the frozen trunk reads every picture once, and the head trains on what it said",
@@ -42,13 +44,13 @@ class Evaluations(Settings):
     target: float | None = number(None, -1e38, 1e38)  # the first evaluation that reaches it ends the run
 
     def check(self) -> None:
-        if self.target is not None and self.metric in CLASS_FIGURES and not 0 <= self.target <= 1:
+        if self.target is not None and self.metric in HIGHER_IS_BETTER and not 0 <= self.target <= 1:
             raise UserError(f"evaluations.target is {self.target:g}, and {self.metric} is a number from 0 to 1")
 
     @property
     def lower_is_better(self) -> bool:
         """Whether a lower value of the metric is better."""
-        return self.better == "lower" or not (self.better or self.metric in CLASS_FIGURES)
+        return self.better == "lower" or not (self.better or self.metric in HIGHER_IS_BETTER)
 
     def reaches_target(self, value: float) -> bool:
         """Whether a value of the metric is as good as the target, if there is one; NaN never is."""

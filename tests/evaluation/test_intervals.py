@@ -11,11 +11,19 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.evaluation import intervals, metrics
-from skinjax.evaluation.intervals import bootstrap, paired_difference, summary_with_intervals, wilson
+from skinjax.evaluation.confusion import METRICS
+from skinjax.evaluation.intervals import bootstrap, paired_difference, summary_with_intervals
 from skinjax.evaluation.predictions import Predictions
+from skinjax.evaluation.proportions import (
+    auc_interval,
+    macro_recall_interval,
+    share_of_few,
+    wilson,
+)
+from skinjax.evaluation.scores import SCORE_METRICS
 
 CLASSES = ("mel", "nv", "df")
-EVERY_METRIC = [*metrics.METRICS, *metrics.SCORE_METRICS]
+EVERY_METRIC = [*METRICS, *SCORE_METRICS]
 
 
 def random_table(seed: int = 0, images: int = 120, images_per_group: int = 2, accuracy: float = 0.7) -> Predictions:
@@ -180,41 +188,6 @@ def test_one_labelled_image_is_judged():
     assert found["per_class"]["nv"]["precision"] == {"value": None, "low": None, "high": None}
 
 
-@pytest.mark.parametrize(
-    ("successes", "trials", "expected"),
-    [
-        (0, 10, (0.0, 0.2775)),
-        (10, 10, (0.7225, 1.0)),
-        (5, 10, (0.2366, 0.7634)),
-        (27, 28, (0.8229, 0.9937)),
-        (0, 0, (math.nan, math.nan)),
-    ],
-)
-def test_wilson(successes, trials, expected):
-    assert wilson(successes, trials) == pytest.approx(expected, abs=5e-5, nan_ok=True)
-
-
-def test_effective_trials_count_images_when_alone_and_groups_when_they_agree():
-    correct = np.array([1, 1, 0, 0, 1, 1, 1, 1], dtype=bool)
-    assert intervals.effective_trials(correct, np.arange(8)) == pytest.approx(8)
-    assert intervals.effective_trials(correct, np.arange(8) // 2) == pytest.approx(4)
-    assert intervals.effective_trials(np.ones(8, dtype=bool), np.arange(8) // 2) == 4
-    assert intervals.effective_trials(correct, np.zeros(8)) == 1
-    assert intervals.effective_trials(np.array([1, 0] * 4, dtype=bool), np.arange(8) // 2) == 4
-    assert intervals.effective_trials(np.zeros(0, dtype=bool), np.zeros(0)) == 0
-
-
-@pytest.mark.parametrize("share", [0.5, 0.9, 1.0])
-def test_wilson_is_not_narrowed_by_copies_within_groups(share):
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(30), rng.integers(1, 4, 30))
-    correct = np.repeat(rng.random(30), np.bincount(groups)) < share  # images of a lesion share their fate
-    once = intervals.proportion_interval(correct, groups)
-    thrice = intervals.proportion_interval(np.tile(correct, 3), np.tile(groups, 3))
-    assert (thrice.low, thrice.high) == pytest.approx((once.low, once.high))
-    assert once.high - once.low > 0.05
-
-
 def test_paired_difference_of_a_table_with_itself_is_exactly_nothing():
     for metric in EVERY_METRIC:
         found = paired_difference(random_table(), random_table(), metric, replicates=50)
@@ -268,22 +241,26 @@ def test_summary_with_intervals_is_the_summary_with_low_and_high():
     plain = metrics.summary(table)
     found = json.loads(json.dumps(summary_with_intervals(table, replicates=100), allow_nan=False))
     for name in EVERY_METRIC:
-        assert found[name] == bootstrap(table, name, replicates=100).as_dict()
+        drawn = bootstrap(table, name, replicates=100)
+        assert found[name] == (macro_recall_interval(table) if name == "macro_recall" else drawn).as_dict()
         assert found[name]["value"] == plain[name]
     for name in CLASSES:
-        for figure in ("recall", "precision"):
+        for figure in ("recall", "precision", "specificity", "npv", "f1", "auc"):
             share = found["per_class"][name][figure]
             assert share["value"] == plain["per_class"][name][figure]
             assert share["low"] < share["value"] <= share["high"]
-        assert found["per_class"][name]["f1"] == plain["per_class"][name]["f1"]
     assert found["confusion"] == plain["confusion"]
     assert found["intervals"] == {
         "level": 0.95,
         "replicates": 100,
         "seed": 0,
         "headline": "percentile bootstrap of 60 groups, 100 replicates",
-        "per_class": "Wilson, effective images",
+        "macro_recall": "MOVER of the recalls' Wilson intervals",
+        "per_class": "Wilson, effective images; AUC of fewer than 30 groups: Newcombe's method 5",
     }
+    df = found["per_class"]["df"]
+    assert (df["groups"], df["few"]) == (len(np.unique(table.groups[table.labels == 2])), False)
+    assert (df["auc"]["low"], df["auc"]["high"]) == auc_interval(df["auc"]["value"], df["groups"], 60 - df["groups"])
 
 
 def test_per_class_intervals_of_all_correct_absent_and_never_predicted_classes():
@@ -291,8 +268,10 @@ def test_per_class_intervals_of_all_correct_absent_and_never_predicted_classes()
     ids = [f"i{i}" for i in range(13)]
     table = Predictions(ids, ids, labels, ["test"] * 13, np.eye(3)[predicted], CLASSES)
     found = summary_with_intervals(table, replicates=10)["per_class"]
-    assert found["mel"]["recall"] == pytest.approx({"value": 1, "low": wilson(9, 9)[0], "high": 1})
-    assert found["nv"]["recall"] == pytest.approx({"value": 0, "low": 0, "high": wilson(0, 4)[1]})
+    nine, four = 9 * share_of_few(9, 0.95), 4 * share_of_few(4, 0.95)
+    assert found["mel"]["recall"] == pytest.approx({"value": 1, "low": wilson(nine, nine)[0], "high": 1})
+    assert found["nv"]["recall"] == pytest.approx({"value": 0, "low": 0, "high": wilson(0, four)[1]})
+    assert [found[name]["few"] for name in CLASSES] == [False, True, False]
     assert found["nv"]["precision"] == {"value": 0, "low": None, "high": None}
     # An image was given to the absent class: its precision is undefined all the same.
     assert found["df"]["recall"] == found["df"]["precision"] == {"value": None, "low": None, "high": None}

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from skinjax.evaluation.metrics import METRICS, SCORE_METRICS, accuracy, macro_recall
+from skinjax.evaluation.confusion import METRICS, accuracy, macro_recall
+from skinjax.evaluation.scores import SCORE_METRICS
 from skinjax.matrix import paper_000, paper_001, paper_002, paper_003, paper_004
 from skinjax.matrix.papers import PAPERS
 from skinjax.matrix.printed import Printed, table
