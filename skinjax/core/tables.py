@@ -15,6 +15,7 @@ from skinjax.core.files import human_bytes, write_atomically
 
 TABLE_SUFFIXES = (".csv", ".tsv")
 DELIMITERS = (",", "\t", ";")
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of one
 MOST_BYTES, MOST_LINES = 2**27, 10**6
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -83,7 +84,7 @@ def read_table(
             where, line = f"{name} line {line}", reader.line_num + 1
             if line > MOST_LINES:
                 raise UserError(f"{name} has more than the {MOST_LINES:,} lines that a table may have")
-            cells = [field.strip() for field in fields]
+            cells = [_without_mark(field.strip()) for field in fields]
             while len(cells) > len(columns or ()) and not cells[-1]:
                 cells.pop()
             if not any(cells):
@@ -142,11 +143,30 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def csv_lines(rows: Iterable[Sequence[Any]]) -> list[str]:
-    """Each row as CSV without its line end; a cell with a line break in it is in quotes, and breaks its line."""
+    """Each row as CSV without its line end; a cell with a line break in it is in quotes, and breaks its line.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it, which `read_table` takes off.
+    """
     lines: list[str] = []
+    safe = ([_marked(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
     # The end of a line decides which breaks are put into quotes.
-    csv.writer(types.SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(rows)
+    csv.writer(types.SimpleNamespace(write=lines.append), lineterminator="\r\n").writerows(safe)
     return [line.removesuffix("\r\n") for line in lines]
+
+
+def _marked(cell: str) -> str:
+    """The cell, with an apostrophe before what a spreadsheet would calculate."""
+    if not cell.lstrip("'").startswith(FORMULAS):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def _without_mark(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULAS) else cell
 
 
 def _text(data: bytes, name: str) -> str:

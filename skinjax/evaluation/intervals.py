@@ -47,7 +47,7 @@ def bootstrap(
     interval. A table of one group alone is refused.
     """
     normal_quantile(level)  # or it is refused
-    values = _replicate_values(predictions, [metric], replicates, seed)[metric]
+    values = replicate_values(predictions, [metric], replicates, seed)[metric]
     return _percentile_interval(predictions, evaluate(predictions, metric), values, level)
 
 
@@ -62,8 +62,8 @@ def paired_difference(
     normal_quantile(level)
     b = align(b, like=a)
     a = dataclasses.replace(a, groups=b.groups)
-    before = _replicate_values(a, [metric], replicates, seed)[metric]
-    differences = _replicate_values(b, [metric], replicates, seed)[metric] - before
+    before = replicate_values(a, [metric], replicates, seed)[metric]
+    differences = replicate_values(b, [metric], replicates, seed)[metric] - before
     value = evaluate(b, metric) - evaluate(a, metric)
     interval = _percentile_interval(a, value, differences, level)
     known = differences[~np.isnan(differences)]
@@ -92,7 +92,7 @@ def summary_with_intervals(
     obstacle, drawn = _obstacle(predictions), dict[str, Array]()
     scalars = [name for name in (*METRICS, *SCORE_METRICS) if name != "macro_recall"]
     if not obstacle:
-        drawn = _replicate_values(predictions, [*scalars, "f1", "auc"], replicates, seed)
+        drawn = replicate_values(predictions, [*scalars, "f1", "auc"], replicates, seed)
     result["macro_recall"] = macro_recall_interval(predictions, level).as_dict()
     for name in scalars:
         result[name] = _bounded(result[name], *_percentiles(drawn.get(name), level))
@@ -144,10 +144,13 @@ def _obstacle(predictions: Predictions) -> str:
     return ""
 
 
-def _replicate_values(predictions: Predictions, metrics: Sequence[str], replicates: int, seed: int) -> dict[str, Array]:
+def replicate_values(
+    predictions: Predictions, metrics: Sequence[str], replicates: int, seed: int, groups: Array | None = None
+) -> dict[str, Array]:
     """Each figure of each replicate [replicates], or [replicates, classes].
 
-    The draws depend on the seed and the group names alone.
+    The draws depend on the seed and the names of the groups alone; tables that share some draw those alike where
+    `groups` are the names of all of them.
     """
     figures_of_classes = {**METRICS, **PER_CLASS}
     of_scores = {**SCORE_METRICS, "auc": one_vs_rest_auc}
@@ -162,7 +165,7 @@ def _replicate_values(predictions: Predictions, metrics: Sequence[str], replicat
     probabilities = predictions.probabilities[known]
     chunk = max(1, CHUNK_ELEMENTS // max(len(labels), classes**2))
     parts: dict[str, list[Array]] = {name: [] for name in metrics}
-    for weights in _row_weights(predictions.groups[known], replicates, seed, chunk):
+    for weights in _row_weights(predictions.groups[known], replicates, seed, chunk, groups):
         confusions = confusion_matrix(labels, predicted, classes, weights)
         for name in metrics:
             if name in figures_of_classes:
@@ -172,10 +175,12 @@ def _replicate_values(predictions: Predictions, metrics: Sequence[str], replicat
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
-def _row_weights(groups: Array, replicates: int, seed: int, chunk: int) -> Iterator[Array]:
+def _row_weights(
+    groups: Array, replicates: int, seed: int, chunk: int, everywhere: Array | None = None
+) -> Iterator[Array]:
     """How often each row counts [<= chunk, N] in successive replicates; the draws do not depend on `chunk`."""
-    codes = np.unique(groups, return_inverse=True)[1]
-    G = codes.max() + 1
+    names = np.unique(groups if everywhere is None else everywhere)
+    codes, G = np.searchsorted(names, groups), len(names)
     rng = np.random.default_rng(seed)
     for start in range(0, replicates, chunk):
         draws = [np.bincount(rng.integers(G, size=G), minlength=G) for _ in range(min(chunk, replicates - start))]

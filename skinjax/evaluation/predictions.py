@@ -1,13 +1,14 @@
 """The predictions table: one row per image, and all that the judging half (metrics, intervals, report) ever reads.
 
-On disk it is a CSV `image_id,group,label,split,p_<class>,...[,s_<class>,...]`, its protocol in a JSON of the same stem.
+On disk it is a CSV `image_id,group,label,split[,<metadata>...],p_<class>...[,s_<class>...]`, its protocol a JSON of the
+same stem.
 """
 
 import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class Predictions:
     labels: class numbers [N], -1 where the truth is unknown.
     probabilities: [N, classes], rows summing to 1 within 1e-3.
     scores: raw sigmoids [N, classes] of heads whose probabilities were normalised, or None.
+    metadata: what else is known of each image, text [N] by column (age, sex, dx_type, ...), '' where it is not.
     protocol: what the numbers were measured on (split protocol, checkpoint, views, seed, ...), JSON-ready.
     place: says in an error where a row came from (a reader names file and line); by default its number and image.
 
@@ -44,6 +46,7 @@ class Predictions:
     classes: tuple[str, ...]
     protocol: dict = dataclasses.field(default_factory=dict)
     scores: np.ndarray | None = None
+    metadata: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     place: dataclasses.InitVar[Callable[[int], str] | None] = None
 
     def __post_init__(self, place: Callable[[int], str] | None) -> None:
@@ -53,6 +56,8 @@ class Predictions:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, np.asarray(getattr(self, name)))
         object.__setattr__(self, "classes", tuple(self.classes))
+        texts = {name: np.asarray(column, dtype=str) for name, column in self.metadata.items()}
+        object.__setattr__(self, "metadata", texts)
         _check_classes(self.classes, "predictions")
         _check_shapes(self)
         _check_rows(self, place or (lambda row: f"predictions: row {row} (image {str(self.image_ids[row])!r})"))
@@ -78,12 +83,13 @@ def write_predictions(path: str | os.PathLike, predictions: Predictions) -> None
     """
     path = _csv_path(path)
     names = np.array([*predictions.classes, ""])[predictions.labels]
-    texts = zip(predictions.image_ids, predictions.groups, names, predictions.splits, strict=True)
+    known = predictions.metadata
+    texts = zip(predictions.image_ids, predictions.groups, names, predictions.splits, *known.values(), strict=True)
     blocks = {"p_": predictions.probabilities} | ({} if predictions.scores is None else {"s_": predictions.scores})
-    header = [*TEXT_COLUMNS, *(f"{prefix}{name}" for prefix in blocks for name in predictions.classes)]
-    heading, *starts = csv_lines([header, *texts])
+    numbers = [f"{prefix}{name}" for prefix in blocks for name in predictions.classes]
+    heading, *starts = csv_lines([[*TEXT_COLUMNS, *known, *numbers], *texts])
     # One template per row takes half the time of one call per number.
-    template = ",".join([NUMBER] * (len(header) - len(TEXT_COLUMNS)))
+    template = ",".join([NUMBER] * len(numbers))
     rows = (template % tuple(np.concatenate(row).tolist()) for row in zip(*blocks.values(), strict=True))
     lines = [heading, *(f"{start},{row}" for start, row in zip(starts, rows, strict=True))]
     protocol = json.dumps(predictions.protocol, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
@@ -96,7 +102,7 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
     """The table at `path`, also one made elsewhere, in any dialect of `read_table` and without a protocol JSON.
 
     A missing `group` column, or an empty group, means that the image is a group of its own; a missing `split` is empty;
-    an empty `label` is unlabelled. The classes are the `p_` columns in their order; columns not known are ignored.
+    an empty `label` is unlabelled. The classes are the `p_` columns in their order; other columns are metadata.
     """
     path = _csv_path(path)
     _, columns, rows = read_table(read_file(path), str(path), ("image_id", "label"), optional=("group", "split"))
@@ -114,7 +120,22 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
         classes=classes,
         protocol=_read_protocol(path.with_suffix(".json")),
         scores=None if missing else _numbers(rows, "s_", classes),
+        metadata={name: np.array([row.cells[name] for row in rows]) for name in columns if _is_metadata(name)},
         place=lambda row: rows[row].where,
+    )
+
+
+def chosen_rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
+    """The table of some rows, by number or bool [N]."""
+    return dataclasses.replace(
+        predictions,
+        image_ids=predictions.image_ids[rows],
+        groups=predictions.groups[rows],
+        labels=predictions.labels[rows],
+        splits=predictions.splits[rows],
+        probabilities=predictions.probabilities[rows],
+        scores=None if predictions.scores is None else predictions.scores[rows],
+        metadata={name: column[rows] for name, column in predictions.metadata.items()},
     )
 
 
@@ -135,23 +156,26 @@ def align(predictions: Predictions, like: Predictions) -> Predictions:
     rows = np.empty(len(like), dtype=int)
     rows[np.argsort(like.image_ids)] = np.argsort(predictions.image_ids)
     order = [predictions.classes.index(name) for name in like.classes]
-    labels = np.array([*np.argsort(order), UNLABELLED])[predictions.labels[rows]]
+    found = chosen_rows(predictions, rows)
+    labels = np.array([*np.argsort(order), UNLABELLED])[found.labels]
     _refuse_differences("label", labels, like.labels, like)
-    groups = predictions.groups[rows]
+    groups = found.groups
     if np.array_equal(groups, like.image_ids):
         groups = like.groups
     elif not np.array_equal(like.groups, like.image_ids):
         _refuse_differences("group", groups, like.groups, like)
     return dataclasses.replace(
-        predictions,
-        image_ids=like.image_ids,
+        found,
         groups=groups,
         labels=labels,
-        splits=predictions.splits[rows],
-        probabilities=predictions.probabilities[rows][:, order],
+        probabilities=found.probabilities[:, order],
         classes=like.classes,
-        scores=None if predictions.scores is None else predictions.scores[rows][:, order],
+        scores=None if found.scores is None else found.scores[:, order],
     )
+
+
+def _is_metadata(column: str) -> bool:
+    return bool(column) and column not in TEXT_COLUMNS and not column.startswith(("p_", "s_"))
 
 
 def _csv_path(path: str | os.PathLike) -> pathlib.Path:
@@ -176,8 +200,9 @@ def _check_shapes(table: Predictions) -> None:
     expected = {"image_ids": (N,), "groups": (N,), "labels": (N,), "splits": (N,), "probabilities": (N, C)}
     if table.scores is not None:
         expected["scores"] = (N, C)
+    expected |= dict.fromkeys(table.metadata, (N,))
     for name, shape in expected.items():
-        found = getattr(table, name).shape
+        found = (table.metadata[name] if name in table.metadata else getattr(table, name)).shape
         if found != shape:
             raise UserError(f"predictions: {name} has shape {found}, but {N} images of {C} classes need {shape}")
     if not np.issubdtype(table.labels.dtype, np.integer):

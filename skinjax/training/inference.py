@@ -17,6 +17,7 @@ from skinjax.parallel import Stored, prefetch
 from skinjax.training.programs import Program
 
 Columns = dict[str, np.ndarray]
+STRUCTURE = ("image_id", "group", "label", "split")  # columns of a data set that a table has in its own words
 
 
 def collect(
@@ -63,12 +64,24 @@ def tables(
         protocol=protocol,
         probabilities=columns["probabilities"],
         scores=columns.get("scores"),
+        metadata=metadata_of(dataset, records),
     )
     others: Columns = {name: columns[name] for name in ("hard", "soft") if name in columns}
     for number, own in enumerate(np.moveaxis(columns["members"], 1, 0) if "members" in columns else (), start=1):
         others[f"member{number}"] = own
     named = {name: dataclasses.replace(whole, probabilities=of, scores=None) for name, of in others.items()}
     return {"": whole, **named}
+
+
+def metadata_of(dataset: Dataset, records: np.ndarray) -> dict[str, np.ndarray]:
+    """What else a data set knows of its records, as text, '' for what is not known."""
+    others = {name: column[records] for name, column in dataset.columns.items() if name not in STRUCTURE}
+    return {
+        name: np.array(["" if of != of else f"{of:g}" for of in column.tolist()])
+        if np.issubdtype(column.dtype, np.floating)
+        else column.astype(str)
+        for name, column in others.items()
+    }
 
 
 def _mean(total: jax.Array, count: jax.Array | None) -> float:

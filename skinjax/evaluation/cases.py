@@ -1,0 +1,92 @@
+"""Photographs that belong together: which they are, judged as one, and one of each alone."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from scipy.special import softmax
+
+from skinjax.core.errors import UserError, lookup
+from skinjax.core.tables import read_file, read_table
+from skinjax.evaluation.calibration import logits_of
+from skinjax.evaluation.predictions import UNLABELLED, Predictions, chosen_rows
+
+Array = np.ndarray
+
+CLUSTER = "cluster"  # the column of what is larger than a case, as a patient
+POOLS = {"probabilities": "the mean of the photographs' probabilities", "logits": "that of their logarithms"}
+
+
+def with_groups(predictions: Predictions, path: Path) -> Predictions:
+    """The table with the groups (and clusters) of a CSV `image_id,group[,cluster]`, which must know every image."""
+    table = read_table(read_file(path), str(path), ("image_id", "group"), optional=(CLUSTER,))
+    rows = table.unique("image_id")
+    unknown = [name for name in predictions.image_ids.tolist() if name not in rows]
+    if unknown:
+        raise UserError(f"{path} lacks {len(unknown)} images of the table, such as {unknown[0]!r}: add them")
+    found = [rows[name].cells for name in predictions.image_ids.tolist()]
+    metadata = dict(predictions.metadata)
+    if CLUSTER in table.columns:
+        metadata[CLUSTER] = np.array([cells[CLUSTER] for cells in found])
+    return dataclasses.replace(predictions, groups=np.array([cells["group"] for cells in found]), metadata=metadata)
+
+
+def seen_in_training(predictions: Predictions, path: Path) -> Mapping[str, tuple[int, int]]:
+    """Of each class, how many images are of a group that a training list names, and how many there are.
+
+    The list is a CSV with `group`, or with `image_id` where images are groups of their own.
+    """
+    table = read_table(read_file(path), str(path), optional=("group", "image_id"))
+    column = next((name for name in ("group", "image_id") if name in table.columns), None)
+    if column is None:
+        raise UserError(f"{path} has neither a column group nor image_id: give one of the training photographs")
+    trained = {row.cells[column] for row in table.rows}
+    of_table = predictions.groups if column == "group" else predictions.image_ids
+    seen = np.isin(of_table, sorted(trained))
+    return {
+        name: (int(np.sum(seen & (predictions.labels == number))), int(np.sum(predictions.labels == number)))
+        for number, name in enumerate(predictions.classes)
+    }
+
+
+def pooled(predictions: Predictions, pool: str = "probabilities") -> Predictions:
+    """A table with a row for each case (group), the mean of its photographs; its groups are the clusters, if known."""
+    lookup("pool", pool, POOLS)
+    cases, first, codes = np.unique(predictions.groups, return_index=True, return_inverse=True)
+    labels = predictions.labels[first]
+    differ = np.flatnonzero(labels[codes] != predictions.labels)
+    if len(differ):
+        names = np.array([*predictions.classes, "no label"])
+        one, other = (str(names[of]) for of in (labels[codes[differ[0]]], predictions.labels[differ[0]]))
+        case = str(predictions.groups[differ[0]])
+        raise UserError(f"the case {case!r} has two labels, {one} and {other}: give each photograph of it the same")
+    rows = logits_of(predictions) if pool == "logits" else predictions.probabilities.astype(float)
+    sums = np.stack([np.bincount(codes, column) for column in rows.T], axis=1)
+    means = sums / np.bincount(codes)[:, None]
+    whole = chosen_rows(dataclasses.replace(predictions, scores=None), first)
+    return dataclasses.replace(
+        whole,
+        image_ids=cases,
+        groups=clusters(whole),
+        probabilities=softmax(means, axis=1) if pool == "logits" else means,
+    )
+
+
+def clusters(predictions: Predictions) -> Array:
+    """What rows are resampled by: the cluster where it is known, else the group."""
+    known = predictions.metadata.get(CLUSTER)
+    return predictions.groups if known is None else np.where(known == "", predictions.groups, known)
+
+
+def one_of_each(predictions: Predictions, seed: int = 0) -> Predictions:
+    """The table with one photograph of each case, drawn at random."""
+    order = np.random.default_rng(seed).permutation(len(predictions))
+    _, first = np.unique(predictions.groups[order], return_index=True)
+    chosen = chosen_rows(predictions, np.sort(order[first]))
+    return dataclasses.replace(chosen, groups=clusters(chosen))
+
+
+def labelled(predictions: Predictions) -> Predictions:
+    """The rows with a known truth."""
+    return chosen_rows(predictions, predictions.labels != UNLABELLED)
