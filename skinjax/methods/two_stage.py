@@ -86,6 +86,10 @@ class TwoStage:
             terms[stage] = (coefficient, *task.term(self.own(variables, stage), logits, own, weights, phase))
         return terms, after["batch_stats"]
 
+    def named_tasks(self) -> list[tuple[str, Classification]]:
+        """The name and the task of each stage."""
+        return list(zip(STAGES, self.tasks, strict=True))
+
     def stages_with(self, targets: Sequence[Array]) -> list[tuple[str, Network, Classification, Array]]:
         """The name, network, task and targets of each stage."""
         return list(zip(STAGES, self.networks, self.tasks, targets, strict=True))

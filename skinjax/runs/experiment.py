@@ -21,6 +21,7 @@ from skinjax.model import Model, load, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs import building
+from skinjax.runs.priors import training_prior
 from skinjax.runs.results import finished_figures, format_figures, mark_finished, validation_figures, write_figures
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
 from skinjax.runs.workdir import claim, default_workdir, environment, read_config, read_recipe
@@ -98,10 +99,12 @@ def train_and_evaluate(
     states = [trainer.restore(phases, init, checkpoints.sealed(step)) for step in history.snapshots or best] or [state]
     checkpoints.close()
     model, phase = trained_model(recipe, folder, data, states, weights), trainer.last
+    names = dict(zip(data.dataset.classes, counts, strict=True))
+    kept = {"training_prior": training_prior(recipe, data, method, phases), "training_counts": names}
     figures = {}
     for part in ("validation", "test"):
         if len(data.records[part]):
-            protocol = describe(recipe, folder, data, part, states, weights)
+            protocol = describe(recipe, folder, data, part, states, weights) | kept
             found, _ = judge(model.method, phase, model.variables, part, built.pixels, protocol)
             if not found:
                 raise UserError(f"the last phase, {phase.name!r}, predicts no classes: end with one that does")
