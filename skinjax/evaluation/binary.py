@@ -73,6 +73,11 @@ def roc(positive: Array, scores: Array, weights: Array | None = None) -> tuple[A
     return rates[0], rates[1], np.concatenate([[np.inf], scores[order][last]])
 
 
+def auc(positive: Array, scores: Array, weights: Array | None = None) -> Array:
+    """The area [...] under the ROC curve."""
+    return partial_area(positive, scores, weights, least=0.0)
+
+
 def partial_area(positive: Array, scores: Array, weights: Array | None = None, least: float = 0.8) -> Array:
     """The area [...] between the ROC curve and the right edge where sensitivity is at least `least`: at most 1 - least.
 

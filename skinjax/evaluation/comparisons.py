@@ -18,6 +18,7 @@ from skinjax.evaluation.predictions import Predictions, align
 Array = np.ndarray
 
 FEWEST_RUNS = 5
+COMBINATIONS = {"mean": "the mean of their probabilities", "vote": "the share of their votes"}
 
 
 @dataclasses.dataclass(frozen=True)

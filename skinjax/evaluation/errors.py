@@ -93,6 +93,15 @@ def by_column(predictions: Predictions, column: str, level: float = 0.95) -> lis
     return found
 
 
+def where_column(predictions: Predictions, column: str, value: str) -> Predictions:
+    """The rows with this value of a metadata column."""
+    values = column_values(predictions, column)
+    if value not in values:
+        known = ", ".join(sorted(set(values.tolist()))[:MOST_VALUES])
+        raise UserError(f"no row of the table has {value!r} in column {column}; there are {known}")
+    return chosen_rows(predictions, values == value)
+
+
 def column_values(predictions: Predictions, column: str) -> Array:
     """A metadata column [N]; numbers of a column called age are bands."""
     if column not in predictions.metadata:

@@ -4,7 +4,7 @@ Images of one lesion are not independent evidence, so groups are resampled, neve
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,17 @@ def summary_with_intervals(
         "per_class": f"Wilson, effective images; AUC of fewer than {FEW_POSITIVES} groups: Newcombe's method 5",
     }
     return result
+
+
+def bootstrap_of(
+    groups: Array, figure: Callable[[Array], Array], replicates: int = 2000, seed: int = 0, level: float = 0.95
+) -> tuple[float, float]:
+    """The bounds of a figure of rows of these `groups`, a function of how often each counts [N, replicates]."""
+    if len(np.unique(groups)) < 2:
+        return np.nan, np.nan
+    chunk = max(1, CHUNK_ELEMENTS // len(groups))
+    found = [figure(weights.T) for weights in _row_weights(groups, replicates, seed, chunk)]
+    return _percentiles(np.concatenate(found), level)
 
 
 def class_groups(predictions: Predictions) -> Array:

@@ -15,6 +15,7 @@ from skinjax.data.caches import Pixels
 from skinjax.data.dataset import check_dataset, data_root
 from skinjax.data.splits.parts import Data, training_records
 from skinjax.evaluation.predictions import Predictions
+from skinjax.evaluation.text import format_figures
 from skinjax.methods.base import Method, Variables
 from skinjax.methods.ensemble import united
 from skinjax.model import Model, load, write_model
@@ -22,7 +23,7 @@ from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs import building
 from skinjax.runs.priors import training_prior
-from skinjax.runs.results import finished_figures, format_figures, mark_finished, validation_figures, write_figures
+from skinjax.runs.results import finished_figures, mark_finished, validation_figures, write_figures
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
 from skinjax.runs.workdir import claim, default_workdir, environment, read_config, read_recipe
 from skinjax.training.checkpoints import Checkpoints

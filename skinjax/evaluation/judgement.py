@@ -1,0 +1,338 @@
+"""All that `skinjax evaluate` finds out about a table, as JSON-ready records, and those in words."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from skinjax.core.errors import UserError
+from skinjax.evaluation import binary, conformal, errors
+from skinjax.evaluation.calibration import calibration_error, fit_temperature, with_temperature
+from skinjax.evaluation.cases import one_of_each, pooled
+from skinjax.evaluation.comparisons import FEWEST_RUNS, combined, holm, method_difference
+from skinjax.evaluation.intervals import bootstrap_of, paired_difference, summary_with_intervals
+from skinjax.evaluation.metrics import evaluate
+from skinjax.evaluation.predictions import Predictions
+from skinjax.evaluation.priors import choose_tau, frequencies, training_prior, with_prior
+from skinjax.evaluation.proportions import Interval, json_number
+from skinjax.evaluation.sources import Source
+from skinjax.evaluation.text import aligned, format_figures, interval, per_class_lines
+
+Record = dict[str, Any]
+
+TARGETS = {
+    "uniform": "all classes alike, as macro recall counts them",
+    "natural": "the frequencies of the validation part",
+}
+OF_PROBABILITIES = ("log_loss", "brier")
+OTHERS = ("f1_weighted_true", "cohens_kappa", "matthews_correlation", "average_precision", "brier", "log_loss")
+SKIN_TONE = ("skin_tone", "fitzpatrick", "fitzpatrick_skin_type", "monk")
+
+
+@dataclasses.dataclass(frozen=True)
+class Questions:
+    """What is asked of a table; see the flags of `skinjax evaluate`."""
+
+    positive: tuple[str, ...] = ()
+    prevalence: float | None = None
+    by: tuple[str, ...] = ()
+    temperature: bool = False
+    prior: str = ""
+    conformal: bool = False
+    cases: str = ""
+    pairs: int = 5
+    losses: int = 0
+    replicates: int = 2000
+
+
+def judged(source: Source, questions: Questions) -> tuple[Predictions, Record]:
+    """The table after what is fitted on validation, and what is found out about it."""
+    fit = fitted(source, questions.temperature, questions.prior)
+    decided, natural = fit.decided, fit.natural
+    counts = decided.protocol.get("training_counts")
+    known = isinstance(counts, dict) and counts.keys() == set(decided.classes)
+    training_counts = [counts[name] for name in decided.classes] if known else None
+    found = summary_with_intervals(decided, replicates=questions.replicates, training_counts=training_counts)
+    if decided is not natural:
+        of_natural = summary_with_intervals(natural, replicates=questions.replicates)
+        found |= {name: of_natural[name] for name in OF_PROBABILITIES}
+    found["calibration_error"] = {"value": json_number(calibration_error(natural)), "low": None, "high": None}
+    found |= {"name": source.name, "part": source.part, "fitted": fit.record}
+    found["pairs"] = [
+        pair._asdict() for pair in errors.pairs(np.array(found["confusion"]), decided.classes, questions.pairs)
+    ]
+    if questions.losses:
+        found["top_losses"] = [of._asdict() for of in errors.top_losses(decided, questions.losses)]
+        found["confident_mistakes"] = [of._asdict() for of in errors.confident_mistakes(decided, questions.losses)]
+    found["by"] = {column: [_kind(of) for of in errors.by_column(decided, column)] for column in questions.by}
+    if questions.positive:
+        found["question"] = clinical(source, fit, questions)
+    if questions.conformal:
+        found["conformal"] = sets_record(fit, conformal.conformal_sets(fit.validation_natural(), natural))
+    if questions.cases:
+        found["cases"] = case_records(decided, questions)
+    return decided, found
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """A table for decisions and one whose probabilities are of the natural prior, each beside its validation table."""
+
+    source: Source
+    decided: Predictions
+    natural: Predictions
+    validation: Predictions | None
+    record: Record
+
+    def validation_natural(self) -> Predictions:
+        self.source.fitted_on()  # or it is refused
+        assert self.validation is not None
+        return self.validation
+
+
+def fitted(source: Source, temperature: bool, prior: str) -> Fitted:
+    """Fit on the validation table, and apply to both: a temperature, then another prior for decisions.
+
+    Probabilities are judged at the prior of the validation part, with tau 1.
+    """
+    table, validation, record = source.table, source.validation, dict[str, Any]()
+    if temperature:
+        found = fit_temperature(source.fitted_on())
+        table, validation = with_temperature(table, found), with_temperature(source.fitted_on(), found)
+        record["temperature"] = found
+    if not prior:
+        return Fitted(source, table, table, validation, record)
+    kept = source.fitted_on() if validation is None else validation
+    trained, usual = training_prior(source.table), frequencies(kept)
+    target = usual if prior == "natural" else np.full(len(usual), 1 / len(usual))
+    tau = choose_tau(kept, trained, target)
+    approximate = source.table.protocol["training_prior"].get("approximate", [])
+    record |= {"prior": prior, "tau": tau, "approximate": approximate}
+    natural = [with_prior(of, trained, usual, 1.0) for of in (table, kept)]
+    return Fitted(source, with_prior(table, trained, target, tau), natural[0], natural[1], record)
+
+
+def clinical(source: Source, fit: Fitted, questions: Questions) -> Record:
+    """The clinical question: ranking, operating points, net benefit, and the calibration of its score."""
+    found = binary.answers(fit.natural, questions.positive)
+    level = 0.95
+    record: Record = {
+        "positive": list(questions.positive),
+        "images": len(found.scores),
+        "yes": int(found.positive.sum()),
+    }
+    record["prevalence"] = found.positive.mean().item() if questions.prevalence is None else questions.prevalence
+    for name, figure in (("auc", binary.auc), ("area_above_0.8_sensitivity", binary.partial_area)):
+        drawn = bootstrap_of(
+            found.groups, lambda rows, figure=figure: figure(found.positive, found.scores, rows), questions.replicates
+        )
+        value = json_number(float(figure(found.positive, found.scores)))
+        record[name] = {"value": value, "low": json_number(drawn[0]), "high": json_number(drawn[1])}
+    own = fit.validation is None
+    fixed_on = found if own else binary.answers(fit.validation_natural(), questions.positive)
+    where = "read off the curve of the table that is judged" if own else "fixed on validation"
+    points = []
+    for target in binary.TARGETS:
+        for what in ("sensitivity", "specificity"):
+            threshold = binary.threshold_for(fixed_on, target, what == "sensitivity")
+            points.append(
+                _point(binary.point(found, threshold, f"{what} {target:g}, {where}", questions.prevalence, level))
+            )
+    points.append(_point(binary.point(found, 0.5, "as likely as not", questions.prevalence, level)))
+    record["points"] = points
+    benefits = [(risk, *binary.net_benefit(found, risk, questions.prevalence)) for risk in binary.RISKS]
+    record["net_benefit"] = [dict(zip(("risk", "model", "always"), of, strict=True)) for of in benefits]
+    slope, intercept = binary.calibration_line(found)
+    return record | {"slope": json_number(slope), "intercept": json_number(intercept)}
+
+
+def sets_record(fit: Fitted, sets: conformal.Sets) -> Record:
+    """Coverage and size of conformal sets, and the classes of too few lesions."""
+    lesions = dict(zip(fit.natural.classes, sets.lesions.tolist(), strict=True))
+    return {
+        "score": "1 - p (hinge)",
+        "alpha": 0.1,
+        "mean_size": sets.mean_size,
+        "coverage": {name: of.as_dict() for name, of in conformal.coverage(fit.natural, sets).items()},
+        "lesions": lesions,
+        "in_every_set": [name for name, count in lesions.items() if count < sets.enough],
+    }
+
+
+def case_records(table: Predictions, questions: Questions) -> Record:
+    """The figures of cases, their photographs pooled, and of one photograph of each, drawn at random."""
+    together = summary_with_intervals(pooled(table, questions.cases), replicates=questions.replicates)
+    single = summary_with_intervals(one_of_each(table), replicates=questions.replicates)
+    return {"pool": questions.cases, "pooled": together, "one_of_each": single}
+
+
+def ensemble(sources: Sequence[Source], how: str) -> Source:
+    """One source of several: their tables combined, and their validation tables, where all have one."""
+    table = combined([source.table for source in sources], how)
+    kept = [source.validation for source in sources if source.validation is not None]
+    validation = combined(kept, how) if len(kept) == len(sources) else None
+    return Source(f"{how} of {len(sources)}", table, validation, sources[0].part)
+
+
+def lines(found: Record) -> Iterator[str]:
+    """What was found out about a table, for people."""
+    yield format_figures(found["part"] or found["name"], found)
+    yield ""
+    yield from per_class_lines(found)
+    if any(of["few"] for of in found["per_class"].values()):
+        yield "few: so few groups that the figures of the class are hardly known"
+    yield ""
+    yield from aligned([name.replace("_", " "), interval(found[name])] for name in (*OTHERS, "calibration_error"))
+    if found["fitted"]:
+        yield "fitted on validation: " + ", ".join(f"{name} {_short(of)}" for name, of in found["fitted"].items() if of)
+    if found["pairs"]:
+        yield "\nerrors between two classes, either way:"
+        yield from aligned([f"  {of['first']} - {of['second']}", str(of["errors"])] for of in found["pairs"])
+    for title in ("top_losses", "confident_mistakes"):
+        if found.get(title):
+            yield f"\n{title.replace('_', ' ')}:"
+            yield from aligned(
+                [
+                    "  " + of["image_id"],
+                    of["label"],
+                    f"taken for {of['prediction']}",
+                    f"{of['confidence']:.3f}",
+                    f"own class {of['of_label']:.3f}",
+                ]
+                for of in found[title]
+            )
+    for column, kinds in found["by"].items():
+        yield f"\nby {column}:"
+        yield from aligned(
+            [
+                ["  value", "images", "groups", "macro recall"],
+                *(
+                    [
+                        f"  {of['value'] or '(unknown)'}",
+                        str(of["images"]),
+                        str(of["groups"]),
+                        interval(of["macro_recall"]),
+                    ]
+                    for of in kinds
+                ),
+            ]
+        )
+    if found["by"] and not set(SKIN_TONE) & found["by"].keys():
+        yield "skin tone: not assessed"
+    yield from _question_lines(found.get("question"))
+    yield from _set_lines(found.get("conformal"))
+    if "cases" in found:
+        yield ""
+        yield format_figures(f"cases, {found['cases']['pool']} pooled", found["cases"]["pooled"])
+        yield format_figures("one photograph of each case", found["cases"]["one_of_each"])
+
+
+def _question_lines(found: Record | None) -> Iterator[str]:
+    if not found:
+        return
+    yield f"\nis it {' or '.join(found['positive'])}? {found['yes']} of {found['images']} are"
+    yield f"  AUC {interval(found['auc'])}"
+    yield f"  area above sensitivity 0.8 {interval(found['area_above_0.8_sensitivity'])} of 0.2"
+    rows = [["  threshold", "sensitivity", "specificity", "PPV", "NPV", "chosen for"]]
+    for of in found["points"]:
+        rates = [interval(of[name]) for name in ("sensitivity", "specificity")]
+        rows.append([f"  {of['threshold']:.3g}", *rates, _number(of["ppv"]), _number(of["npv"]), of["chosen"]])
+    yield from aligned(rows)
+    yield f"  PPV, NPV and net benefit at a prevalence of {100 * found['prevalence']:.3g} %"
+    risks = [f"{of['model']:.4f} at risk {of['risk']:g} (always {of['always']:.4f})" for of in found["net_benefit"]]
+    yield f"  net benefit {', '.join(risks)}"
+    yield f"  calibration slope {_number(found['slope'])}, intercept {_number(found['intercept'])}"
+
+
+def _set_lines(found: Record | None) -> Iterator[str]:
+    if not found:
+        return
+    yield f"\nconformal sets, alpha {found['alpha']:g}, score {found['score']}: {found['mean_size']:.2f} classes each"
+    rows = [[f"  {name}", interval(of)] for name, of in found["coverage"].items()]
+    yield from aligned([["  covered", ""], *rows])
+    if found["in_every_set"]:
+        yield f"  in every set, for too few lesions in validation: {', '.join(found['in_every_set'])}"
+
+
+def difference_lines(sources: Sequence[Source], metrics: Sequence[str], replicates: int) -> Iterator[str]:
+    """Each table minus the first, paired; of other images than the first's, nothing can be said."""
+    first, *others = sources
+    yield f"\nminus {first.name}, paired by group (two networks, not two methods):"
+    rows = []
+    for source in others:
+        for metric in metrics:
+            found = paired_difference(first.table, source.table, metric, replicates=replicates)
+            rows.append([f"  {source.name}", metric.replace("_", " "), signed(found), f"p {found.p_value:.3g}"])
+    yield from aligned(rows)
+
+
+def method_lines(sources: Sequence[Source], metrics: Sequence[str], replicates: int) -> Iterator[str]:
+    """Each method (sources of one name) with its figures, and minus the first."""
+    methods: dict[str, list[Predictions]] = {}
+    for source in sources:
+        methods.setdefault(source.name, []).append(source.table)
+    if len(methods) < 2:
+        raise UserError("--methods compares two methods or more: name them, as in A=RUN A=RUN B=RUN B=RUN")
+    rows = [["", "runs", *(f"{metric.replace('_', ' ')}" for metric in metrics)]]
+    for name, tables in methods.items():
+        values = {metric: np.array([evaluate(table, metric) for table in tables]) for metric in metrics}
+        rows.append([name, str(len(tables)), *(f"{of.mean():.4f} ({of.std():.4f})" for of in values.values())])
+    yield "mean (standard deviation, ddof 0) over the runs"
+    yield from aligned(rows)
+    first, *others = methods
+    found = [
+        (name, metric, method_difference(methods[first], methods[name], metric, replicates=replicates))
+        for name in others
+        for metric in metrics
+    ]
+    adjusted = holm([of.p_value for *_, of in found])
+    rows = [["", "metric", f"minus {first}", "", "p (Holm)"]]
+    for (name, metric, of), p_value in zip(found, adjusted, strict=True):
+        bounds = "" if np.isnan(of.low) else f" [{of.low:+.4f}, {of.high:+.4f}]"
+        rows.append(
+            [name, metric.replace("_", " "), f"{of.value:+.4f}{bounds}", of.verdict, _number(json_number(p_value))]
+        )
+    yield ""
+    yield from aligned(rows)
+    if any(of.runs < FEWEST_RUNS for *_, of in found):
+        yield f"fewer than {FEWEST_RUNS} runs of a method decide nothing"
+
+
+def signed(found: Interval) -> str:
+    """A difference with its interval."""
+    return f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+
+
+def _point(of: binary.Point) -> Record:
+    rates = {"sensitivity": of.sensitivity.as_dict(), "specificity": of.specificity.as_dict()}
+    return {
+        "chosen": of.chosen,
+        "threshold": of.threshold,
+        **rates,
+        "ppv": json_number(of.ppv),
+        "npv": json_number(of.npv),
+    }
+
+
+def _kind(of: errors.Kind) -> Record:
+    shares = {
+        name: {figure: found.as_dict() for figure, found in figures.items()} for name, figures in of.shares.items()
+    }
+    return {
+        "value": of.value,
+        "images": of.images,
+        "groups": of.groups,
+        "macro_recall": of.macro_recall.as_dict(),
+        "classes": shares,
+    }
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return " and ".join(value)
+    return value if isinstance(value, str) else f"{value:.3g}"
