@@ -27,11 +27,12 @@ from skinjax.core.tables import read_file
 from skinjax.data.acquire.decoding import MOST_BYTES, decode
 from skinjax.data.pipeline import StoredSize
 from skinjax.images.colour import NORMALISATIONS, Normalisation
-from skinjax.images.views import WEIGHTS, make_views
+from skinjax.images.views import WEIGHTS, make_views, repeated_view
 from skinjax.methods import METHODS
 from skinjax.methods.base import Method, Variables
 from skinjax.methods.ensemble import Ensemble
 from skinjax.methods.parts import Classification, Network, Parts, Pictures
+from skinjax.methods.repeated import Repeated
 from skinjax.models import make_backbone
 from skinjax.models.heads.classifiers import make_head
 from skinjax.models.layers import compiler_options
@@ -65,6 +66,8 @@ class Model:
     def method(self) -> Method:
         """The method, whose functions take the variables."""
         method = make_method(self.spec, self.classes, self.facts)
+        if self.spec.views.repeats != "none":
+            method = Repeated(method, repeated_view(self.spec.views, normalisation(self.spec, self.facts)))
         return Ensemble(method, self.members) if self.members else method
 
     @property

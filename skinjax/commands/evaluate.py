@@ -93,6 +93,7 @@ def opened(options: argparse.Namespace) -> Iterator[Source]:
             from skinjax.data.dataset import data_root
             from skinjax.runs.again import judge_again
 
+            name = name or f"{folder.resolve().name} ({', '.join(options.changes)})"
             folder = judge_again(folder, options.changes, data_root(options.data_dir))
         yield open_source(folder, options.part, kept, name)
 

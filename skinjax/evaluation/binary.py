@@ -116,9 +116,16 @@ def point(found: Answers, threshold: float, chosen: str, prevalence: float | Non
 
 
 def net_benefit(found: Answers, risk: float, prevalence: float | None = None) -> tuple[float, float]:
-    """(of acting where the score is at least `risk`, of acting always), per photograph (Vickers and Elkin 2006)."""
-    share = float(found.positive.mean()) if prevalence is None else prevalence
-    says_yes = found.scores >= risk
+    """(of acting where the risk is at least `risk`, of acting always), per photograph (Vickers and Elkin 2006).
+
+    The risk is the score; where another prevalence than the table's is stated, it is moved there by Bayes' rule.
+    """
+    own = float(found.positive.mean())
+    share, scores = own, found.scores
+    if prevalence is not None:
+        share = prevalence
+        scores = expit(logit(np.clip(scores, EDGE, 1 - EDGE)) + logit(share) - logit(own))
+    says_yes = scores >= risk
     hits, false = says_yes[found.positive].mean(), says_yes[~found.positive].mean()
     odds = risk / (1 - risk)
     return float(share * hits - (1 - share) * false * odds), share - (1 - share) * odds

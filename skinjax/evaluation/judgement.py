@@ -224,7 +224,7 @@ def lines(found: Record) -> Iterator[str]:
     yield from _set_lines(found.get("conformal"))
     if "cases" in found:
         yield ""
-        yield format_figures(f"cases, {found['cases']['pool']} pooled", found["cases"]["pooled"])
+        yield format_figures(f"{found['cases']['pool']} pooled", found["cases"]["pooled"], "cases")
         yield format_figures("one photograph of each case", found["cases"]["one_of_each"])
 
 

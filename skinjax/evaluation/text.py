@@ -19,14 +19,14 @@ PROTOCOL_IN_WORDS = {
 PER_CLASS = ("recall", "precision", "f1", "specificity", "npv", "auc")
 
 
-def format_figures(part: str, figures: Mapping[str, Any], names: Sequence[str] = HEADLINE) -> str:
-    """The headline metrics with their intervals and their protocol."""
+def format_figures(part: str, figures: Mapping[str, Any], rows: str = "images") -> str:
+    """The headline metrics with their intervals and their protocol; `rows` says what a row of the table is."""
     protocol = protocol_in_words(figures["protocol"])
     units = "lesions" if protocol else "groups"
-    lines = [f"{part}: {figures['images']} images of {figures['groups']} {units}{protocol or ', protocol unknown'}"]
+    lines = [f"{part}: {figures['images']} {rows} of {figures['groups']} {units}{protocol or ', protocol unknown'}"]
     lines += leak_lines(figures["protocol"], part)
     percent = round(100 * figures["intervals"]["level"])
-    for name in names:
+    for name in HEADLINE:
         value, low, high = (figures[name][key] for key in ("value", "low", "high"))
         if value is not None:
             bounds = "" if low is None else f"  {percent} % interval [{low:.3f}, {high:.3f}]"

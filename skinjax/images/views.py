@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from skinjax.core.errors import lookup
+from skinjax.core.errors import UserError, lookup
 from skinjax.core.settings import Settings, choice, number
 from skinjax.images import geometry
 from skinjax.images.colour import NORMALISATIONS, Normalisation, colour_jitter, lighting, normalise
@@ -42,6 +42,8 @@ class ViewSettings(Settings):
     window: tuple[int, int] | None = number(None, 1)
     crops: int = number(9, 1, 2**10)  # of the view ordered_crop: 5 (corners and centre), 9, 16 or another square
     grid: tuple[int, int] | None = number(None, 1)  # its (rows, columns), instead of `crops`
+    # how often, and how, a trained network is shown a picture; it answers by the mean
+    repeats: str = choice("none", "value of views.repeats", lambda: REPEATS)
     # a name, or `weights`: that of model.weights
     normalisation: str = choice("imagenet", "normalisation", {**NORMALISATIONS, WEIGHTS: "that of the weights"})
     corrections: tuple[str, ...] = choice((), "correction", CORRECTIONS)  # before either view, in this order
@@ -64,6 +66,12 @@ class ViewSettings(Settings):
     def check(self) -> None:
         if self.several_in_training or self.several_in_evaluation:
             self.crop_grid()
+        if self.repeats != "none" and self.several_in_evaluation:
+            raise UserError("views.repeats is of one picture, and views.evaluation shows several: set one of the two")
+        if self.repeats == "turned" and self.size[0] != self.size[1]:
+            raise UserError(
+                f"views.repeats is 'turned', and views.size {self.size} is not square: set it to 'mirrored'"
+            )
 
     def crop_grid(self) -> Grid:
         """The grid of the ordered crops."""
@@ -84,6 +92,33 @@ def make_views(settings: ViewSettings, normalisation: Normalisation) -> tuple[Tr
     evaluation = evaluation_view(settings.evaluation, settings.size, normalisation, settings.window, grid=grid)
     train = lambda keys, images, *turns: training(keys, correct(images), *turns)  # noqa: E731
     return train, lambda images, *turns: evaluation(correct(images), *turns)
+
+
+class RepeatedView(NamedTuple):
+    """How often a picture is shown, and it at one of these places, a traced number: (place, images) -> [batch, ...]."""
+
+    places: int
+    show: Callable[[Array, Array], Array]
+
+
+def repeated_view(settings: ViewSettings, normalisation: Normalisation) -> RepeatedView:
+    """The evaluation view of these settings, shown as `repeats` says."""
+    view = make_views(settings, normalisation)[1]
+    if settings.repeats == "windows":
+        crops = dataclasses.replace(settings, repeats="none", evaluation="ordered_crop", crops=5, grid=None)
+        windows = make_views(crops, normalisation)[1]
+        return RepeatedView(5, lambda place, images: windows(images)[:, place])
+    turns = 4 if settings.repeats == "turned" else 1
+    flips = [
+        functools.partial(_dihedral, turns=number % turns, mirrored=number >= turns) for number in range(2 * turns)
+    ]
+    return RepeatedView(2 * turns, lambda place, images: jax.lax.switch(place, flips, view(images)))
+
+
+def _dihedral(images: Array, turns: int, mirrored: bool) -> Array:
+    """Images [batch, h, w, 3] after quarter turns, and then mirrored left to right."""
+    turned = jnp.rot90(images, turns, axes=(1, 2))
+    return turned[:, :, ::-1] if mirrored else turned
 
 
 class Step(NamedTuple):
@@ -261,6 +296,14 @@ EVALUATION_VIEWS: dict[str, str] = {
     "squash": "the whole picture",
     "centre_crop": "its middle",
     "ordered_crop": "windows at the same places of every picture",
+}
+
+
+REPEATS = {
+    "none": "once",
+    "mirrored": "twice, as it is and mirrored",
+    "turned": "eight times, by quarter turns and mirrored",
+    "windows": "five times, as windows of views.size in the corners and the middle",
 }
 
 

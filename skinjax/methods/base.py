@@ -22,6 +22,7 @@ Taps = Mapping[str, Callable[[Array], Array]]  # stage: the function that is app
 # Vectors are allowed; counts depend on labels, weights and mask only; a count of None is a sum that is not divided. A
 # coefficient of None is a term that is reported and not trained on.
 Terms = dict[str, tuple[Any, Array, Array | None]]
+TABLE_OUTPUTS = ("probabilities", "scores", "members", "hard", "soft")  # of `predict`, of which tables are made
 
 
 @dataclasses.dataclass(frozen=True)

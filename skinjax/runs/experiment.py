@@ -152,13 +152,22 @@ def describe(
         "checkpoint": recipe.evaluate,
         "steps": int(states[-1].step),
         **({"members": len(states)} if recipe.evaluate == "snapshots" else {}),
-        "view": recipe.views.evaluation,
-        "crops": recipe.views.shown_crops(),
-        "corrections": list(recipe.views.corrections),
-        "size": list(recipe.views.size),
+        **shown_in_evaluation(recipe),
         "seed": recipe.seed,
         "ema_decay": recipe.ema_decay,
         "weights": weights.record if weights else None,
         "images": len(data.records[part]),
         "groups": len(np.unique(data.dataset.columns["group"][data.records[part]])),
+    }
+
+
+def shown_in_evaluation(recipe: Recipe) -> dict[str, Any]:
+    """What a protocol says of the pictures that figures are of."""
+    views = recipe.views
+    return {
+        "view": views.evaluation,
+        "crops": views.shown_crops(),
+        "corrections": list(views.corrections),
+        "size": list(views.size),
+        **({} if views.repeats == "none" else {"repeats": views.repeats}),
     }

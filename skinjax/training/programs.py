@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from skinjax.methods.base import Array, Batch, FeatureMethod, Method, Objective, Variables
+from skinjax.methods.base import TABLE_OUTPUTS, Array, Batch, FeatureMethod, Method, Objective, Variables
 from skinjax.models.layers import compiler_options
 from skinjax.parallel import put_whole, replicated
 from skinjax.training.optimizers import OptimizerSettings, Rows, make_optimizer
@@ -22,8 +22,6 @@ from skinjax.training.state import begin_phase, make_train_step
 
 Given = Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]]  # from shapes to the arrays, by path, not to draw
 KEPT = 8  # of each kind; a compiled step of a large network takes some megabytes
-# Outputs of `predict` that go into the predictions table; the others are for explanation.
-TABLE_OUTPUTS = ("probabilities", "scores", "members", "hard", "soft")
 
 
 class Program:
