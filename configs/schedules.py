@@ -25,7 +25,7 @@ Printed in percent, single runs:
 | `:folder_resnet101` | 88.2 |
 | `:folder_resnet152` | 89.8 |
 
-Balancing is printed as two confusion matrices (skinjax/matrix/paper_002.py), whose test parts differ as well: that of
+Balancing is printed as two confusion matrices (skinjax/papers/paper_002.py), whose test parts differ as well: that of
 the balanced network has as many photographs of each class. docs/balanced_judging.md judges both ways.
 
 The networks start from ImageNet weights, which are fetched from the hub at the first start (docs/weights.md). On

@@ -34,7 +34,7 @@ Printed as shares, single runs; AP is as scikit-learn defined it before 0.19 (`a
 | `:SET_sdl_da` | 0.6644, 0.8575, 0.8179 |
 
 One of 379 photographs is 0.0026 of accuracy, and 75 are malignant: from draw to draw an AP deviates by 0.05. The
-challenge's leaderboard (Table 2) is data in skinjax/matrix/paper_004.py.
+challenge's leaderboard (Table 2) is data in skinjax/papers/paper_004.py.
 
 The networks start from ImageNet weights, which are fetched from the hub at the first start (docs/weights.md). On
 accelerators they compute in bfloat16 (`--config.model.dtype=float32` turns that off).

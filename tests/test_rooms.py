@@ -9,14 +9,14 @@ PACKAGE = Path(__file__).parent.parent / "skinjax"
 # From the top down; rooms of one line do not import each other.
 FLOORS = (
     ("main", "cli", "commands"),
-    ("matrix",),
-    ("runs", "explain", "report"),
+    ("runs", "explain"),
+    ("report",),
     ("model",),
     ("recipe",),
     ("training",),
     ("methods",),
     ("models", "images", "data"),
-    ("objectives", "evaluation", "parallel"),
+    ("objectives", "evaluation", "parallel", "papers"),
     ("core",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -30,6 +30,8 @@ COLUMNS_FILE, MANIFEST_FILE, RECORDS_FOLDER = "columns.npz", "manifest.json", "r
 # What every manifest says, whatever its data set was made from.
 FACTS = ("classes", "images", "groups", "images_per_class", "columns_sha256", "records_sha256", "records_folder")
 
+STRUCTURE = ("image_id", "group", "label", "split")  # columns that a table of predictions has in its own words
+
 
 class Records(Protocol):
     """Random access to encoded images."""
@@ -95,7 +97,7 @@ def open_dataset(name: str, arguments: Mapping[str, Any], root: Path, say: Calla
     """
     check_dataset(name, root)
     if name == "synthetic":
-        return _open_synthetic(name, arguments, root, say)
+        return _open_synthetic(arguments, root, say)
     for argument in arguments:
         raise UserError(
             f"the data set {name} takes no arguments, and {argument!r} is given: start from a config that gives none, "
@@ -131,12 +133,25 @@ def is_prepared(folder: Path) -> bool:
     return (folder / MANIFEST_FILE).is_file() and (folder / RECORDS_FOLDER).is_dir()
 
 
-def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
+def prepared_folder(name: str, arguments: Mapping[str, Any], root: Path) -> Path:
+    """Where that data set lies under `root`, if it is there."""
+    return _synthetic_folder(arguments, root)[0] if name == "synthetic" else root / name
+
+
+def _synthetic_folder(arguments: Mapping[str, Any], root: Path) -> tuple[Path, dict[str, Any]]:
+    """Where the set that is drawn from these arguments lies, and all that it depends on."""
     from skinjax.data.synthetic import settings as synthetic
 
     settings = from_plain(synthetic.Settings, arguments, "dataset.arguments")
     identity = {"generator": synthetic.GENERATOR_VERSION, "format": FORMAT, **dataclasses.asdict(settings)}
-    folder = root / f"{name}-v{synthetic.GENERATOR_VERSION}-{short_hash(identity)}"
+    return root / f"synthetic-v{synthetic.GENERATOR_VERSION}-{short_hash(identity)}", identity
+
+
+def _open_synthetic(arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
+    from skinjax.data.synthetic import settings as synthetic
+
+    settings = from_plain(synthetic.Settings, arguments, "dataset.arguments")
+    folder, identity = _synthetic_folder(arguments, root)
 
     def build(target: Path) -> None:
         from skinjax.data.acquire.builders.base import PhotographBuilder
@@ -151,7 +166,7 @@ def _open_synthetic(name: str, arguments: Mapping[str, Any], root: Path, say: Ca
 
     if not folder.exists():
         build_whole(folder, build)
-    return read_dataset(folder, name, synthetic=True)
+    return read_dataset(folder, "synthetic", synthetic=True)
 
 
 def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
@@ -309,6 +324,17 @@ class TfdsRecords:
     def __getitem__(self, record: int) -> bytes:
         # TFDS's own way to read one feature takes several times as long, and holds the GIL.
         return self._parse(self._source[int(record)]).features.feature["image"].bytes_list.value[0]
+
+
+def metadata_of(dataset: Dataset, records: np.ndarray) -> dict[str, np.ndarray]:
+    """What else a data set knows of its records, as text, '' for what is not known."""
+    others = {name: column[records] for name, column in dataset.columns.items() if name not in STRUCTURE}
+    return {
+        name: np.array(["" if of != of else f"{of:g}" for of in column.tolist()])
+        if np.issubdtype(column.dtype, np.floating)
+        else column.astype(str)
+        for name, column in others.items()
+    }
 
 
 def class_counts(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skinjax.data.dataset import Dataset
+from skinjax.data.dataset import Dataset, metadata_of
 from skinjax.data.pipeline import HostBatch
 from skinjax.evaluation.predictions import Predictions
 from skinjax.methods.base import Variables
@@ -17,7 +17,6 @@ from skinjax.parallel import Stored, prefetch
 from skinjax.training.programs import Program
 
 Columns = dict[str, np.ndarray]
-STRUCTURE = ("image_id", "group", "label", "split")  # columns of a data set that a table has in its own words
 
 
 def collect(
@@ -71,17 +70,6 @@ def tables(
         others[f"member{number}"] = own
     named = {name: dataclasses.replace(whole, probabilities=of, scores=None) for name, of in others.items()}
     return {"": whole, **named}
-
-
-def metadata_of(dataset: Dataset, records: np.ndarray) -> dict[str, np.ndarray]:
-    """What else a data set knows of its records, as text, '' for what is not known."""
-    others = {name: column[records] for name, column in dataset.columns.items() if name not in STRUCTURE}
-    return {
-        name: np.array(["" if of != of else f"{of:g}" for of in column.tolist()])
-        if np.issubdtype(column.dtype, np.floating)
-        else column.astype(str)
-        for name, column in others.items()
-    }
 
 
 def _mean(total: jax.Array, count: jax.Array | None) -> float:

@@ -18,7 +18,7 @@ from sklearn.metrics import (
 from skinjax.core.errors import UserError, lookup
 from skinjax.evaluation import confusion as figures
 from skinjax.evaluation.scores import one_vs_rest_auc
-from skinjax.matrix import paper_001, paper_002
+from skinjax.papers import paper_001, paper_002
 
 TWO_STAGE = np.array(paper_001.CONFUSION)
 UNBALANCED, BALANCED = (np.array(paper_002.CONFUSIONS[name]) for name in ("unbalanced", "balanced"))

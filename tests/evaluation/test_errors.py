@@ -5,7 +5,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.evaluation.errors import by_column, column_values, confident_mistakes, pairs, top_losses
-from skinjax.matrix import paper_001, paper_002
+from skinjax.papers import paper_001, paper_002
 from tests.evaluation.tables import make_table, random_table
 
 

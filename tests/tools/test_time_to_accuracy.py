@@ -7,7 +7,7 @@ import pytest
 import time_to_accuracy
 from time_to_accuracy import Curve, Time, ratio, rows, time_to
 
-from skinjax.matrix.paper_002 import TABLES
+from skinjax.papers.paper_002 import TABLES
 
 SLOW = Curve((10, 20, 30), (5.0, 10.0, 15.0), (0.5, 0.8, 0.9))
 FAST = Curve((10, 20), (6.0, 12.0), (0.9, 0.95))

@@ -1,6 +1,6 @@
 """Paper 004 (synergic deep learning): single runs on ISIC 2016's 379 test images, as shares."""
 
-from skinjax.matrix.printed import Rows, table
+from skinjax.papers.printed import Rows, table
 
 # Of two classes the mean of the one-vs-rest areas is the area. AP: of scikit-learn before 0.19, with trapezoids.
 METRICS = {"AP": "average_precision_old", "Acc": "accuracy", "AUC": "macro_auc"}

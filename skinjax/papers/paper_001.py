@@ -1,6 +1,6 @@
 """Paper 001 (focal loss, two-stage EfficientNet): single runs, on a validation part of 2,003 images unless said."""
 
-from skinjax.matrix.printed import Rows, table
+from skinjax.papers.printed import Rows, table
 
 METRICS = {"Accuracy": "accuracy", "Average Recall": "macro_recall"}
 

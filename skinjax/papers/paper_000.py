@@ -1,6 +1,6 @@
 """Paper 000 (auxiliary decoder and twin classifier): mean and standard deviation over five folds, in percent."""
 
-from skinjax.matrix.printed import grouped_rows, table
+from skinjax.papers.printed import grouped_rows, table
 
 SETS = {"Skin-7": "skin7", "Skin-198": "skin198"}
 METHODS = {

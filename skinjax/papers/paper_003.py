@@ -1,6 +1,6 @@
 """Paper 003 (patch attention, balancing): mean and standard deviation of three folds (Table IV: one run), percent."""
 
-from skinjax.matrix.printed import grouped_rows, table
+from skinjax.papers.printed import grouped_rows, table
 
 # Tables IV and VI print IncepV3, Dense and SE-RX50 for the same three.
 NETWORKS = {"InceptV3": "inception_v3", "Dense121": "densenet121", "SE-RX": "legacy_seresnext50_32x4d"}

@@ -1,6 +1,6 @@
 """Paper 002 (slides: schedules, balancing, clinical photographs): single runs, accuracies in percent."""
 
-from skinjax.matrix.printed import table
+from skinjax.papers.printed import table
 
 ACCURACY = {"Accuracy": "accuracy"}
 ACCURACY_AND_TIME = ACCURACY | {"Time (s)": ""}

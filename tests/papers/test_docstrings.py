@@ -8,9 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from skinjax.data.splits.split import image_stratified
-from skinjax.matrix import paper_003
-from skinjax.matrix.papers import PAPERS
-from skinjax.matrix.printed import Row
+from skinjax.papers import PAPERS, paper_003
+from skinjax.papers.printed import Row
 from skinjax.recipe.config_files import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -7,9 +7,8 @@ import pytest
 
 from skinjax.evaluation.confusion import METRICS, accuracy, macro_recall
 from skinjax.evaluation.scores import SCORE_METRICS
-from skinjax.matrix import paper_000, paper_001, paper_002, paper_003, paper_004
-from skinjax.matrix.papers import PAPERS
-from skinjax.matrix.printed import Printed, table
+from skinjax.papers import PAPERS, paper_000, paper_001, paper_002, paper_003, paper_004
+from skinjax.papers.printed import Printed, table
 
 # In paper 003 one run stands in several tables: (table, how its row ends), ....
 SAME_RUN = [
