@@ -35,8 +35,6 @@ from skinjax.evaluation.scores import SCORE_METRICS
 from skinjax.evaluation.sources import Source, open_source
 from skinjax.evaluation.text import PER_CLASS, aligned
 
-COMPARED = ("macro_recall", "accuracy", "macro_auc")
-
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("paths", metavar="[NAME=]PATH", nargs="+", help="finished runs and tables of predictions")
@@ -54,7 +52,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--cases", choices=POOLS, help="judge lesions too, their photographs pooled")
     parser.add_argument("--ensemble", choices=COMBINATIONS, help="one table of all that are given")
     parser.add_argument("--methods", action="store_true", help="compare methods, of which several runs are given")
-    parser.add_argument("--metrics", metavar="A,B", default=",".join(COMPARED), help="what is compared")
+    parser.add_argument("--metrics", metavar="A,B", default=",".join(judgement.COMPARED), help="what is compared")
     parser.add_number("--pairs", 5, 1, 10**6, "tell pairs of classes with so many errors (default 5)")
     parser.add_number("--losses", 0, 0, 10**4, "tell so many photographs with the worst answers")
     parser.add_number("--replicates", 2000, 1, 10**5, "of a bootstrap (default 2000)")

@@ -138,23 +138,21 @@ def prepared_folder(name: str, arguments: Mapping[str, Any], root: Path) -> Path
     return _synthetic_folder(arguments, root)[0] if name == "synthetic" else root / name
 
 
-def _synthetic_folder(arguments: Mapping[str, Any], root: Path) -> tuple[Path, dict[str, Any]]:
-    """Where the set that is drawn from these arguments lies, and all that it depends on."""
+def _synthetic_folder(arguments: Mapping[str, Any], root: Path) -> tuple[Path, Any, dict[str, Any]]:
+    """Where the set that is drawn from these arguments lies, its settings, and all that it depends on."""
     from skinjax.data.synthetic import settings as synthetic
 
     settings = from_plain(synthetic.Settings, arguments, "dataset.arguments")
     identity = {"generator": synthetic.GENERATOR_VERSION, "format": FORMAT, **dataclasses.asdict(settings)}
-    return root / f"synthetic-v{synthetic.GENERATOR_VERSION}-{short_hash(identity)}", identity
+    return root / f"synthetic-v{synthetic.GENERATOR_VERSION}-{short_hash(identity)}", settings, identity
 
 
 def _open_synthetic(arguments: Mapping[str, Any], root: Path, say: Callable[[str], None]) -> Dataset:
-    from skinjax.data.synthetic import settings as synthetic
-
-    settings = from_plain(synthetic.Settings, arguments, "dataset.arguments")
-    folder, identity = _synthetic_folder(arguments, root)
+    folder, settings, identity = _synthetic_folder(arguments, root)
 
     def build(target: Path) -> None:
         from skinjax.data.acquire.builders.base import PhotographBuilder
+        from skinjax.data.synthetic import settings as synthetic
         from skinjax.data.synthetic.plan import plan
         from skinjax.data.synthetic.workers import encoded_photographs
 

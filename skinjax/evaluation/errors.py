@@ -58,6 +58,14 @@ def confident_mistakes(predictions: Predictions, most: int = 20) -> list[Mistake
     return _mistakes(predictions, rows, -predictions.probabilities[rows].max(axis=1), most)
 
 
+def between(predictions: Predictions, first: str, second: str, most: int = 4) -> list[Mistake]:
+    """The errors between two classes, either way, with the highest probability."""
+    pair = [predictions.classes.index(first), predictions.classes.index(second)]
+    either = np.isin(predictions.labels, pair) & np.isin(predictions.predicted, pair)
+    rows = np.flatnonzero(either & (predictions.predicted != predictions.labels))
+    return _mistakes(predictions, rows, -predictions.probabilities[rows].max(axis=1), most)
+
+
 def _mistakes(predictions: Predictions, rows: Array, keys: Array, most: int) -> list[Mistake]:
     found = []
     for row in rows[np.argsort(keys, kind="stable")][:most].tolist():
@@ -108,10 +116,11 @@ def column_values(predictions: Predictions, column: str) -> Array:
         known = ", ".join(predictions.metadata) or "none"
         raise UserError(f"the table has no column {column!r} to judge by; it has {known}")
     values = predictions.metadata[column]
-    return np.array([_age_band(value) for value in values.tolist()]) if re.match("age", column) else values
+    return np.array([age_band(value) for value in values.tolist()]) if re.match("age", column) else values
 
 
-def _age_band(text: str) -> str:
+def age_band(text: str) -> str:
+    """The band of an age in years; what is no number stays as it is."""
     try:
         age = float(text)
     except ValueError:

@@ -25,6 +25,7 @@ TARGETS = {
     "uniform": "all classes alike, as macro recall counts them",
     "natural": "the frequencies of the validation part",
 }
+COMPARED = ("macro_recall", "accuracy", "macro_auc")  # of two tables, unless other metrics are asked for
 OF_PROBABILITIES = ("log_loss", "brier")
 OTHERS = ("f1_weighted_true", "cohens_kappa", "matthews_correlation", "average_precision", "brier", "log_loss")
 SKIN_TONE = ("skin_tone", "fitzpatrick", "fitzpatrick_skin_type", "monk")
@@ -46,14 +47,18 @@ class Questions:
     replicates: int = 2000
 
 
-def judged(source: Source, questions: Questions) -> tuple[Predictions, Record]:
-    """The table after what is fitted on validation, and what is found out about it."""
+def judged(source: Source, questions: Questions, known: Record | None = None) -> tuple[Predictions, Record]:
+    """The table after what is fitted on validation, and what is found out about it.
+
+    known: the table's own `summary_with_intervals`, of a run that keeps it
+    """
     fit = fitted(source, questions.temperature, questions.prior)
     decided, natural = fit.decided, fit.natural
     counts = decided.protocol.get("training_counts")
-    known = isinstance(counts, dict) and counts.keys() == set(decided.classes)
-    training_counts = [counts[name] for name in decided.classes] if known else None
-    found = summary_with_intervals(decided, replicates=questions.replicates, training_counts=training_counts)
+    counted = isinstance(counts, dict) and counts.keys() == set(decided.classes)
+    training_counts = [counts[name] for name in decided.classes] if counted else None
+    found = dict(known) if known and decided is source.table else None
+    found = found or summary_with_intervals(decided, replicates=questions.replicates, training_counts=training_counts)
     if decided is not natural:
         of_natural = summary_with_intervals(natural, replicates=questions.replicates)
         found |= {name: of_natural[name] for name in OF_PROBABILITIES}
@@ -257,14 +262,19 @@ def _set_lines(found: Record | None) -> Iterator[str]:
 
 def difference_lines(sources: Sequence[Source], metrics: Sequence[str], replicates: int) -> Iterator[str]:
     """Each table minus the first, paired; of other images than the first's, nothing can be said."""
+    yield f"\nminus {sources[0].name}, paired by group (two networks, not two methods):"
+    yield from aligned([f"  {name}", *cells] for name, *cells in difference_rows(sources, metrics, replicates))
+
+
+def difference_rows(sources: Sequence[Source], metrics: Sequence[str], replicates: int) -> list[list[str]]:
+    """Name, metric, difference from the first and p-value of every other table."""
     first, *others = sources
-    yield f"\nminus {first.name}, paired by group (two networks, not two methods):"
     rows = []
     for source in others:
         for metric in metrics:
             found = paired_difference(first.table, source.table, metric, replicates=replicates)
-            rows.append([f"  {source.name}", metric.replace("_", " "), signed(found), f"p {found.p_value:.3g}"])
-    yield from aligned(rows)
+            rows.append([source.name, metric.replace("_", " "), signed(found), f"p {found.p_value:.3g}"])
+    return rows
 
 
 def method_lines(sources: Sequence[Source], metrics: Sequence[str], replicates: int) -> Iterator[str]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -203,13 +204,21 @@ def range_curves(
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a figure as PNG, whole or not at all."""
-    image = io.BytesIO()
-    with warnings.catch_warnings():
+    """Write a figure as SVG or PNG, as the suffix says, whole or not at all."""
+    kind = "svg" if os.fspath(path).lower().endswith(".svg") else "png"
+    write_atomically(path, rendered(figure, kind))
+
+
+def rendered(figure: Figure, kind: str, transparent: bool = False) -> bytes:
+    """The file of a figure, `png` or `svg`; the same figure always gives the same bytes."""
+    file = io.BytesIO()
+    options: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": DOTS_PER_INCH}
+    # Text stays text, which can be searched, read aloud, and set in the reader's fonts.
+    with warnings.catch_warnings(), rc_context({"svg.hashsalt": "skinjax", "svg.fonttype": "none"}):
         # Class names in scripts that the font lacks are drawn as boxes.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(image, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight", pad_inches=0.15)
-    write_atomically(path, image.getvalue())
+        figure.savefig(file, format=kind, bbox_inches="tight", pad_inches=0.15, transparent=transparent, **options)
+    return file.getvalue()
 
 
 def _figure(width: float, height: float, title: str, synthetic: bool) -> tuple[Figure, float]:
