@@ -14,6 +14,7 @@ VERBS = {
     "split": "make a split of a prepared data set, or check one for leaks",
     "correct": "write before and after pictures of photograph corrections",
     "evaluate": "judge predictions: figures with intervals, errors, thresholds, calibration, comparisons",
+    "report": "write one HTML file about a run or a table: figures, curves, mistakes, model card, checklist",
     "predict": "predict the classes of photographs by a trained run, as a table",
     "attention": "draw the patches of photographs by the attention that a run gives them",
     "weights": "list and fetch ImageNet weights to start from, or look into a file of them",

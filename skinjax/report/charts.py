@@ -1,11 +1,12 @@
 """Charts of figures with their intervals: lines, bars, a matrix; narrow enough for a phone. No chart knows a paper."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
 from skinjax.report.figures import COLOURS, FAINT, GRID, INK, LEGEND, _axes, _figure, _fitted, _shortened, _text
@@ -37,17 +38,18 @@ def chart(
     *,
     title: str,
     synthetic: bool = False,
-    diagonal: str = "",
+    diagonal: bool = False,
     marks: Mapping[str, float] | None = None,
     shares: bool = False,
 ) -> Figure:
-    """Lines over each other, their names below. `diagonal`: 'up' or nothing; marks: {name: x} of upright lines.
+    """Lines over each other, their names below. `diagonal`: a dotted one; marks: {name: x} of upright lines.
 
     shares: both axes are shares, from 0 to 1
     """
     height, columns = (3.4 if shares else 2.6), 1 if max(map(len, lines)) > 26 else 2
     names = [_shortened(name, 52 if columns == 1 else 30) for name in lines]
-    above = 0.16 * len(marks or ())
+    marks = marks or {}
+    above = 0.16 * len(marks)
     below = 0.5 + 0.19 * -(-len(lines) // columns)
     figure, header = _headed(LEFT + WIDTH, above + height + below, title, synthetic)
     axes = _axes(figure, LEFT, header + above, WIDTH, height)
@@ -57,11 +59,11 @@ def chart(
     if shares:
         axes.set_xlim(-0.01, 1.01)
         axes.set_ylim(-0.01, 1.01)
-    for level, (name, place) in enumerate((marks or {}).items()):
+    for level, (name, place) in enumerate(marks.items()):
         axes.axvline(place, color=FAINT, linewidth=0.8, linestyle=":", clip_on=False)
         text, size = _fitted(name, WIDTH / 2, 8)
         side = "right" if place > np.mean(axes.get_xlim()) else "left"
-        height_of_text = 1 + (0.05 + 0.16 * (len(marks or ()) - 1 - level)) / height
+        height_of_text = 1 + (0.05 + 0.16 * (len(marks) - 1 - level)) / height
         _text(axes, place, height_of_text, text, transform=axes.get_xaxis_transform(), size=size, ha=side)
     _label(axes, x, y)
     corner = 0.0, (below - 0.45) / figure.get_figheight()
@@ -113,7 +115,7 @@ def matrix(counts: Array, classes: Sequence[str], *, title: str, synthetic: bool
         size = 8 if kinds <= 8 else 6.5
         _text(axes, column + 0.5, row + 0.5, f"{counts[row, column]:,}", size=size, ha="center", va="center", color=ink)
     named = kinds <= MOST_NAMES
-    ticks = np.arange(kinds) + 0.5 if named else []
+    ticks = np.arange(kinds if named else 0) + 0.5
     size = SIZE if kinds <= MOST_NUMBERS else 6
     axes.set_xticks(ticks, names if named else [], rotation=90, size=size, parse_math=False)
     axes.set_yticks(ticks, names if named else [], size=size, parse_math=False)
@@ -124,7 +126,7 @@ def matrix(counts: Array, classes: Sequence[str], *, title: str, synthetic: bool
 def _headed(width: float, height: float, title: str, synthetic: bool) -> tuple[Figure, float]:
     """As `_figure`, with a title that fits, and short words for what is synthetic."""
     figure, header = _figure(width, height, _fitted(title, width, 11)[0], False)
-    figure.texts[0].set_size(_fitted(title, width, 11)[1])
+    figure.texts[0].set_fontsize(_fitted(title, width, 11)[1])
     if synthetic:
         figure.texts[0].set_y(1 - 0.14 / figure.get_figheight())
         place = 1 - 0.31 / figure.get_figheight()
@@ -132,7 +134,7 @@ def _headed(width: float, height: float, title: str, synthetic: bool) -> tuple[F
     return figure, header
 
 
-def _draw_line(axes: Axes, line: Line, number: int) -> object:
+def _draw_line(axes: Axes, line: Line, number: int) -> Line2D:
     """A line in the colour and style of its number, and its handle for a legend."""
     colour, style = COLOURS[number % len(COLOURS)], STYLES[number // len(COLOURS) % len(STYLES)]
     if line.low is not None and line.high is not None:
@@ -144,7 +146,7 @@ def _draw_line(axes: Axes, line: Line, number: int) -> object:
     return axes.plot(line.x, line.y, marker + style, color=colour, linewidth=1.5, markersize=4, drawstyle=drawn)[0]
 
 
-def _label(axes: Axes, x: str, y: str, grid: str = "both") -> None:
+def _label(axes: Axes, x: str, y: str, grid: Literal["both", "x", ""] = "both") -> None:
     """The names of the axes, a grid, and ink for all that is written there."""
     axes.set_xlabel(_shortened(x, 60), size=SIZE, color=INK, parse_math=False)
     axes.set_ylabel(_shortened(y, 40), size=SIZE, color=INK, parse_math=False)

@@ -98,7 +98,7 @@ def roc_of_tables(tables: Mapping[str, tuple[Predictions, Record]], synthetic: b
 def _roc(curves: Mapping[str, Array], named: Mapping[str, Array], title: str, synthetic: bool) -> Drawing:
     lines = {name: Line(of[0], of[1]) for name, of in named.items()}
     axes = "1 - specificity", "sensitivity"
-    figure = chart(lines, *axes, title=title, synthetic=synthetic, diagonal="up", shares=True)
+    figure = chart(lines, *axes, title=title, synthetic=synthetic, diagonal=True, shares=True)
     says = "Sensitivity against one less the specificity at all thresholds; the area is beside the name."
     rows = [[name, *point] for name, of in curves.items() for point in of.T.tolist()]
     return Drawing("roc", figure, says, ["class", "false_positive_rate", "true_positive_rate", "threshold"], rows)
@@ -117,7 +117,7 @@ def precision_recall(table: Predictions, shown: Sequence[str], synthetic: bool) 
         rows += [[name, *point] for point in zip(true.tolist(), precision.tolist(), thresholds.tolist(), strict=True)]
     title = "Precision over recall of each class"
     figure = chart(lines, "recall", "precision", title=title, synthetic=synthetic, shares=True)
-    says = "Precision against recall at all thresholds, at the frequencies of this table; average precision in the names."
+    says = "Precision against recall at all thresholds, at the frequencies of this table; its mean is beside the name."
     return Drawing("precision_recall", figure, says, ["class", "recall", "precision", "threshold"], rows)
 
 
@@ -127,7 +127,7 @@ def reliability(table: Predictions, synthetic: bool) -> Drawing:
     name = f"likeliest class, calibration error {found.error:.3f}"
     line = {name: Line(found.confidence, found.accuracy, dots=True)}
     axes = "probability of the likeliest class", "share that is right"
-    figure = chart(line, *axes, title="Reliability", synthetic=synthetic, diagonal="up", shares=True)
+    figure = chart(line, *axes, title="Reliability", synthetic=synthetic, diagonal=True, shares=True)
     says = "Bins of as many images each; on the dotted line probabilities can be taken at their word."
     rows = np.stack([found.confidence, found.accuracy, found.rows], axis=1).tolist()
     return Drawing("reliability", figure, says, ["confidence", "accuracy", "images"], rows)
@@ -146,7 +146,8 @@ def of_logs(logs: Mapping[str, Sequence[Record]], synthetic: bool) -> list[Drawi
             continue
         marks = _phases(next(iter(logs.values()))) if len(logs) == 1 else {}
         lines = {
-            name.replace("_", " "): Line(*np.array(points).T, dots=len(points) < 40) for name, points in series.items()
+            name.replace("_", " "): _line([step for step, _ in points], [value for _, value in points])
+            for name, points in series.items()
         }
         axes = "step", "loss" if stem == "loss" else "share"
         figure = chart(lines, *axes, title=title, synthetic=synthetic, marks=marks)
@@ -159,8 +160,8 @@ def of_logs(logs: Mapping[str, Sequence[Record]], synthetic: bool) -> list[Drawi
 
 def seconds(logs: Mapping[str, Sequence[Record]], synthetic: bool) -> Drawing | None:
     """How many times as fast as the first each run trained (002's bars of speed-up)."""
-    spent = {name: log[-1].get("seconds") for name, log in logs.items() if log}
-    if len(spent) < 2 or not all(spent.values()):
+    spent = {name: float(log[-1].get("seconds") or 0) for name, log in logs.items() if log}
+    if len(spent) < 2 or min(spent.values()) <= 0:
         return None
     first = next(iter(spent.values()))
     shown = {name: (first / of, None, None) for name, of in spent.items()}
@@ -191,7 +192,8 @@ def sweep(
             low, high = (mean - spread, mean + spread) if len(tables) > 1 else _bounds(figures[0])[1:]
             points.append([value, mean, np.nan if low is None else low, np.nan if high is None else high])
             rows.append([name, value, len(tables), *map(_cell, (mean, low, high))])
-        lines[name] = Line(*np.array(points).T, dots=True)
+        x, y, below, above = np.array(points).T
+        lines[name] = Line(x, y, below, above, dots=True)
     words = metric.replace("_", " ")
     figure = chart(lines, setting, words, title=f"{words} against {setting}", synthetic=synthetic)
     says = f"{words} of each run; bars are 95 % intervals, or the standard deviation where several runs share a point."
@@ -215,6 +217,11 @@ def _corners(table: Predictions, name: str, corners: bool = True) -> Array:
     steps = np.diff(curve[:2], axis=1)
     turns = np.abs(steps[0, 1:] * steps[1, :-1] - steps[0, :-1] * steps[1, 1:]) > 1e-15
     return curve[:, np.concatenate([[True], turns, [True]])] if corners else curve
+
+
+def _line(x: Sequence[float], y: Sequence[float]) -> Line:
+    """A line through what was logged, with dots where there are few."""
+    return Line(np.array(x), np.array(y), dots=len(x) < 40)
 
 
 def _series(log: Sequence[Record], endings: Sequence[str]) -> dict[str, list[tuple[float, float]]]:

@@ -1,0 +1,71 @@
+"""Write one HTML file about a run or a table: figures with intervals, curves, mistakes, a model card, a checklist.
+
+    skinjax report runs/cdc-demo-0123abcd
+    skinjax report theirs.csv --out=theirs.html --figures=figures/
+    skinjax report A=RUN B=RUN
+    skinjax report N5=RUN N5=RUN ... N9=RUN N9=RUN --against=method.patch_dropout --metrics=macro_recall
+
+PATH is the folder of a finished run (its test part, else --part), or a CSV `image_id,label,p_CLASS,...`. Several stand
+side by side, and are compared with the first; of one name, they are runs of one method. The file needs nothing else: no
+network, no script. Photographs are in it where the run's data set is prepared. See docs/report.md.
+"""
+
+import argparse
+from pathlib import Path
+
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError, lookup
+from skinjax.evaluation import judgement
+from skinjax.evaluation.confusion import METRICS
+from skinjax.evaluation.scores import SCORE_METRICS
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("paths", metavar="[NAME=]PATH", nargs="+", help="finished runs and tables of predictions")
+    parser.add_argument("--part", default="", help="which part of a run (default: test, else validation)")
+    parser.add_argument("--out", metavar="FILE", help="default: RUN/report.html, TABLE.html, of several ./report.html")
+    parser.add_argument("--figures", metavar="DIR", help="write every figure as PNG and SVG with the CSV behind it")
+    parser.add_argument("--metrics", metavar="A,B", default=",".join(judgement.COMPARED), help="what is compared")
+    parser.add_argument("--against", metavar="FIELD", help="draw the first metric against a number of the runs' config")
+    parser.add_data_dir()
+
+
+def run(options: argparse.Namespace) -> int:
+    metrics = options.metrics.split(",")
+    for name in metrics:
+        lookup("metric", name, {**METRICS, **SCORE_METRICS})
+    from skinjax.data.dataset import data_root
+    from skinjax.report.drawings import setting_of, sweep
+    from skinjax.report.page import write_figures, write_report
+    from skinjax.report.subjects import open_subject
+
+    named = [_named(text) for text in options.paths]
+    root = data_root(options.data_dir)
+    subjects = [open_subject(path, options.part, name, root) for name, path in named]
+    swept = None
+    if options.against:
+        if len(subjects) < 2:
+            raise UserError("--against draws several runs against a number in which they differ: give more than one")
+        points = [(of.name, setting_of(of.config, options.against, of.name), of.table) for of in subjects]
+        swept = sweep(points, options.against, metrics[0], any(of.synthetic for of in subjects))
+    out = Path(options.out).expanduser() if options.out else _default(named)
+    content = write_report(out, subjects, metrics, swept)
+    print(f"wrote {out}")
+    if options.figures:
+        for path in write_figures(Path(options.figures).expanduser(), content):
+            print(f"wrote {path.with_suffix('')}.png, .svg, .csv")
+    return 0
+
+
+def _named(text: str) -> tuple[str, Path]:
+    """The name that is given to a path, or '', and the path."""
+    name, _, path = text.rpartition("=") if not Path(text).expanduser().exists() else ("", "", text)
+    return name, Path(path).expanduser()
+
+
+def _default(named: list[tuple[str, Path]]) -> Path:
+    """Where the report of these goes."""
+    if len(named) > 1:
+        return Path("report.html")
+    path = named[0][1]
+    return path / "report.html" if path.is_dir() else path.with_suffix(".html")
