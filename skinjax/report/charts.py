@@ -68,9 +68,9 @@ def chart(
     _label(axes, x, y)
     corner = 0.0, (below - 0.45) / figure.get_figheight()
     legend = figure.legend(handles, names, **LEGEND, loc="upper left", bbox_to_anchor=corner, ncols=columns)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-        text.set_color(INK)
+    for written in legend.get_texts():
+        written.set_parse_math(False)
+        written.set_color(INK)
     return figure
 
 

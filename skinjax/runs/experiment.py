@@ -15,12 +15,15 @@ from skinjax.data.caches import Pixels
 from skinjax.data.dataset import check_dataset, data_root
 from skinjax.data.splits.parts import Data, training_records
 from skinjax.evaluation.predictions import Predictions
+from skinjax.evaluation.sources import FINISHED_FILE
 from skinjax.evaluation.text import format_figures
 from skinjax.methods.base import Method, Variables
 from skinjax.methods.ensemble import united
 from skinjax.model import Model, load, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.recipe.recipe import Recipe
+from skinjax.report.page import write_report
+from skinjax.report.subjects import open_subject
 from skinjax.runs import building
 from skinjax.runs.priors import training_prior
 from skinjax.runs.results import finished_figures, mark_finished, validation_figures, write_figures
@@ -34,6 +37,7 @@ from skinjax.training.programs import evaluation_program
 from skinjax.training.signals import stopped_by_signals
 from skinjax.training.state import TrainState
 
+REPORT_FILE = "report.html"
 SYNTHETIC_NOTICE = "synthetic demo set: photographs drawn by a program, a test bench and not medicine"
 
 
@@ -57,7 +61,20 @@ def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None,
             figures = train_and_evaluate(recipe, folder, data_root(data_dir), should_stop, say)
         for split, values in figures.items():
             say(format_figures(split, values))
+        if figures:
+            report(folder, data_root(data_dir), say)
         return figures
+
+
+def report(folder: Path, root: Path, say: Print) -> None:
+    """Write the report of the finished run in `folder`, and say where; a run does not fail for want of one."""
+    path = folder / REPORT_FILE
+    try:
+        if not path.exists() or path.stat().st_mtime < (folder / FINISHED_FILE).stat().st_mtime:
+            write_report(path, [open_subject(folder, root=root)])
+        say(f"report in {path}")
+    except (UserError, OSError) as error:
+        say(f"no report: {error}")
 
 
 def train_and_evaluate(
