@@ -32,7 +32,7 @@ def card(subject: Subject) -> list[Block]:
         ("Licences of data and weights", ""),
         ("Known harms, and what is done about them", ""),
     ]
-    return [Form("Model card", rows)]
+    return [Form("", rows)]
 
 
 def checklist(subject: Subject) -> list[Block]:
@@ -92,7 +92,7 @@ def checklist(subject: Subject) -> list[Block]:
     note = (
         "After CLAIM 2024 and STARD-AI, in our words; journals have their own forms. Empty lines are yours to fill in."
     )
-    return [Words(note), Form("Checklist", rows)]
+    return [Words(note), Form("", rows)]
 
 
 def _of(record: Mapping[str, Any], name: str) -> str:
@@ -131,8 +131,8 @@ def _training_data(subject: Subject) -> str:
 
 
 def _left_out(split: Mapping[str, Any]) -> str:
-    told = [f"{split[name]} {name.replace('_', ' ')}" for name in ("left_out", "unlabelled") if name in split]
-    return f"of the data set {', '.join(told)}" if told else ""
+    told = [f"{name.replace('_', ' ')}: {split[name]}" for name in ("left_out", "unlabelled") if name in split]
+    return f"images {', '.join(told)}" if told else ""
 
 
 def _unlabelled(found: Mapping[str, Any]) -> str:

@@ -14,7 +14,8 @@ from skinjax.report.figures import COLOURS, FAINT, GRID, INK, LEGEND, _axes, _fi
 Array = np.ndarray
 
 STYLES = ("-", "--", "-.", ":")
-LEFT, WIDTH = 0.65, 3.9  # inches
+TOTAL, LEFT = 3.95, 0.6  # inches: all charts are as wide, so that letters are as large in all
+WIDTH = TOTAL - LEFT
 SIZE = 8.5  # points
 MOST_NUMBERS, MOST_NAMES = 12, 40  # classes up to which a matrix has its counts, and its names
 ON_CELL = ("#111111", "#FFFFFF")  # ink on light and on dark cells, whatever the page is
@@ -46,12 +47,12 @@ def chart(
 
     shares: both axes are shares, from 0 to 1
     """
-    height, columns = (3.4 if shares else 2.6), 1 if max(map(len, lines)) > 26 else 2
-    names = [_shortened(name, 52 if columns == 1 else 30) for name in lines]
+    height, columns = (3.0 if shares else 2.4), 1 if max(map(len, lines)) > 20 else 2
+    names = [_shortened(name, 48 if columns == 1 else 24) for name in lines]
     marks = marks or {}
     above = 0.16 * len(marks)
     below = 0.5 + 0.19 * -(-len(lines) // columns)
-    figure, header = _headed(LEFT + WIDTH, above + height + below, title, synthetic)
+    figure, header = _headed(TOTAL, above + height + below, title, synthetic)
     axes = _axes(figure, LEFT, header + above, WIDTH, height)
     if diagonal:
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":")
@@ -78,10 +79,10 @@ def bars(
     values: Mapping[str, tuple[float, float | None, float | None]], x: str, *, title: str, synthetic: bool = False
 ) -> Figure:
     """A bar for each name with its interval, (value, low, high), and its value beside it."""
-    label = 0.15 + 0.075 * max(len(_shortened(name, 24)) for name in values)
+    label = 0.15 + 0.075 * max(len(_shortened(name, 22)) for name in values)
     row = 0.24
-    figure, header = _headed(label + 3.6, row * len(values) + 0.5, title, synthetic)
-    axes = _axes(figure, label, header, 2.9, row * len(values))
+    figure, header = _headed(TOTAL, row * len(values) + 0.5, title, synthetic)
+    axes = _axes(figure, label, header, TOTAL - label - 0.5, row * len(values))
     places = np.arange(len(values)) + 0.5
     heights = [0.0 if np.isnan(value) else value for value, _, _ in values.values()]
     axes.barh(places, heights, 0.7, color=COLOURS[4])
@@ -92,7 +93,7 @@ def bars(
         _text(axes, 1.04 * most, place, "-" if np.isnan(value) else f"{value:.3g}", size=8, va="center")
     axes.set_ylim(len(values), 0)
     axes.set_xlim(0, most)
-    axes.set_yticks(places, [_shortened(name, 24) for name in values], parse_math=False)
+    axes.set_yticks(places, [_shortened(name, 22) for name in values], parse_math=False)
     _label(axes, x, "", grid="x")
     return figure
 
@@ -100,10 +101,10 @@ def bars(
 def matrix(counts: Array, classes: Sequence[str], *, title: str, synthetic: bool = False) -> Figure:
     """Counts [truth, predicted], shaded by their share of the row; of many classes without numbers, or names."""
     kinds = len(classes)
-    side = max(2.6, min(0.44 * kinds, 4.4))
     names = [_shortened(name, 14) for name in classes]
     left = 0.45 + 0.07 * max(map(len, names))
-    figure, header = _headed(left + side, side + left, title, synthetic)
+    side = TOTAL - left
+    figure, header = _headed(TOTAL, side + left, title, synthetic)
     axes = _axes(figure, left, header, side, side)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     # From nearly white to the first colour.
@@ -112,8 +113,10 @@ def matrix(counts: Array, classes: Sequence[str], *, title: str, synthetic: bool
     axes.imshow(cells, extent=(0, kinds, kinds, 0), interpolation="nearest", aspect="auto")
     for row, column in np.ndindex(*counts.shape) if kinds <= MOST_NUMBERS else ():
         ink = ON_CELL[int(shares[row, column] > 0.5)]
-        size = 8 if kinds <= 8 else 6.5
-        _text(axes, column + 0.5, row + 0.5, f"{counts[row, column]:,}", size=size, ha="center", va="center", color=ink)
+        letters = 8 if kinds <= 8 else 6
+        _text(
+            axes, column + 0.5, row + 0.5, f"{counts[row, column]:,}", size=letters, ha="center", va="center", color=ink
+        )
     named = kinds <= MOST_NAMES
     ticks = np.arange(kinds if named else 0) + 0.5
     size = SIZE if kinds <= MOST_NUMBERS else 6

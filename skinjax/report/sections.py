@@ -21,7 +21,13 @@ from skinjax.report import drawings
 from skinjax.report.blocks import Block, Figure, Gallery, Grid, Thumbnail, Words
 from skinjax.report.subjects import Part, Subject, parts
 
-PEOPLE = {"age": "age", "sex": "sex", "site": "site of the body", "dx_type": "reference standard (dx_type)"}
+PEOPLE = {  # columns of metadata, and what they are called
+    "age": "age",
+    "sex": "sex",
+    "site": "site of the body",
+    "dx_type": "reference standard (dx_type)",
+    "skin_tone": "skin tone",
+}
 SIDE = 144  # pixels of a thumbnail's longer side
 MOST_VALUES = 20  # of a column
 METRICS = (*HEADLINE, *OTHERS, "calibration_error")
@@ -35,7 +41,7 @@ def protocol(subject: Subject) -> list[Block]:
         rows.append(("without a label, not judged", f"{found['unlabelled']:,} images"))
     if not known:
         return [
-            Grid("What was judged", (), rows),
+            Grid("", (), rows),
             Words("This table has no protocol: on what its classifier was trained is not known.", loud=True),
         ]
     rows += [(name.replace("_", " "), str(known[name])) for name in ("dataset", "config", "part") if known.get(name)]
@@ -43,7 +49,7 @@ def protocol(subject: Subject) -> list[Block]:
     model, method = (subject.config.get(name, {}) for name in ("model", "method"))
     if model and method:
         rows += [("method", str(method.get("name", ""))), ("network", str(model.get("backbone", "")))]
-    return [Grid("What was judged", (), rows)]
+    return [Grid("", (), rows)]
 
 
 def headline(subject: Subject) -> list[Block]:
@@ -56,7 +62,7 @@ def headline(subject: Subject) -> list[Block]:
         cells = [name.replace("_", " "), interval(subject.found[name])]
         rows.append([*cells, printed.get(name, "")] if printed else cells)
     obstacle = subject.found["intervals"]["headline"]
-    blocks: list[Block] = [Grid("Figures", header, rows)]
+    blocks: list[Block] = [Grid("With their 95 % intervals", header, rows)]
     if obstacle.startswith("no bootstrap"):
         blocks.append(Words(f"{obstacle[0].upper()}{obstacle[1:]}.", loud=True))
     note = (
@@ -103,13 +109,15 @@ def flow(subject: Subject) -> list[Block]:
     ]
     if told:
         blocks.append(Words(f"In no part: {', '.join(told)}."))
+    unknown = []
     for column, title in PEOPLE.items():
         known = {name: _values(part, column) for name, part in found.items()}
-        if not any(of is not None for of in known.values()):
-            blocks.append(Words(f"{title.capitalize()}: not known."))
-            continue
-        blocks += _people(title, found, known, subject.table.classes)
-    return [*blocks, Words("Skin tone: not assessed.")]
+        if any(of is not None for of in known.values()):
+            blocks += _people(title, found, known, subject.table.classes)
+        else:
+            unknown.append(title)
+    blocks.sort(key=lambda of: isinstance(of, Grid) and of.folded)
+    return [*blocks, Words(f"Not known: {', '.join(unknown)}.")] if unknown else blocks
 
 
 def _people(
@@ -202,7 +210,7 @@ def mistakes(subject: Subject) -> list[Block]:
 
 def _thumbnail(of: errors.Mistake, source: str) -> Thumbnail:
     shows = f"{of.image_id}: {of.label}, taken for {of.prediction}"
-    said = f"{of.label} {of.of_label:.3f}", f"taken for {of.prediction} {of.confidence:.3f}"
+    said = f"{of.label}: {of.of_label:.3f}", f"taken for {of.prediction}: {of.confidence:.3f}"
     return Thumbnail(source, shows, [of.image_id, *said])
 
 

@@ -36,13 +36,13 @@ class Page:
         assert "error" not in answer, answer["error"]
         return answer["result"]
 
-    def open(self, path: Path, width=1280, height=900, scheme="light", media="screen"):
+    def open(self, path: Path, width=1280, height=900, scheme="light"):
         """Load a file as a screen of that width would show it."""
         self.events.clear()
         mobile = {"mobile": width < 500, "deviceScaleFactor": 1}
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, **mobile)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.call("Emulation.setEmulatedMedia", media=media, features=features)
+        self.call("Emulation.setEmulatedMedia", media="", features=features)
         self.call("Page.navigate", url=path.as_uri())
         while "Page.loadEventFired" not in [method for method, _ in self.events]:
             self._read()
@@ -57,6 +57,8 @@ class Page:
         return [parameters for method, parameters in self.events if method in methods]
 
     def pdf(self) -> bytes:
+        """The page as it is printed."""
+        self.call("Emulation.setEmulatedMedia", media="", features=[])
         return base64.b64decode(self.call("Page.printToPDF", preferCSSPageSize=True, paperWidth=8.27)["data"])
 
     def picture(self) -> bytes:
