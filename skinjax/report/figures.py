@@ -353,5 +353,10 @@ def _halves(text: str) -> list[str]:
 
 
 def _shortened(text: str, most: int) -> str:
-    text = " ".join(text.split())
+    text = visible(" ".join(text.split()))
     return text if len(text) <= most else text[: max(most - 1, 1)] + "…"
+
+
+def visible(text: str) -> str:
+    """The text with a mark for each letter that cannot be seen, turns the line round, or is none in XML."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)

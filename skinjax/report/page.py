@@ -18,13 +18,13 @@ from skinjax.report import drawings
 from skinjax.report.blocks import Block, Figure, Grid, Lines, Section, Words
 from skinjax.report.card import card, checklist
 from skinjax.report.drawings import Drawing
-from skinjax.report.figures import FAINT, GRID, INK, rendered, save
+from skinjax.report.figures import FAINT, GRID, INK, rendered, save, visible
 from skinjax.report.sections import METRICS, SECTIONS
 from skinjax.report.subjects import Subject
 
 TEMPLATES = Path(__file__).parent / "templates"
 BEGINNING = b"<!doctype html>\n<!-- skinjax report"  # by which a report is known again
-MOST_LETTERS = 300  # of a text that is shown
+MOST_LETTERS = 80  # of a word that is shown
 REPLICATES = 2000
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 VARIABLES = {INK.lower(): "var(--ink)", FAINT.lower(): "var(--faint)", GRID.lower(): "var(--grid)"}
@@ -162,8 +162,7 @@ def inline(drawing: Drawing, prefix: str) -> Markup:
 
 
 def legible(value: Any) -> Any:
-    """A text without letters that cannot be seen, and not longer than anybody reads; markup as it is."""
+    """A text without letters that cannot be seen, its words no longer than anybody reads; markup as it is."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    seen = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in value)
-    return seen if len(seen) <= MOST_LETTERS else f"{seen[: MOST_LETTERS - 1]}…"
+    return re.sub(rf"(\S{{{MOST_LETTERS - 1}}})\S{{2,}}", r"\1…", visible(value))
