@@ -58,7 +58,6 @@ class Gallery(NamedTuple):
 class Form(NamedTuple):
     """Topics with what is known of them; '' is left to the reader, with a line to write on."""
 
-    caption: str
     rows: Sequence[tuple[str, str]]
     kind: str = "form"
 

@@ -32,7 +32,7 @@ def card(subject: Subject) -> list[Block]:
         ("Licences of data and weights", ""),
         ("Known harms, and what is done about them", ""),
     ]
-    return [Form("", rows)]
+    return [Form(rows)]
 
 
 def checklist(subject: Subject) -> list[Block]:
@@ -92,7 +92,7 @@ def checklist(subject: Subject) -> list[Block]:
     note = (
         "After CLAIM 2024 and STARD-AI, in our words; journals have their own forms. Empty lines are yours to fill in."
     )
-    return [Words(note), Form("", rows)]
+    return [Words(note), Form(rows)]
 
 
 def _of(record: Mapping[str, Any], name: str) -> str:

@@ -24,7 +24,7 @@ MOST_CURVES = 9  # classes that have one each; of more, those of the least AUC
 LOGGED = {  # of metrics.jsonl: what a figure is called, and how the names of its lines end
     "loss": ("Loss", ("/loss",)),
     "metrics": ("Metrics while training", ("/macro_recall", "/macro_f1", "/macro_auc")),
-    "small_classes": ("F1 of the smallest classes", ("class_f1", "classes_f1")),
+    "small_classes": ("F1 of the smallest classes", ("smallest_class_f1", "classes_f1")),
 }
 
 
@@ -134,13 +134,16 @@ def reliability(table: Predictions, synthetic: bool) -> Drawing:
 
 
 def of_logs(logs: Mapping[str, Sequence[Record]], synthetic: bool) -> list[Drawing]:
-    """What runs logged while they trained: loss (001, Fig. 7), metrics, the smallest classes (000, Fig. 2)."""
+    """What runs logged while they trained: loss (001, Fig. 7), metrics, the smallest classes (000, Fig. 2).
+
+    Of several runs, each figure has the first of its metrics alone.
+    """
     drawn = []
     for stem, (title, endings) in LOGGED.items():
         series = {
             f"{name} {key}".strip(): points
             for name, log in logs.items()
-            for key, points in _series(log, endings).items()
+            for key, points in _series(log, endings[: 1 if len(logs) > 1 else None]).items()
         }
         if max(map(len, series.values()), default=0) < 2:
             continue

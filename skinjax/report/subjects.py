@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from skinjax.evaluation.sources import Source, open_source
 Record = dict[str, Any]
 
 WORST = 12  # photographs of a kind that are shown
+MOST_PICTURES, LARGEST_PICTURE = 4, 2_000_000  # bytes
 PAIRS = 5  # errors between two classes from which they are told
 
 
@@ -32,9 +33,8 @@ class Part(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A picture of which a report makes no more than showing it: its name, what it shows, a PNG or JPEG file."""
+    """A picture of which a report makes no more than showing it: what it shows, and a PNG or JPEG file."""
 
-    name: str
     caption: str
     data: bytes
 
@@ -88,8 +88,15 @@ def open_subject(path: Path, part: str = "", name: str = "", root: Path | None =
         tuple(_lines(path / "metrics.jsonl")),
         read_split(path / "split.csv") if (path / "split.csv").is_file() else None,
         same_dataset(config.get("dataset", {}), source.table.protocol, root) if root else None,
-        tuple(Picture(file.name, file.stem, file.read_bytes()) for file in sorted(path.glob("explain/*.png"))),
+        tuple(drawn_pictures(path / "explain")),
     )
+
+
+def drawn_pictures(folder: Path) -> Iterator[Picture]:
+    """The pictures that `skinjax explain` has left there, unless they would make the report too large."""
+    for file in sorted(folder.glob("*.png"))[:MOST_PICTURES]:
+        if file.stat().st_size <= LARGEST_PICTURE:
+            yield Picture(file.stem.replace("_", " "), file.read_bytes())
 
 
 def kept_figures(path: Path, table: Predictions) -> Record | None:

@@ -38,7 +38,9 @@ def test_a_run_leaves_every_artefact(tiny_run):
         assert part in output
     names = {path.name for path in workdir.iterdir()}
     assert {"config.json", "split.csv", "checkpoints", "metrics.jsonl", "tensorboard", "environment.json"} <= names
-    assert {"model.json", "model.safetensors"} <= names
+    assert {"model.json", "model.safetensors", "report.html"} <= names
+    assert output.splitlines()[-1] == f"report in {workdir / 'report.html'}"
+    assert "data:image/jpeg" in (workdir / "report.html").read_text(), "photographs of its data set"
     figures = json.loads((workdir / "metrics_test.json").read_text())
     assert figures["protocol"]["split"]["name"] == "lesion_grouped"
     assert figures["protocol"]["synthetic"] is True

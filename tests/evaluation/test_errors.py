@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.evaluation.errors import by_column, column_values, confident_mistakes, pairs, top_losses
+from skinjax.evaluation.errors import between, by_column, column_values, confident_mistakes, pairs, top_losses
 from skinjax.papers import paper_001, paper_002
 from tests.evaluation.tables import make_table, random_table
 
@@ -39,6 +39,12 @@ def test_top_losses_are_those_whose_own_class_is_least_likely():
 
 def test_confident_mistakes_are_wrong_and_the_surest_first():
     assert [of.image_id for of in confident_mistakes(TABLE)] == ["i000", "i004", "i002"]
+
+
+def test_errors_between_two_classes_are_those_either_way():
+    assert [(of.image_id, of.label) for of in between(TABLE, "mel", "df")] == [("i004", "mel"), ("i002", "df")]
+    assert between(TABLE, "nv", "df") == []
+    assert len(between(TABLE, "mel", "df", most=1)) == 1
 
 
 def test_ages_are_bands_and_what_is_not_known_is_a_kind_of_its_own():

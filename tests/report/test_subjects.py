@@ -93,5 +93,6 @@ def test_pictures_that_were_drawn_are_shown(run):
     assert pictures(open_subject(run)) == []
     (run / "explain").mkdir()
     (run / "explain" / "grad_cam.png").write_bytes(b"\x89PNG and so on")
+    (run / "explain" / "huge.png").write_bytes(b"\x89PNG" + bytes(2_000_000))
     (gallery,) = pictures(open_subject(run))
-    assert [(of.shows, of.source[:22]) for of in gallery.thumbnails] == [("grad_cam", "data:image/png;base64,")]
+    assert [(of.shows, of.source[:22]) for of in gallery.thumbnails] == [("grad cam", "data:image/png;base64,")]
