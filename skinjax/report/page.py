@@ -26,6 +26,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 BEGINNING = b"<!doctype html>\n<!-- skinjax report"  # by which a report is known again
 MOST_LETTERS = 80  # of a word that is shown
 REPLICATES = 2000
+MOST_LOGS = 6  # runs whose curves are told apart in one figure
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 VARIABLES = {INK.lower(): "var(--ink)", FAINT.lower(): "var(--faint)", GRID.lower(): "var(--grid)"}
 
@@ -79,7 +80,8 @@ def comparison(subjects: Sequence[Subject], metrics: Sequence[str], swept: Drawi
     synthetic = any(of.synthetic for of in subjects)
     logs = {name: of.log for name, of in zip(names, subjects, strict=True) if of.log}
     tables = {name: (of.table, of.found) for name, of in zip(names, subjects, strict=True)}
-    drawn = [drawings.roc_of_tables(tables, synthetic), *drawings.of_logs(logs, synthetic), swept]
+    trained = drawings.of_logs(logs, synthetic) if len(logs) <= MOST_LOGS else []
+    drawn = [drawings.roc_of_tables(tables, synthetic), *trained, swept]
     return [*blocks, *(Figure(of) for of in [*drawn, drawings.seconds(logs, synthetic)] if of is not None)]
 
 
