@@ -1,1 +1,1 @@
-"""Figures for people, from arrays and tables. Needs no jax."""
+"""Figures and reports for people, from arrays, tables and the folders of runs. Needs no jax."""

@@ -182,6 +182,12 @@ def test_a_saved_panel_is_a_picture_with_red_where_red_was(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["panel.png"]
 
 
+def test_a_suffix_chooses_svg_whose_text_is_text(tmp_path):
+    figure = figures.class_frequencies({"all": [1, 2]}, ["<b> & $x$", "nv"])
+    figures.save(figure, tmp_path / "bars.svg")
+    assert "&lt;b&gt; &amp; $x$</text>" in (tmp_path / "bars.svg").read_text()
+
+
 def test_names_in_any_script_are_saved_without_a_warning(tmp_path):
     figures.save(figures.class_frequencies({"all": [1, 2]}, ["黑色素瘤", "痣"]), tmp_path / "bars.png")
 

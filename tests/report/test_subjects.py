@@ -7,7 +7,7 @@ import numpy as np
 from skinjax.data.dataset import open_dataset
 from skinjax.data.splits.split import lesion_grouped, write_split
 from skinjax.evaluation.intervals import summary_with_intervals
-from skinjax.report.sections import flow, mistakes, pictures, thumbnails
+from skinjax.report.sections import thumbnails
 from skinjax.report.subjects import kept_figures, open_subject, parts, same_dataset
 from tests.report.conftest import table_of
 
@@ -21,15 +21,6 @@ def test_a_run_tells_all_that_its_folder_knows(run):
     assert {name: len(part.labels) for name, part in found.items()} == {"train": 81, "validation": 0, "test": 39}
     assert list(found["test"].metadata) == ["age", "sex"]
     assert found["train"].metadata == {}
-
-
-def test_people_of_the_training_part_are_not_known_without_the_data_set(run):
-    (by_age,) = [of for of in flow(open_subject(run)) if of.kind == "grid" and of.caption == "Images by age"]
-    assert by_age.header == ["age", "train", "validation", "test"]
-    assert by_age.rows == [
-        ["30-44", "not known", "not known", "20 (51 %)"],
-        ["60-74", "not known", "not known", "19 (49 %)"],
-    ]
 
 
 def test_a_run_is_reported_without_what_it_lost(run):
@@ -81,18 +72,3 @@ def test_the_data_set_gives_people_and_photographs(run, tmp_path):
     shown = thumbnails(subject, [str(dataset.columns["image_id"][0]), "elsewhere"])
     assert list(shown) == [str(dataset.columns["image_id"][0])]
     assert next(iter(shown.values())).startswith("data:image/jpeg;base64,")
-
-
-def test_without_the_data_set_photographs_are_told_by_name(run):
-    blocks = mistakes(open_subject(run))
-    assert any("Photographs need the data set synthetic" in of.text for of in blocks if of.kind == "words")
-    assert {of.source for block in blocks if block.kind == "gallery" for of in block.thumbnails} == {""}
-
-
-def test_pictures_that_were_drawn_are_shown(run):
-    assert pictures(open_subject(run)) == []
-    (run / "explain").mkdir()
-    (run / "explain" / "grad_cam.png").write_bytes(b"\x89PNG and so on")
-    (run / "explain" / "huge.png").write_bytes(b"\x89PNG" + bytes(2_000_000))
-    (gallery,) = pictures(open_subject(run))
-    assert [(of.shows, of.source[:22]) for of in gallery.thumbnails] == [("grad cam", "data:image/png;base64,")]
