@@ -328,6 +328,9 @@ class TfdsRecords:
         return self._parse(self._source[int(record)]).features.feature["image"].bytes_list.value[0]
 
 
+READ_IN_A_PHASE = "--config=configs/rotation.py:demo_sequential --config.phases.pretext.dataset.name="
+
+
 def class_counts(labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """Images per class [classes]; unlabelled ones (-1) count nowhere."""
     return np.bincount(labels[labels >= 0], minlength=len(classes))

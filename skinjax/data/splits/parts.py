@@ -62,9 +62,12 @@ def with_other(data: Data, phase: str, other: Dataset) -> Data:
     held_out = np.concatenate([data.records[part] for part in PARTS[1:]])
     joined, first = followed_by(data.dataset, other), len(data.dataset)
     added = np.arange(first, len(joined))
-    names = {name: [joined.whole_names(name, rows) for rows in (added, held_out)] for name in ("image_id", "group")}
-    known = [np.isin(*(np.char.replace(of, SHRUNK, "") for of in pair)) for pair in names.values()]
-    groups = names["group"][0]
+
+    def names(column: str, rows: np.ndarray) -> np.ndarray:
+        return np.char.replace(joined.whole_names(column, rows), SHRUNK, "")
+
+    known = [np.isin(names(column, added), names(column, held_out)) for column in ("image_id", "group")]
+    groups = names("group", added)
     free = ~np.isin(groups, groups[np.any(known, axis=0)])
     if not free.any():
         raise UserError(
