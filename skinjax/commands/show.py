@@ -108,6 +108,8 @@ def draw_classes(
     from skinjax.report import figures
 
     labels, classes, synthetic = dataset.columns["label"], dataset.classes, dataset.synthetic
+    if not classes:
+        raise UserError(f"the {len(dataset):,} photographs of {dataset.name} have no labels, and are shown by class")
     lines = [figures.SYNTHETIC] if synthetic else []
     print("\n".join([*lines, *count_lines(dataset, parts)]))
     each = options.images or max(3, min(8, 120 // len(classes)))
