@@ -27,6 +27,12 @@ from skinjax.images.geometry import Pair, Size
 from skinjax.images.resampling import low_pass, resize, stretch, warp
 
 WEIGHTS = "weights"
+REPEATS = {
+    "none": "once",
+    "mirrored": "twice, as it is and mirrored",
+    "turned": "eight times, by quarter turns and mirrored",
+    "windows": "five times, as windows of views.size in the corners and the middle",
+}
 TrainView = Callable[..., Array]
 EvaluationView = Callable[..., Array]
 
@@ -43,7 +49,7 @@ class ViewSettings(Settings):
     crops: int = number(9, 1, 2**10)  # of the view ordered_crop: 5 (corners and centre), 9, 16 or another square
     grid: tuple[int, int] | None = number(None, 1)  # its (rows, columns), instead of `crops`
     # how often, and how, a trained network is shown a picture; it answers by the mean
-    repeats: str = choice("none", "value of views.repeats", lambda: REPEATS)
+    repeats: str = choice("none", "value of views.repeats", REPEATS)
     # a name, or `weights`: that of model.weights
     normalisation: str = choice("imagenet", "normalisation", {**NORMALISATIONS, WEIGHTS: "that of the weights"})
     corrections: tuple[str, ...] = choice((), "correction", CORRECTIONS)  # before either view, in this order
@@ -302,14 +308,6 @@ EVALUATION_VIEWS: dict[str, str] = {
     "squash": "the whole picture",
     "centre_crop": "its middle",
     "ordered_crop": "windows at the same places of every picture",
-}
-
-
-REPEATS = {
-    "none": "once",
-    "mirrored": "twice, as it is and mirrored",
-    "turned": "eight times, by quarter turns and mirrored",
-    "windows": "five times, as windows of views.size in the corners and the middle",
 }
 
 

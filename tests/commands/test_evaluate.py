@@ -83,7 +83,7 @@ def test_everything_that_is_fitted_is_fitted_on_validation(tables, capsys):
     (record,) = json.loads((tables / "found" / "figures.json").read_text())
     assert record["fitted"]["temperature"] == pytest.approx(temperature, rel=1e-4)
     assert record["question"]["prevalence"] == 0.02
-    rows = list(csv.DictReader((tables / "found" / "0_test_classes.csv").open()))
+    rows = list(csv.DictReader((tables / "found" / "0_test_classes.csv").read_text().splitlines()))
     assert [row["class"] for row in rows] == ["mel", "nv", "df"]
     assert float(rows[0]["recall"]) == pytest.approx(record["per_class"]["mel"]["recall"]["value"])
     # Decisions are for the uniform prior, probabilities of the natural one.
