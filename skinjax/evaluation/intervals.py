@@ -102,11 +102,11 @@ def summary_with_intervals(
         for figure, found in class_shares(predictions, number, level).items():
             # The figure itself follows the rules of confusion.py: 0 for a class never predicted, None if absent.
             figures[figure] = _bounded(figures[figure], found.low, found.high)
-        for figure in ("f1", "auc"):
-            bounds = _percentiles(drawn[figure][:, number] if drawn else None, level)
-            if figure == "auc" and drawn and figures["auc"] is not None and groups[number] < FEW_POSITIVES:
-                bounds = auc_interval(figures["auc"], groups[number], result["groups"] - groups[number], level)
-            figures[figure] = _bounded(figures[figure], *bounds)
+        of_class = {figure: drawn[figure][:, number] if drawn else None for figure in ("f1", "auc")}
+        figures["f1"] = _bounded(figures["f1"], *_percentiles(of_class["f1"], level))
+        parted = (int(groups[number]), result["groups"] - int(groups[number]))
+        bounds = (np.nan, np.nan) if obstacle else auc_bounds(figures["auc"], *parted, of_class["auc"], level)
+        figures["auc"] = _bounded(figures["auc"], *bounds)
         figures |= {"groups": int(groups[number]), "few": bool(0 < groups[number] < FEW_GROUPS)}
     result["intervals"] = {
         "level": level,
@@ -128,6 +128,15 @@ def bootstrap_of(
     chunk = max(1, CHUNK_ELEMENTS // len(groups))
     found = [figure(weights.T) for weights in _row_weights(groups, replicates, seed, chunk)]
     return _percentiles(np.concatenate(found), level)
+
+
+def auc_bounds(
+    auc: float | None, positives: int, negatives: int, drawn: Array | None, level: float = 0.95
+) -> tuple[float, float]:
+    """The bounds of a class's AUC: Newcombe's where so few groups are positive, else those of its replicates."""
+    if auc is not None and positives < FEW_POSITIVES:
+        return auc_interval(auc, positives, negatives, level)
+    return _percentiles(drawn, level)
 
 
 def class_groups(predictions: Predictions) -> Array:
