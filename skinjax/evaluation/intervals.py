@@ -21,7 +21,7 @@ from skinjax.evaluation.proportions import (
     macro_recall_interval,
     normal_quantile,
 )
-from skinjax.evaluation.scores import SCORE_METRICS, one_vs_rest_auc
+from skinjax.evaluation.scores import SCORE_METRICS, Scored, auc
 
 Array = np.ndarray
 
@@ -173,7 +173,7 @@ def replicate_values(
     `groups` are the names of all of them.
     """
     figures_of_classes = {**METRICS, **PER_CLASS}
-    of_scores = {**SCORE_METRICS, "auc": one_vs_rest_auc}
+    of_scores = {**SCORE_METRICS, "auc": auc}
     for name in metrics:
         lookup("metric", name, {**figures_of_classes, **of_scores})
     if replicates < 1:
@@ -187,11 +187,12 @@ def replicate_values(
     parts: dict[str, list[Array]] = {name: [] for name in metrics}
     for weights in _row_weights(predictions.groups[known], replicates, seed, chunk, groups):
         confusions = confusion_matrix(labels, predicted, classes, weights)
+        scored = Scored(labels, probabilities, weights)
         for name in metrics:
             if name in figures_of_classes:
                 parts[name].append(figures_of_classes[name](confusions))
             else:
-                parts[name].append(of_scores[name](labels, probabilities, weights))
+                parts[name].append(of_scores[name](scored))
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 
