@@ -5,7 +5,8 @@ What wins on one platform only is chosen here, by `LOWERINGS` and `compiler_opti
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
@@ -23,16 +24,46 @@ kaiming_normal_fan_in: Initializer = nn.initializers.variance_scaling(2.0, "fan_
 kaiming_normal_fan_out: Initializer = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
-@jax.custom_vjp
 def relu(x: Array) -> Array:
     """Every ReLU of every network, so that guided backpropagation can swap its gradient in one place.
 
     The backward pass reads its output, which the next layer keeps anyway.
     """
+    if (guided := _GUIDED.get()) is None:
+        return _relu(x)
+    guided.append(x.shape)
+    return _guided_relu(x)
+
+
+@contextlib.contextmanager
+def guided_relus() -> Iterator[list[tuple[int, ...]]]:
+    """What is traced within has ReLUs that pass positive gradients alone; gives a list, to which each adds its shape.
+
+    It is read while a program is traced, in this thread: what was compiled before, or is traced elsewhere, stays.
+    """
+    found: list[tuple[int, ...]] = []
+    token = _GUIDED.set(found)
+    try:
+        yield found
+    finally:
+        _GUIDED.reset(token)
+
+
+_GUIDED: ContextVar[list[tuple[int, ...]] | None] = ContextVar("guided", default=None)
+
+
+@jax.custom_vjp
+def _relu(x: Array) -> Array:
     return jnp.maximum(x, 0)
 
 
-relu.defvjp(lambda x: (relu(x),) * 2, lambda y, dy: (jnp.where(y > 0, dy, 0),))
+@jax.custom_vjp
+def _guided_relu(x: Array) -> Array:
+    return jnp.maximum(x, 0)
+
+
+_relu.defvjp(lambda x: (_relu(x),) * 2, lambda y, dy: (jnp.where(y > 0, dy, 0),))
+_guided_relu.defvjp(lambda x: (_relu(x),) * 2, lambda y, dy: (jnp.where(y > 0, jnp.maximum(dy, 0), 0),))
 
 
 def uniform_within(bound: float) -> Initializer:
