@@ -12,7 +12,6 @@ from skinjax.methods.base import Method, Variables
 from skinjax.methods.names import TOP, in_trunk, is_below
 from skinjax.model import Model
 
-MOST_STEPS = 4  # the first is what lies on top, the last the whole network
 MEANING = (
     "a correlation near 1 says that the map hardly changes when what the network learnt there is thrown away: "
     "then it shows the picture and the architecture, not what the answer rests on"
@@ -20,7 +19,7 @@ MEANING = (
 
 
 def steps(method: Method) -> dict[str, tuple[str, ...]]:
-    """{the lowest part that is drawn anew: the names of all that are}, from the top down, at most `MOST_STEPS`."""
+    """{the lowest part that is drawn anew: the names of all that are}: head, last stage, half the stages, all of them."""
     stages = method.stages()
     depths = list(zip(*(in_trunk(trunk, tuple(stages)) for trunk in method.trunks()), strict=True))
     names = tuple(name for name, group in stages.items() if group == TOP)
@@ -28,8 +27,8 @@ def steps(method: Method) -> dict[str, tuple[str, ...]]:
     for depth in reversed(depths):
         names += tuple(f"{trunk}/{stage}" for trunk, stage in zip(method.trunks(), depth, strict=True))
         found[depth[0]] = names
-    kept = np.unique(np.linspace(0, len(found) - 1, min(len(found), MOST_STEPS)).round().astype(int))
-    return {list(found)[number]: list(found.values())[number] for number in kept}
+    kept = {0, 1, len(found) // 2, len(found) - 1}
+    return {lowest: names for number, (lowest, names) in enumerate(found.items()) if number in kept}
 
 
 def explain_randomised(
