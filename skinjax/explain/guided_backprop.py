@@ -38,6 +38,7 @@ def explain(model: Model, images: np.ndarray, classes: np.ndarray) -> dict[str, 
     return model.in_batches(program, images, np.asarray(classes, np.int32))
 
 
+@functools.cache
 def check_relus(backbone: str, size: tuple[int, int]) -> None:
     """Refuse a backbone without ReLU."""
     with guided_relus() as relus:
