@@ -2,8 +2,8 @@
 
     python tools/make_explain_goldens.py     needs torch, torchvision and grad-cam beside skinjax
 
-The network is `resnet_tiny` by torchvision's blocks, filled with tools/parity.py's numbers; it runs in float64, and what
-is stored is float32: Grad-CAM before and after it is scaled and enlarged, and guided gradients.
+The network is `resnet_tiny` by torchvision's blocks, filled with tools/parity.py's numbers; it runs in float64. Stored
+are, in float32, Grad-CAM before and after it is scaled and enlarged, and guided gradients.
 """
 
 import numpy as np

@@ -62,6 +62,7 @@ def add_arguments(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     from skinjax.core.compilation_cache import use_compilation_cache
     from skinjax.explain.grad_cam import check_stage
+    from skinjax.explain.guided_backprop import check_relus
     from skinjax.explain.sweeps import SWEEPS
     from skinjax.model import MODEL_FILE, load
     from skinjax.report.figures import SYNTHETIC
@@ -74,6 +75,8 @@ def run(options: argparse.Namespace) -> int:
     check_stage(model.method, options.stage)
     for name in split(options.classes):
         lookup("class", name, dict.fromkeys(model.classes))
+    if options.guided:
+        check_relus(model.spec.model.backbone, model.spec.views.size)
     if options.correct is not None:
         lookup("correction", options.correct, SWEEPS)
     photographs, bad = read(model, options)
@@ -166,16 +169,14 @@ def draw_explanations(model: "Model", photographs: Photographs, out: Path, optio
         "\n".join([label or name, *(f"{p:.2f} {known}" for known, p in two), *([f"by the {stage}"] if stage else [])])
         for name, label, two, stage in zip(names, labels, of.top_two(), stages, strict=True)
     ]
-    draw(model, of.rows, captions, "true class or name, and the likeliest two", out / "explain.png", options)
+    draw(model, of.rows, captions, "what its answers rest on, below the likeliest two", out / "explain.png", options)
     save(sheet.answers_table(of, names, labels), out / "explain.csv")
     save(sheet.maps_table(of, names), out / "grad_cam.csv")
     if sheet.places(of.outputs):
         save(sheet.attention_table(of, names), out / "attention.csv")
     rows, correlations = sheet.randomised(of, images, options.stage, options.signed)
-    draw(model, rows, captions, "Grad-CAM of a network that is forgotten", out / "randomised.png", options)
-    columns = ("photograph", "drawn_anew_down_to", "network", "rank_correlation")
-    found = [(n, *key, f"{c:.6g}") for key, each in correlations.items() for n, c in zip(names, each, strict=True)]
-    save((columns, found), out / "randomised.csv")
+    draw(model, rows, captions, "Grad-CAM as the weights are drawn anew", out / "randomised.png", options)
+    save(sheet.randomised_table(correlations, names), out / "randomised.csv")
     for (lowest, trunk), each in correlations.items():
         print(f"{trunk} drawn anew down to {lowest}: rank correlation with its map {sheet.mean(each)}")
     print(MEANING)

@@ -19,7 +19,7 @@ MEANING = (
 
 
 def steps(method: Method) -> dict[str, tuple[str, ...]]:
-    """{the lowest part that is drawn anew: the names of all that are}: head, last stage, half the stages, all of them."""
+    """{the lowest part that is drawn anew: the names of all that are}: the head, the last stage, half of them, all."""
     stages = method.stages()
     depths = list(zip(*(in_trunk(trunk, tuple(stages)) for trunk in method.trunks()), strict=True))
     names = tuple(name for name, group in stages.items() if group == TOP)

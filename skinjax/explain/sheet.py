@@ -126,6 +126,16 @@ def randomised(
     return rows, correlations
 
 
+def randomised_table(correlations: dict[tuple[str, str], np.ndarray], names: Sequence[str]) -> Table:
+    """A correlation for each photograph; none where a map is flat."""
+    rows = [
+        (name, lowest, trunk, "" if np.isnan(value) else f"{value:.6g}")
+        for (lowest, trunk), values in correlations.items()
+        for name, value in zip(names, values, strict=True)
+    ]
+    return ("photograph", "drawn_anew_down_to", "network", "rank_correlation"), rows
+
+
 def mean(correlations: np.ndarray) -> str:
     """The mean of those that there are."""
     there = correlations[~np.isnan(correlations)]

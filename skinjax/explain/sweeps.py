@@ -49,7 +49,9 @@ SWEEPS: dict[str, Sweep] = {
     # A third of each side is a ninth of the picture: beyond it most lesions are cut.
     "zoom": Sweep(zoom, "zoom (the middle 1 / zoom of each side)", _values(1, 3), 1.0),
     # From 0.5 on skin in the shade counts as frame.
-    "field_of_view_crop": Sweep(jax.jit(field_of_view_crop), "darkness (of what counts as frame)", _values(0, 0.5), 0.0),
+    "field_of_view_crop": Sweep(
+        jax.jit(field_of_view_crop), "darkness (of what counts as frame)", _values(0, 0.5), 0.0
+    ),
     # As far either way, by factors; the paper has 1.2 to 1.5, without saying in which direction.
     "gamma": Sweep(gamma, "gamma (above 1 shadows are brighter)", tuple(2**x for x in _values(-1, 1)), 1.0),
     "even_illumination": Sweep(strength_of(even_illumination), *STRENGTH),

@@ -69,7 +69,7 @@ def test_two_heads_on_one_trunk_have_one_map(monkeypatch):
 
 
 def test_what_no_network_has_is_refused():
-    with pytest.raises(UserError, match="unknown stage 'stage9'.*known: features, stage1, stage2, stage3, stem"):
+    with pytest.raises(UserError, match=r"unknown stage 'stage9'.*known: features, stage1, stage2, stage3, stem"):
         grad_cam.explain(drawn(), photographs(1), np.array([0]), "stage9")
     with pytest.raises(UserError, match="unknown stage 'encoder'"):
         grad_cam.check_stage(drawn("restoration").method, "encoder")

@@ -37,11 +37,10 @@ def test_nothing_of_it_is_left_in_other_programs():
 
     plain = jax.jit(slope)
     assert plain(1.0) == -1
-    with pytest.raises(ZeroDivisionError), guided_relus():
+    with guided_relus():
         assert plain(1.0) == -1  # compiled before
         guided = jax.jit(lambda x: slope(x))
         assert guided(1.0) == 0
-        raise ZeroDivisionError
     assert guided(1.0) == 0
     assert jax.jit(lambda x: slope(x))(1.0) == -1
 

@@ -47,5 +47,5 @@ def test_answers_by_setting_begin_with_the_networks_own():
 
 
 def test_an_unknown_correction_lists_the_known():
-    with pytest.raises(UserError, match="unknown correction 'gama' .*did you mean 'gamma'"):
+    with pytest.raises(UserError, match=r"unknown correction 'gama' .*did you mean 'gamma'"):
         sweep(drawn(), photographs(1), "gama")
