@@ -44,6 +44,29 @@ class Photographs(NamedTuple):
     images: np.ndarray
 
 
+class Output(NamedTuple):
+    """The folder of pictures and tables, the run's name for titles, and whether it learnt from drawn photographs."""
+
+    folder: Path
+    run: str
+    synthetic: bool
+
+    def sheet(self, name: str, rows: "Rows", captions: list[str], what: str, model: "Model") -> None:
+        """Write these rows, patches laid out as they lie in their photograph."""
+        from skinjax.report.figures import tiled, view_panel
+
+        grid = model.spec.views.crop_grid()
+        laid_out = {label: tiled(row, grid) if row.ndim == 5 else row for label, row in rows.items()}
+        figure = view_panel(laid_out, captions, title=f"{self.run}: {what}", synthetic=self.synthetic)
+        write(figure, self.folder / f"{name}.png")
+
+    def table(self, name: str, table: "Table") -> None:
+        """Write a table and say so."""
+        path = self.folder / f"{name}.csv"
+        write_table(path, csv_text(table[0], table[1:]))
+        print(f"wrote {path}")
+
+
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
     parser.add_argument("photographs", metavar="PHOTOGRAPHS", nargs="*", default=[], help="ids, files, folders")
@@ -82,9 +105,10 @@ def run(options: argparse.Namespace) -> int:
     photographs, bad = read(model, options)
     out = make_folder(options.out or str(folder / "explain"), "")
     use_compilation_cache(data_root(options.data_dir) / "compilation_cache")
-    if is_synthetic(model):
+    output = Output(out, folder.resolve().name, bool(model.origin.get("protocol", {}).get("synthetic")))
+    if output.synthetic:
         print(SYNTHETIC)
-    (draw_sweep if options.correct else draw_explanations)(model, photographs, out, options)
+    (draw_sweep if options.correct else draw_explanations)(model, photographs, output, options)
     for sentence in bad:
         print(sentence, file=sys.stderr)
     return int(bool(bad))
@@ -93,11 +117,6 @@ def run(options: argparse.Namespace) -> int:
 def split(names: str | None) -> list[str]:
     """The names between commas."""
     return [] if names is None else [*map(str.strip, names.split(","))]
-
-
-def is_synthetic(model: "Model") -> bool:
-    """Whether the network learnt from photographs that a program drew."""
-    return bool(model.origin.get("protocol", {}).get("synthetic"))
 
 
 def read(model: "Model", options: argparse.Namespace) -> tuple[Photographs, list[str]]:
@@ -154,8 +173,8 @@ def chosen(data: Data, image_ids: list[str], images: int) -> np.ndarray:
     return records[np.lexsort((labels, turn))][:images]
 
 
-def draw_explanations(model: "Model", photographs: Photographs, out: Path, options: argparse.Namespace) -> None:
-    """explain.png and randomised.png, and their tables."""
+def draw_explanations(model: "Model", photographs: Photographs, output: Output, options: argparse.Namespace) -> None:
+    """explain.png, randomised.png and their tables."""
     from skinjax.explain import sheet
     from skinjax.explain.randomised import MEANING
 
@@ -164,66 +183,45 @@ def draw_explanations(model: "Model", photographs: Photographs, out: Path, optio
     for place in sheet.places(of.outputs):
         weights = of.outputs[sheet.ATTENTION + place]
         print(f"attention on {place}: weights from {weights.min():.3f} to {weights.max():.3f}")
-    stages = of.deciding_stages(next(iter(of.classes.values())))
+    stages = sheet.deciding_stages(model, next(iter(of.classes.values())))
     captions = [
-        "\n".join([label or name, *(f"{p:.2f} {known}" for known, p in two), *([f"by the {stage}"] if stage else [])])
-        for name, label, two, stage in zip(names, labels, of.top_two(), stages, strict=True)
+        "\n".join([label or name, *(f"{p:.2f} {known}" for known, p in two), *([f"by {stage}"] if stage else [])])
+        for name, label, two, stage in zip(names, labels, sheet.top_two(model, of.outputs), stages, strict=True)
     ]
-    draw(model, of.rows, captions, "what its answers rest on, below the likeliest two", out / "explain.png", options)
-    save(sheet.answers_table(of, names, labels), out / "explain.csv")
-    save(sheet.maps_table(of, names), out / "grad_cam.csv")
-    if sheet.places(of.outputs):
-        save(sheet.attention_table(of, names), out / "attention.csv")
-    rows, correlations = sheet.randomised(of, images, options.stage, options.signed)
-    draw(model, rows, captions, "Grad-CAM as the weights are drawn anew", out / "randomised.png", options)
-    save(sheet.randomised_table(correlations, names), out / "randomised.csv")
-    for (lowest, trunk), each in correlations.items():
-        print(f"{trunk} drawn anew down to {lowest}: rank correlation with its map {sheet.mean(each)}")
+    output.sheet("explain", of.rows, captions, "what its answers rest on, below the likeliest two", model)
+    for name, table in sheet.tables(model, of, names, labels).items():
+        output.table(name, table)
+    rows, correlations = sheet.randomised(model, of, images, options.stage, options.signed)
+    output.sheet("randomised", rows, captions, "Grad-CAM as the weights are drawn anew", model)
+    header = ("drawn_anew_down_to", "network", "rank_correlation")
+    output.table("randomised", [("photograph", *header), *sheet.in_rows(correlations, names)])
+    for (lowest, trunk), values in correlations.items():
+        print(f"{trunk} drawn anew down to {lowest}: rank correlation {sheet.mean(values)}")
     print(MEANING)
 
 
-def draw_sweep(model: "Model", photographs: Photographs, out: Path, options: argparse.Namespace) -> None:
+def draw_sweep(model: "Model", photographs: Photographs, output: Output, options: argparse.Namespace) -> None:
     """correct_NAME.png and .csv: the answers by the setting of a correction."""
     from skinjax.explain.sweeps import sweep
     from skinjax.report.responses import response_curves
 
-    name, (names, labels, images) = options.correct, photographs
-    of, probabilities = sweep(model, images, name)
+    names, labels, images = photographs
+    correction, (of, probabilities) = options.correct, sweep(model, images, options.correct)
     figure = response_curves(
         of.values,
         probabilities,
         model.classes,
-        [f"{photograph}\n{label}".strip() for photograph, label in zip(names, labels, strict=True)],
+        [f"{name} {label}" for name, label in zip(names, labels, strict=True)],
         setting=of.setting,
         unchanged=of.unchanged,
-        title=f"{title_of(options)}: answers by the setting of {name}",
-        synthetic=is_synthetic(model),
+        title=f"{output.run}: answers by the setting of {correction}",
+        synthetic=output.synthetic,
     )
-    write(figure, out / f"correct_{name}.png")
+    write(figure, output.folder / f"correct_{correction}.png")
     rows = [
-        (photograph, label, f"{value:g}", *(NUMBER % p for p in answer))
-        for photograph, label, answers in zip(names, labels, probabilities.tolist(), strict=True)
+        (name, label, f"{value:g}", *(NUMBER % p for p in answer))
+        for name, label, answers in zip(names, labels, probabilities.tolist(), strict=True)
         for value, answer in zip(of.values, answers, strict=True)
     ]
-    header = ("photograph", "true_class", name, *(f"p_{known}" for known in model.classes))
-    save((header, rows), out / f"correct_{name}.csv")
-
-
-def draw(model: "Model", rows: "Rows", captions: list[str], what: str, path: Path, options: argparse.Namespace) -> None:
-    """A sheet of these rows, patches laid out as they lie in their photograph."""
-    from skinjax.report.figures import tiled, view_panel
-
-    views = model.spec.views
-    laid_out = {name: tiled(row, views.crop_grid()) if row.ndim == 5 else row for name, row in rows.items()}
-    write(view_panel(laid_out, captions, title=f"{title_of(options)}: {what}", synthetic=is_synthetic(model)), path)
-
-
-def title_of(options: argparse.Namespace) -> str:
-    """The name of the run's folder."""
-    return Path(options.run).expanduser().resolve().name
-
-
-def save(table: "Table", path: Path) -> None:
-    """Write a table and say so."""
-    write_table(path, csv_text(*table))
-    print(f"wrote {path}")
+    header = ("photograph", "true_class", correction, *(f"p_{known}" for known in model.classes))
+    output.table(f"correct_{correction}", [header, *rows])

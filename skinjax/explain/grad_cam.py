@@ -13,11 +13,10 @@ import numpy as np
 from matplotlib import colormaps
 
 from skinjax.core.errors import lookup
-from skinjax.explain.gradients import by_patch, gradients_at, per_picture
+from skinjax.explain.gradients import by_patch, gradients_at, per_picture, program
 from skinjax.methods.base import Array, Method, Variables
 from skinjax.methods.names import in_trunk
 from skinjax.model import Model
-from skinjax.models.layers import compiler_options
 
 OPACITY = 0.5
 
@@ -59,13 +58,8 @@ def explain(
     {'backbone': [n, 224, 224]}
     """
     check_stage(model.method, stage)
-    program = _program(stage, signed, model.spec.views.size, model.method, model.spec.model.remat)
-    return model.in_batches(program, images, np.asarray(classes, np.int32))
-
-
-@functools.lru_cache(maxsize=8)  # one program for a model and all that is made of it by changing weights
-def _program(stage: str, signed: bool, size: tuple[int, int], method: Method, remat: tuple[str, ...]) -> Any:
-    return jax.jit(functools.partial(grad_cam, stage, signed, size, method), compiler_options=compiler_options(remat))
+    compiled = program(grad_cam, model.spec.model.remat, stage, signed, model.spec.views.size, model.method)
+    return model.in_batches(compiled, images, np.asarray(classes, np.int32))
 
 
 def check_stage(method: Method, stage: str) -> None:

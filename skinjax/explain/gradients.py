@@ -1,27 +1,25 @@
 """What an answer rests on by its gradient: that of a class's logit, before the softmax, at any place of any method."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from skinjax.core.errors import UserError
 from skinjax.methods.base import Array, Method, Taps, Variables
 from skinjax.methods.ensemble import Ensemble, names
 from skinjax.methods.names import taps_of
 from skinjax.methods.patches import Patches
 from skinjax.methods.synergic import Synergic
 from skinjax.methods.two_stage import TwoStage
+from skinjax.models.layers import compiler_options
 
 
 @functools.singledispatch
 def class_logits(method: Method, variables: Variables, images: Array, at: Taps | None = None) -> list[Array]:
     """The logits [batch, classes] of each network that answers by itself, before anything joins their answers."""
-    outputs = method.predict(variables, images, at)
-    if "logits" not in outputs:
-        raise UserError("this run tells no classes, so there is no logit to explain: explain one whose last phase does")
-    return [outputs["logits"]]
+    return [method.predict(variables, images, at)["logits"]]
 
 
 @class_logits.register
@@ -81,6 +79,12 @@ def gradients_at(
     nothing = {trunk: jnp.zeros(x.shape, jnp.promote_types(x.dtype, jnp.float32)) for trunk, x in shapes.items()}
     gradients, maps = jax.grad(scores, has_aux=True)(nothing)
     return maps, gradients
+
+
+@functools.lru_cache(maxsize=16)  # one program of a network, and of all that is made of it by changing weights
+def program(function: Callable[..., Any], remat: tuple[str, ...], *fixed: Hashable) -> Callable[..., Any]:
+    """A function of variables, images and classes, after what is `fixed`, compiled for a network."""
+    return jax.jit(functools.partial(function, *fixed), compiler_options=compiler_options(remat))
 
 
 def by_patch(maps: Array, batch: int) -> Array:

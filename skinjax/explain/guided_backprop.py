@@ -4,19 +4,18 @@ The gradient of a class's logit at the pixels, of which every ReLU passes on wha
 """
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from skinjax.core.errors import UserError
-from skinjax.explain.gradients import by_patch, gradients_at
+from skinjax.explain.gradients import by_patch, gradients_at, program
 from skinjax.methods.base import Array, Method, Variables
 from skinjax.model import Model
 from skinjax.models import make_backbone
 from skinjax.models.backbone import PIXELS
-from skinjax.models.layers import compiler_options, guided_relus
+from skinjax.models.layers import guided_relus
 
 FULL = 99.5  # per cent of the pixels of a picture that are drawn without being cut
 
@@ -34,8 +33,8 @@ def guided_gradients(method: Method, variables: Variables, images: Array, classe
 def explain(model: Model, images: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
     """The guided gradients of a trained network, for photographs uint8 [n, H, W, 3] as `Model.read` gives them."""
     check_relus(model.spec.model.backbone, model.spec.views.size)
-    program = _program(model.method, model.spec.model.remat)
-    return model.in_batches(program, images, np.asarray(classes, np.int32))
+    compiled = program(guided_gradients, model.spec.model.remat, model.method)
+    return model.in_batches(compiled, images, np.asarray(classes, np.int32))
 
 
 @functools.cache
@@ -49,11 +48,6 @@ def check_relus(backbone: str, size: tuple[int, int]) -> None:
             f"guided backpropagation cuts the gradient at every ReLU, and {backbone} has none, as its activations pass "
             "negative values on: leave it out; Grad-CAM needs no ReLU"
         )
-
-
-@functools.lru_cache(maxsize=8)
-def _program(method: Method, remat: tuple[str, ...]) -> Any:
-    return jax.jit(functools.partial(guided_gradients, method), compiler_options=compiler_options(remat))
 
 
 def drawn(gradients: np.ndarray) -> np.ndarray:

@@ -9,15 +9,7 @@ import numpy as np
 from jax import Array
 
 from skinjax.core.errors import lookup
-from skinjax.images.correction import (
-    Correction,
-    even_illumination,
-    field_of_view_crop,
-    gamma,
-    remove_hair,
-    shades_of_grey,
-    zoom,
-)
+from skinjax.images import correction
 from skinjax.model import Model
 
 
@@ -30,11 +22,11 @@ class Sweep(NamedTuple):
     unchanged: float
 
 
-def strength_of(correction: Correction) -> Callable[[Array, float], Array]:
+def strength_of(whole: correction.Correction) -> Callable[[Array, float], Array]:
     """A correction in parts: at 0 the pictures as they are, at 1 as corrected, between them a mixture of both."""
 
     def correct(images: Array, strength: float) -> Array:
-        mixed = images + jnp.float32(strength) * (correction(images).astype(jnp.float32) - images)
+        mixed = images + jnp.float32(strength) * (whole(images).astype(jnp.float32) - images)
         return jnp.round(mixed).astype(jnp.uint8)
 
     return jax.jit(correct)
@@ -47,16 +39,16 @@ def _values(low: float, high: float) -> tuple[float, ...]:
 STRENGTH = "strength (0: as it is, 1: corrected)", _values(0, 1), 0.0
 SWEEPS: dict[str, Sweep] = {
     # A third of each side is a ninth of the picture: beyond it most lesions are cut.
-    "zoom": Sweep(zoom, "zoom (the middle 1 / zoom of each side)", _values(1, 3), 1.0),
+    "zoom": Sweep(correction.zoom, "zoom (the middle 1 / zoom of each side)", _values(1, 3), 1.0),
     # From 0.5 on skin in the shade counts as frame.
     "field_of_view_crop": Sweep(
-        jax.jit(field_of_view_crop), "darkness (of what counts as frame)", _values(0, 0.5), 0.0
+        jax.jit(correction.field_of_view_crop), "darkness (of what counts as frame)", _values(0, 0.5), 0.0
     ),
     # As far either way, by factors; the paper has 1.2 to 1.5, without saying in which direction.
-    "gamma": Sweep(gamma, "gamma (above 1 shadows are brighter)", tuple(2**x for x in _values(-1, 1)), 1.0),
-    "even_illumination": Sweep(strength_of(even_illumination), *STRENGTH),
-    "shades_of_grey": Sweep(strength_of(shades_of_grey), *STRENGTH),
-    "remove_hair": Sweep(strength_of(remove_hair), *STRENGTH),
+    "gamma": Sweep(correction.gamma, "gamma (above 1 shadows are brighter)", tuple(2**x for x in _values(-1, 1)), 1.0),
+    "even_illumination": Sweep(strength_of(correction.even_illumination), *STRENGTH),
+    "shades_of_grey": Sweep(strength_of(correction.shades_of_grey), *STRENGTH),
+    "remove_hair": Sweep(strength_of(correction.remove_hair), *STRENGTH),
 }
 
 

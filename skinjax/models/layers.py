@@ -29,10 +29,21 @@ def relu(x: Array) -> Array:
 
     The backward pass reads its output, which the next layer keeps anyway.
     """
-    if (guided := _GUIDED.get()) is None:
-        return _relu(x)
-    guided.append(x.shape)
-    return _guided_relu(x)
+    if (guided := _GUIDED.get()) is not None:
+        guided.append(x.shape)
+    return _relu(guided is not None, x)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _relu(guided: bool, x: Array) -> Array:
+    return jnp.maximum(x, 0)
+
+
+_relu.defvjp(
+    lambda guided, x: (jnp.maximum(x, 0),) * 2,
+    lambda guided, y, dy: (jnp.where((y > 0) & (dy > 0) if guided else y > 0, dy, 0),),
+)
+_GUIDED: ContextVar[list[tuple[int, ...]] | None] = ContextVar("guided", default=None)
 
 
 @contextlib.contextmanager
@@ -47,23 +58,6 @@ def guided_relus() -> Iterator[list[tuple[int, ...]]]:
         yield found
     finally:
         _GUIDED.reset(token)
-
-
-_GUIDED: ContextVar[list[tuple[int, ...]] | None] = ContextVar("guided", default=None)
-
-
-@jax.custom_vjp
-def _relu(x: Array) -> Array:
-    return jnp.maximum(x, 0)
-
-
-@jax.custom_vjp
-def _guided_relu(x: Array) -> Array:
-    return jnp.maximum(x, 0)
-
-
-_relu.defvjp(lambda x: (_relu(x),) * 2, lambda y, dy: (jnp.where(y > 0, dy, 0),))
-_guided_relu.defvjp(lambda x: (_relu(x),) * 2, lambda y, dy: (jnp.where(y > 0, jnp.maximum(dy, 0), 0),))
 
 
 def uniform_within(bound: float) -> Initializer:

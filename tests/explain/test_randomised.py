@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from skinjax.explain import grad_cam
+from skinjax.explain.gradients import program
 from skinjax.explain.randomised import explain_randomised, rank_correlations, replaced, steps
 from tests.test_model import drawn, photographs
 
@@ -34,9 +35,9 @@ def test_the_rest_stays_as_it_was():
 def test_maps_of_what_was_drawn_anew_are_others_by_the_same_program():
     model, images, classes = drawn(), photographs(3), np.array([0, 1, 2])
     own = grad_cam.explain(model, images, classes, "stage2", signed=True)
-    programs = grad_cam._program.cache_info().misses
+    programs = program.cache_info().misses
     found = dict(explain_randomised(model, images, classes, "stage2", signed=True))
-    assert grad_cam._program.cache_info().misses == programs
+    assert program.cache_info().misses == programs
     assert list(found) == list(steps(model.method))
     for maps in found.values():
         assert maps.raw["backbone"].shape == own.raw["backbone"].shape
