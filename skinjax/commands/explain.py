@@ -71,9 +71,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
     parser.add_argument("photographs", metavar="PHOTOGRAPHS", nargs="*", default=[], help="ids, files, folders")
     parser.add_argument("--stage", default="features", help="whose maps Grad-CAM weighs (default: the last, features)")
-    parser.add_argument(
-        "--classes", metavar="A,B", help="explain the logits of these (default: of the predicted class)"
-    )
+    parser.add_argument("--classes", metavar="A,B", help="explain the logits of these (default: the predicted class)")
     parser.add_argument("--signed", action="store_true", help="without Grad-CAM's final ReLU: also what speaks against")
     parser.add_argument("--guided", action="store_true", help="draw guided backpropagation too")
     parser.add_argument("--correct", metavar="NAME", help="instead sweep a photograph correction and plot the answers")
@@ -102,6 +100,8 @@ def run(options: argparse.Namespace) -> int:
         check_relus(model.spec.model.backbone, model.spec.views.size)
     if options.correct is not None:
         lookup("correction", options.correct, SWEEPS)
+        if options.classes or options.guided or options.signed:
+            raise UserError("--correct plots the answers alone: leave --classes, --guided and --signed out")
     photographs, bad = read(model, options)
     out = make_folder(options.out or str(folder / "explain"), "")
     use_compilation_cache(data_root(options.data_dir) / "compilation_cache")

@@ -88,6 +88,7 @@ MISTAKES = {
     "stage": (["RUN", "photos", "--stage=layer4"], "unknown stage 'layer4'; known: features, stage1, stage2, stage3, "),
     "class": (["RUN", "photos", "--classes=mel,nev"], "unknown class 'nev' (did you mean 'nv'?); known: bcc, mel, nv"),
     "correction": (["RUN", "photos", "--correct=gama"], "unknown correction 'gama' (did you mean 'gamma'?); known: "),
+    "flags of others": (["RUN", "photos", "--correct=zoom", "--signed"], "leave --classes, --guided and --signed out"),
     "nothing readable": (["RUN", "photos/c.jpg"], "image 'photos/c.jpg' cannot be decoded"),
     "no such path": (["RUN", "photos/d.jpg"], "there is no folder or archive 'photos/d.jpg'"),
     "too many": (["RUN", *(["photos/a.png"] * 51)], "51 photographs are asked for; choose 1 to 50"),

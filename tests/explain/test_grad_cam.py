@@ -10,6 +10,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.explain import grad_cam
+from skinjax.explain.gradients import per_picture
 from skinjax.methods import METHODS
 from skinjax.methods.two_stage import TwoStage
 from tests.test_model import METHOD, drawn, photographs
@@ -87,7 +88,5 @@ def test_pictures_in_the_colours_of_their_maps():
 
 
 def test_a_picture_that_is_lit_nowhere_stays_dark():
-    from skinjax.explain.gradients import per_picture
-
     values = per_picture(jnp.array([[0.0, 0.0], [2.0, -4.0]]))
     assert values.tolist() == [[0, 0], [0.5, -1]]
