@@ -11,6 +11,7 @@ from skinjax.methods.base import Array, Method, Taps, Variables
 from skinjax.methods.ensemble import Ensemble, names
 from skinjax.methods.names import taps_of
 from skinjax.methods.patches import Patches
+from skinjax.methods.repeated import Repeated
 from skinjax.methods.synergic import Synergic
 from skinjax.methods.two_stage import TwoStage
 from skinjax.models.layers import compiler_options
@@ -40,6 +41,12 @@ def _(method: TwoStage, variables: Variables, images: Array, at: Taps | None = N
     (dominant, rest), (first, second) = method.numbers, method.answers(variables, images, at)
     logits = jnp.zeros((len(images), len(method.parts.task.classes)), first["logits"].dtype)
     return [logits.at[:, dominant].set(first["logits"][:, :-1]).at[:, rest].set(second["logits"])]
+
+
+@class_logits.register
+def _(method: Repeated, variables: Variables, images: Array, at: Taps | None = None) -> list[Array]:
+    """Of a picture as it is, once."""
+    return class_logits(method.member, variables, images, at)
 
 
 @class_logits.register
