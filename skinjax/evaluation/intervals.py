@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, logit, stdtrit
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.evaluation.confusion import METRICS, PER_CLASS, confusion_matrix
@@ -114,7 +115,7 @@ def summary_with_intervals(
         "seed": seed,
         "headline": f"no bootstrap: {obstacle}" if obstacle else _method(predictions, replicates),
         "macro_recall": "MOVER of the recalls' Wilson intervals",
-        "per_class": f"Wilson, effective images; AUC of fewer than {FEW_POSITIVES} groups: Newcombe's method 5",
+        "per_class": f"Wilson, effective images; AUC by its logit, of fewer than {FEW_POSITIVES} groups Newcombe's",
     }
     return result
 
@@ -133,10 +134,17 @@ def bootstrap_of(
 def auc_bounds(
     auc: float | None, positives: int, negatives: int, drawn: Array | None, level: float = 0.95
 ) -> tuple[float, float]:
-    """The bounds of a class's AUC: Newcombe's where so few groups are positive, else those of its replicates."""
-    if auc is not None and positives < FEW_POSITIVES:
+    """The bounds of a class's AUC: by the deviation of its replicates' logits, t(positive groups - 1) of them.
+
+    Percentiles cover too seldom near 1. Newcombe's where so few groups are positive, or the classes are apart.
+    """
+    if auc is None or drawn is None:
+        return np.nan, np.nan
+    if positives < FEW_POSITIVES or not 0 < auc < 1:
         return auc_interval(auc, positives, negatives, level)
-    return _percentiles(drawn, level)
+    known = np.clip(drawn[~np.isnan(drawn)], 1e-9, 1 - 1e-9)
+    reach = stdtrit(positives - 1, (1 + level) / 2) * logit(known).std(ddof=1)
+    return float(expit(logit(auc) - reach)), float(expit(logit(auc) + reach))
 
 
 def class_groups(predictions: Predictions) -> Array:
