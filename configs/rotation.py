@@ -10,8 +10,9 @@
 | `:ham10000_pretext`, `:ham10000_few_labels` | narrow ResNet (docs/self_supervision.md) | 5 minutes on 2 cores |
 
 Pictures are turned within the warp of their crop and shown in a circle, as corners, borders and blur would tell the
-angle. The pretext needs no labels: `--config.phases.pretext.dataset.name=OTHER` reads another data set, of any size,
-and `--config.phases.pretext.unlabelled=True` the run's own photographs without labels as well. Settings are those of
+angle; the view itself then turns nothing, nor upside down, as nobody could tell the angle. The pretext needs no labels:
+`--config.phases.pretext.dataset.name=OTHER` reads another data set, of any size, and
+`--config.phases.pretext.unlabelled=True` the run's own photographs without labels as well. Settings are those of
 configs/focal.py. What the paper leaves open: which angles, whether pictures are turned while it classifies (here only
 where both losses are trained on), and which of the two trainings its table is of.
 
@@ -48,7 +49,8 @@ def in_turn(config, term, judged, pretext):
 
 def demo(name, variant, sequential=False):
     config = focal.demo(name, variant)
-    config.method.name = "rotation"
+    # Where it is trained on turned pictures in a circle, the classifier is judged on circles.
+    config.method = {"name": "rotation", "mask": "turned" if sequential else "always"}
     config.phases.train.update(duration=20000.0, warmup=2000.0)
     return in_turn(config, "rotation", PRETEXT, 20000.0) if sequential else config
 
@@ -56,7 +58,7 @@ def demo(name, variant, sequential=False):
 def ham10000(name, variant, sequential=False, angles="six"):
     config = focal.ham10000(name, variant)
     config.model.update(backbone="tf_efficientnet_b7", weights="", head="linear")
-    config.method = {"name": "rotation", "angles": angles}
+    config.method = {"name": "rotation", "angles": angles, "mask": "turned" if sequential else "always"}
     return in_turn(config, "rotation", PRETEXT, 30.0) if sequential else config
 
 

@@ -5,7 +5,8 @@
 | `:demo` | two narrow ResNets, half the loss of nevi in the first, synthetic | 2 minutes on 2 cores |
 | `:demo_no_discount`, `:demo_shared_trunk` | all losses alike; one network with two heads | the same |
 | `:ham10000` | two EfficientNet-b7, gamma 1, mixup, half the loss of nevi; 20 epochs each | 3,332 steps of 64, b7 |
-| `:ham10000_no_discount`, `:ham10000_shared_trunk` | ablations | the same |
+| `:ham10000_no_discount` | all losses alike | the same |
+| `:ham10000_shared_trunk` | one network with two heads | 2,504 steps |
 | `:isic2018` | the same, and the 1,511 test photographs of the challenge | the same |
 | `:ham10000_copies_one`, `:ham10000_copies_two` | MobileNet-v2 at 96 px (docs/stages.md) | 2 minutes on 2 cores |
 
@@ -90,7 +91,7 @@ def ham10000(name, variant, dataset="ham10000", trunk="two", discount=True):
 
 
 def copies(name, variant, stages):
-    """One stage or two, five lesion-grouped folds (tools/stages_table.py), 10,000 images in all."""
+    """One stage or two, five lesion-grouped folds (tools/stages_folds.py), 10,000 images in all."""
     config = on_two_cores(name, variant)
     config.loss.update(name="focal", gamma=1.0, reduction="batch_mean")
     images = 10000.0 / stages

@@ -16,7 +16,7 @@ VERBS = {
     "evaluate": "judge predictions: figures with intervals, errors, thresholds, calibration, comparisons",
     "report": "write one HTML file about a run or a table: figures, curves, mistakes, model card, checklist",
     "predict": "predict the classes of photographs by a trained run, as a table",
-    "attention": "draw the patches of photographs by the attention that a run gives them",
+    "explain": "draw what a run's answers rest on: Grad-CAM, guided backpropagation, attention",
     "weights": "list and fetch ImageNet weights to start from, or look into a file of them",
     "lr-range": "find a learning rate: train while it rises, and draw the loss",
     "show": "draw a data set's classes and counts, or a config's views and learning rate",

@@ -38,12 +38,15 @@ from skinjax.models.heads.classifiers import make_head
 from skinjax.models.layers import compiler_options
 from skinjax.models.pretrained.facts import NO_FACTS, Facts, facts_from_json
 from skinjax.models.pretrained.files import MODEL_FILE, WEIGHTS_FILE, as_safetensors, check_sha256, open_weights
-from skinjax.models.pretrained.mapping import matched
+from skinjax.models.pretrained.fitting import CLASSES as ORIGINAL_CLASSES
+from skinjax.models.pretrained.fitting import family, plan
+from skinjax.models.pretrained.mapping import fill, matched
+from skinjax.models.pretrained.opening import Pretrained, check_backbone
 from skinjax.recipe.recipe import ModelSpec
 
 SCHEMA = 1
 MOST_MEMBERS = 1000
-Program = Callable[[Variables, Any], Any]
+Program = Callable[..., Any]  # of variables and images
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -89,11 +92,11 @@ class Model:
 
         They are computed in the batches of training, the last one padded: n changes no bit, the place in a batch may.
         """
-        return self._in_batches(self._predict, images)
+        return self.in_batches(self._predict, images)
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """The input of the head's last layer for photographs, averaged over their patches: float32 [n, d]."""
-        return self._in_batches(self._features, images)
+        return self.in_batches(self._features, images)
 
     @functools.cached_property
     def _predict(self) -> Program:
@@ -109,7 +112,8 @@ class Model:
 
         return jax.jit(features, compiler_options=compiler_options())
 
-    def _in_batches(self, program: Program, images: np.ndarray) -> Any:
+    def in_batches(self, program: Program, images: np.ndarray, *columns: np.ndarray) -> Any:
+        """What a program of variables, images and `columns` [n] gives of photographs, in the batches of training."""
         stored, batch = self.spec.stored_size, self.spec.batch
         shape = (stored.height, stored.width, 3)
         images = np.asarray(images)
@@ -120,9 +124,9 @@ class Model:
             )
         parts = []
         for start in range(0, max(1, len(images)), batch):
-            part = images[start : start + batch]
-            padding = np.zeros((batch - len(part), *shape), np.uint8)
-            parts.append(jax.device_get(program(self.variables, np.concatenate([part, padding]))))
+            taken = [column[start : start + batch] for column in (images, *columns)]
+            rows = [np.pad(part, [(0, batch - len(part)), *[(0, 0)] * (part.ndim - 1)]) for part in taken]
+            parts.append(jax.device_get(program(self.variables, *rows)))
         return jax.tree.map(lambda *rows: np.concatenate(rows)[: len(images)], *parts)
 
 
@@ -147,6 +151,26 @@ def load(run: str | os.PathLike) -> Model:
     arrays = matched(wanted, open_weights(weights), set(), f"{weights} does not fit {MODEL_FILE}")
     variables = flax.traverse_util.unflatten_dict({**shapes, **arrays})
     return dataclasses.replace(model, variables=jax.device_put(variables))
+
+
+def from_weights(weights: Pretrained, backbone: str, classes: Sequence[str] = ()) -> Model:
+    """The network of published weights with its original head, shown whole pictures as the weights are used to them.
+
+    classes: their names, by default "0", "1" and so on
+
+    >>> from_weights(open_pretrained("mobilenetv2.safetensors", data_root()), "mobilenetv2_100_same")  # doctest: +SKIP
+    """
+    check_backbone(backbone, weights)
+    facts, variables = weights.facts, fill(plan(backbone).variables, weights.file, family(backbone), weights.source)
+    height, width = facts.size or (224, 224)
+    plain = {
+        "stored_size": {"height": height, "width": width, "filter": facts.filter or "bilinear"},
+        "views": {"size": (height, width), "normalisation": WEIGHTS},
+        "model": {"backbone": backbone, "weights": weights.source},
+    }
+    spec, names = from_plain(ModelSpec, plain, "spec"), tuple(classes) or tuple(map(str, range(ORIGINAL_CLASSES)))
+    constants = make_method(spec, names, facts).constants(np.ones(len(names)), np.full(len(names), 1 / len(names)))
+    return Model(spec, names, jax.device_put(variables | {"constants": constants}), facts)
 
 
 def write_model(folder: Path, model: Model) -> None:

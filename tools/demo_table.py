@@ -193,19 +193,24 @@ def parser_of_seeds(description: str | None) -> argparse.ArgumentParser:
 
 
 def run(arguments: Sequence[str], workdir: Path, seed: int, data_dir: str | None) -> Predictions:
-    """The test predictions of a run, which is started, or continued, unless this very command has ended before."""
+    """The test predictions of a run; see `finish`."""
+    finish(arguments, workdir, seed, data_dir)
+    return _read(workdir, "test")
+
+
+def finish(arguments: Sequence[str], workdir: Path, seed: int, data_dir: str | None) -> None:
+    """Start a run, or continue it, unless this very command has ended before."""
     command = ["-m", "skinjax.main", *arguments, f"--config.seed={seed}", f"--workdir={workdir}"]
     stamp = _stamp(workdir)
-    ended = stamp.exists() and json.loads(stamp.read_text())["command"] == command
-    if not ended:
-        whole, started = not workdir.exists(), time.monotonic()
-        there = [f"--data_dir={data_dir}"] if data_dir else []
-        subprocess.run([sys.executable, *command, *there], check=True, stdout=subprocess.DEVNULL)
-        seconds = round(time.monotonic() - started) if whole else None
-    found = _read(workdir, "test")  # which a run that a signal stopped does not have
-    if not ended:
-        stamp.write_text(json.dumps({"command": command, "seconds": seconds}, indent=2))
-    return found
+    if stamp.exists() and json.loads(stamp.read_text())["command"] == command:
+        return
+    whole, started = not workdir.exists(), time.monotonic()
+    there = [f"--data_dir={data_dir}"] if data_dir else []
+    subprocess.run([sys.executable, *command, *there], check=True, stdout=subprocess.DEVNULL)
+    seconds = round(time.monotonic() - started) if whole else None
+    if not (workdir / "finished.json").exists():
+        sys.exit(f"{workdir} was stopped: the same command goes on")
+    stamp.write_text(json.dumps({"command": command, "seconds": seconds}, indent=2))
 
 
 def _stamp(workdir: Path) -> Path:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
+from demo_table import budget, finish, in_percent, markdown_table, parser_of_seeds, run, write_document
 from focal_table import told, with_interval
 
 from skinjax.core.files import write_atomically
@@ -43,7 +43,7 @@ def main() -> None:
     pretexts = []
     for seed in range(options.seeds):
         pretexts.append(options.folder / f"pretext-{seed}")
-        run([f"{CONFIG}_pretext", f"--config.split.seed={seed}"], pretexts[-1], seed, options.data_dir)
+        finish([f"{CONFIG}_pretext", f"--config.split.seed={seed}"], pretexts[-1], seed, options.data_dir)
         few = options.folder / f"few-{seed}.csv"
         if not few.exists():
             write_atomically(few, csv_text(("image_id", "fold1"), some_labels(pretexts[-1] / "split.csv", seed)))

@@ -22,7 +22,7 @@ from skinjax.data.dataset import Dataset, data_root, open_dataset, prepared
 from skinjax.evaluation.intervals import paired_difference
 from skinjax.evaluation.metrics import evaluate
 from skinjax.evaluation.predictions import Predictions, read_predictions
-from skinjax.evaluation.scores import average_precision
+from skinjax.evaluation.scores import Scored, average_precision
 
 # Drawn nevi and melanomas, which differ by their structures; two invented classes are told apart without error.
 SET = {"images": 26000, "height": 96, "width": 128}
@@ -169,7 +169,9 @@ def subsets(tables: Mapping[str, Sequence[Predictions]]) -> list[list[str]]:
         for drawn in weights:
             for of_class, count in zip(places, SMALL, strict=True):
                 drawn[rng.choice(of_class, count, replace=False)] = 1
-        found = [average_precision(of.labels, of.probabilities, weights, trapezoids=True) for of in (base, other)]
+        found = [
+            average_precision(Scored(of.labels, of.probabilities, weights), trapezoids=True) for of in (base, other)
+        ]
         gain = found[1] - found[0]
         whole = evaluate(other, "average_precision_old") - evaluate(base, "average_precision_old")
         rows.append([str(seed), f"{100 * whole:+.1f}", *shares(gain)])

@@ -98,16 +98,16 @@ def opened(options: argparse.Namespace) -> Iterator[Source]:
 
 def prepared(source: Source, options: argparse.Namespace) -> Source:
     """A source with the groups and the rows that are asked for."""
-    tables = [source.table, source.validation]
+    table, validation = source.table, source.validation
     if options.groups:
         path = Path(options.groups).expanduser()
-        tables = [table and with_groups(table, path) for table in tables]
+        table, validation = with_groups(table, path), validation and with_groups(validation, path)
     if options.where:
         column, equals, value = options.where.partition("=")
         if not equals:
             raise UserError(f"--where is {options.where!r}: give COLUMN=VALUE, such as dx_type=histo")
-        tables[0] = where_column(tables[0], column, value)
-    return dataclasses.replace(source, table=tables[0], validation=tables[1])
+        table = where_column(table, column, value)
+    return dataclasses.replace(source, table=table, validation=validation)
 
 
 def judge(source: Source, options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:

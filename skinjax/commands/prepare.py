@@ -15,7 +15,7 @@ from pathlib import Path
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError, lookup
 from skinjax.data.acquire.catalogue import CATALOGUE
-from skinjax.data.dataset import data_root, prepared, read_manifest
+from skinjax.data.dataset import READ_IN_A_PHASE, data_root, prepared, read_manifest
 
 
 def add_arguments(parser: Parser) -> None:
@@ -42,7 +42,10 @@ def run(options: argparse.Namespace) -> int:
     for line in describe(folder, read_manifest(folder)):
         print(line)
     took = "before" if dataset.name in before else f"{time.perf_counter() - start:.1f} s"
-    print(f"prepared in {folder} ({took}); train on it: --config=configs/own.py:{dataset.name}")
+    way = f"train on it: --config=configs/own.py:{dataset.name}"
+    if not dataset.classes:
+        way = f"without labels, a phase reads it: {READ_IN_A_PHASE}{dataset.name}"
+    print(f"prepared in {folder} ({took}); {way}")
     return 0
 
 

@@ -28,7 +28,6 @@ from skinjax.data.splits.parts import Data
 if TYPE_CHECKING:  # they import jax or matplotlib, which --help does not wait for
     from matplotlib.figure import Figure
 
-    from skinjax.images.colour import Normalisation
     from skinjax.models.pretrained.facts import Facts
     from skinjax.recipe import Recipe
     from skinjax.training.phases import Phase
@@ -108,6 +107,8 @@ def draw_classes(
     from skinjax.report import figures
 
     labels, classes, synthetic = dataset.columns["label"], dataset.classes, dataset.synthetic
+    if not classes:
+        raise UserError(f"the {len(dataset):,} photographs of {dataset.name} have no labels, and are shown by class")
     lines = [figures.SYNTHETIC] if synthetic else []
     print("\n".join([*lines, *count_lines(dataset, parts)]))
     each = options.images or max(3, min(8, 120 // len(classes)))
@@ -195,6 +196,7 @@ def view_rows(
     import jax
     import jax.numpy as jnp
 
+    from skinjax.images.colour import to_bytes
     from skinjax.images.copies import fixed_copies
     from skinjax.images.correction import corrected
     from skinjax.images.views import example_keys, make_views
@@ -249,14 +251,6 @@ def method_rows(
         mixed = recipe.method.mixing(key, own, targets, jnp.ones(len(shown), bool))
         rows |= {"a picture": own, "its partner": own[mixed.partner], "mixed": mixed.images}
     return {name: np.asarray(row) for name, row in rows.items()}
-
-
-def to_bytes(images: np.ndarray, normalisation: "Normalisation") -> np.ndarray:
-    """Normalised pictures as uint8 again; uint8 as it is."""
-    if images.dtype == np.uint8:
-        return images
-    restored = images * np.array(normalisation.std) + np.array(normalisation.mean)
-    return np.clip(np.round(255 * restored), 0, 255).astype(np.uint8)
 
 
 def draw_schedule(recipe: "Recipe", data: Data, phases: "Sequence[Phase]", folder: Path) -> None:

@@ -62,7 +62,22 @@ class Dataset:
     columns: dict[str, np.ndarray]
     records: Records
     fingerprint: str
-    synthetic: bool = False
+    drawn_from: str = ""  # of photographs that a program drew: what decides them, its version and the seed
+    own: int = 0  # how many records are its own, where others follow them; 0 = all
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether a program drew the photographs."""
+        return bool(self.drawn_from)
+
+    def whole_names(self, column: str, records: np.ndarray) -> np.ndarray:
+        """Image ids or groups, such that what is equal is of one photograph, or lesion, in whichever data set."""
+        names = self.columns[column][records]
+        return (
+            names
+            if not self.drawn_from
+            else np.where(records < (self.own or len(self)), np.char.add(f"{self.drawn_from}/", names), names)
+        )
 
     def __len__(self) -> int:
         return len(self.columns["image_id"])
@@ -164,7 +179,7 @@ def _open_synthetic(arguments: Mapping[str, Any], root: Path, say: Callable[[str
 
     if not folder.exists():
         build_whole(folder, build)
-    return read_dataset(folder, "synthetic", synthetic=True)
+    return read_dataset(folder, "synthetic", f"v{identity['generator']}-seed{settings.seed}")
 
 
 def build_whole(folder: Path, build: Callable[[Path], None]) -> None:
@@ -241,7 +256,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(_damaged(folder, error)) from error
 
 
-def read_dataset(folder: Path, name: str, synthetic: bool = False) -> Dataset:
+def read_dataset(folder: Path, name: str, drawn_from: str = "") -> Dataset:
     """Open a prepared folder; one that was tampered with or cut short is refused."""
     manifest = read_manifest(folder)
     try:
@@ -255,7 +270,7 @@ def read_dataset(folder: Path, name: str, synthetic: bool = False) -> Dataset:
         content = [manifest[fact] for fact in ("classes", "columns_sha256", "records_sha256")]
     except Exception as error:  # damaged files make tfds, protobuf and array_record raise anything
         raise UserError(_damaged(folder, error)) from error
-    return Dataset(name, tuple(manifest["classes"]), table, records, short_hash(content, length=16), synthetic)
+    return Dataset(name, tuple(manifest["classes"]), table, records, short_hash(content, length=16), drawn_from)
 
 
 def _damaged(folder: Path, error: Exception) -> str:
@@ -268,21 +283,23 @@ def _damaged(folder: Path, error: Exception) -> str:
 def followed_by(dataset: Dataset, other: Dataset) -> Dataset:
     """A data set with the images of another one after its own, all of them unlabelled.
 
-    Of them it knows the image id and the group, and they weigh 1; all other columns are empty there, NaN or zero.
+    Of them it knows the image id and the group, as whole names, and they weigh 1; all other columns are empty there,
+    NaN or zero.
     """
-    drawn = f"{other.fingerprint}/" if other.synthetic else ""  # lesions of the same name in all drawn sets
+    every = np.arange(len(other))
 
     def column(name: str) -> np.ndarray:
         own = dataset.columns[name]
         if name in ("image_id", "group"):
-            return np.array([f"{drawn}{cell}" for cell in other.columns[name].tolist()])
+            return other.whole_names(name, every)
         filling = {"label": -1, "weight": 1}.get(name, np.nan if own.dtype.kind == "f" else 0)
         return np.zeros(len(other), own.dtype) if own.dtype.kind == "U" else np.full(len(other), filling, own.dtype)
 
     columns = {name: np.concatenate([own, column(name)]) for name, own in dataset.columns.items()}
     fingerprint = short_hash([dataset.fingerprint, other.fingerprint], length=16)
     records = Chained(dataset.records, other.records)
-    return dataclasses.replace(dataset, columns=columns, records=records, fingerprint=fingerprint)
+    own = dataset.own or len(dataset)
+    return dataclasses.replace(dataset, columns=columns, records=records, fingerprint=fingerprint, own=own)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -322,6 +339,9 @@ class TfdsRecords:
     def __getitem__(self, record: int) -> bytes:
         # TFDS's own way to read one feature takes several times as long, and holds the GIL.
         return self._parse(self._source[int(record)]).features.feature["image"].bytes_list.value[0]
+
+
+READ_IN_A_PHASE = "--config=configs/rotation.py:demo_sequential --config.phases.pretext.dataset.name="
 
 
 def metadata_of(dataset: Dataset, records: np.ndarray) -> dict[str, np.ndarray]:

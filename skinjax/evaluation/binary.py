@@ -103,16 +103,16 @@ def threshold_for(found: Answers, target: float, of_sensitivity: bool) -> float:
 def point(found: Answers, threshold: float, chosen: str, prevalence: float | None = None, level: float = 0.95) -> Point:
     """The figures at a threshold; the predictive values are of the given prevalence, else of the table's."""
     says_yes = found.scores >= threshold
-    rates = [
+    sensitivity, specificity = (
         proportion_interval(right[rows], found.groups[rows], level)
         for right, rows in ((says_yes, found.positive), (~says_yes, ~found.positive))
-    ]
+    )
     share = float(found.positive.mean()) if prevalence is None else prevalence
-    hit, kept = rates[0].value, rates[1].value
+    hit, kept = sensitivity.value, specificity.value
     right = np.array([share * hit, (1 - share) * kept])
     wrong = np.array([(1 - share) * (1 - kept), share * (1 - hit)])
     ppv, npv = ratio(right, right + wrong, empty=np.nan).tolist()
-    return Point(chosen, threshold, *rates, ppv, npv, share)
+    return Point(chosen, threshold, sensitivity, specificity, ppv, npv, share)
 
 
 def net_benefit(found: Answers, risk: float, prevalence: float | None = None) -> tuple[float, float]:

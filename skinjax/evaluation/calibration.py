@@ -12,7 +12,7 @@ from scipy.special import ndtr, softmax
 from skinjax.core.errors import UserError
 from skinjax.evaluation.confusion import ratio
 from skinjax.evaluation.predictions import Predictions
-from skinjax.evaluation.scores import log_loss
+from skinjax.evaluation.scores import Scored, log_loss
 
 Array = np.ndarray
 
@@ -80,7 +80,7 @@ def fit_temperature(validation: Predictions) -> float:
     logits = logits_of(validation)
 
     def loss(log_temperature: float) -> float:
-        return float(log_loss(validation.labels, softmax(logits / np.exp(log_temperature), axis=1)))
+        return float(log_loss(Scored(validation.labels, softmax(logits / np.exp(log_temperature), axis=1))))
 
     return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
 

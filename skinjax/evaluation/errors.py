@@ -42,7 +42,9 @@ def pairs(confusion: Array, classes: Sequence[str], least: int = 5) -> list[Pair
     """
     both = confusion + confusion.T
     rows, columns = np.triu_indices(len(classes), k=1)
-    found = [Pair(classes[i], classes[j], int(both[i, j])) for i, j in zip(rows, columns, strict=True)]
+    found = [
+        Pair(classes[i], classes[j], int(both[i, j])) for i, j in zip(rows.tolist(), columns.tolist(), strict=True)
+    ]
     return sorted((pair for pair in found if pair.errors >= least), key=lambda pair: -pair.errors)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, logit, stdtrit
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.evaluation.confusion import METRICS, PER_CLASS, confusion_matrix
@@ -21,7 +22,7 @@ from skinjax.evaluation.proportions import (
     macro_recall_interval,
     normal_quantile,
 )
-from skinjax.evaluation.scores import SCORE_METRICS, one_vs_rest_auc
+from skinjax.evaluation.scores import SCORE_METRICS, Scored, auc
 
 Array = np.ndarray
 
@@ -102,11 +103,11 @@ def summary_with_intervals(
         for figure, found in class_shares(predictions, number, level).items():
             # The figure itself follows the rules of confusion.py: 0 for a class never predicted, None if absent.
             figures[figure] = _bounded(figures[figure], found.low, found.high)
-        for figure in ("f1", "auc"):
-            bounds = _percentiles(drawn[figure][:, number] if drawn else None, level)
-            if figure == "auc" and drawn and figures["auc"] is not None and groups[number] < FEW_POSITIVES:
-                bounds = auc_interval(figures["auc"], groups[number], result["groups"] - groups[number], level)
-            figures[figure] = _bounded(figures[figure], *bounds)
+        of_class = {figure: drawn[figure][:, number] if drawn else None for figure in ("f1", "auc")}
+        figures["f1"] = _bounded(figures["f1"], *_percentiles(of_class["f1"], level))
+        parted = (int(groups[number]), result["groups"] - int(groups[number]))
+        bounds = (np.nan, np.nan) if obstacle else auc_bounds(figures["auc"], *parted, of_class["auc"], level)
+        figures["auc"] = _bounded(figures["auc"], *bounds)
         figures |= {"groups": int(groups[number]), "few": bool(0 < groups[number] < FEW_GROUPS)}
     result["intervals"] = {
         "level": level,
@@ -114,7 +115,7 @@ def summary_with_intervals(
         "seed": seed,
         "headline": f"no bootstrap: {obstacle}" if obstacle else _method(predictions, replicates),
         "macro_recall": "MOVER of the recalls' Wilson intervals",
-        "per_class": f"Wilson, effective images; AUC of fewer than {FEW_POSITIVES} groups: Newcombe's method 5",
+        "per_class": f"Wilson, effective images; AUC by its logit, of fewer than {FEW_POSITIVES} groups Newcombe's",
     }
     return result
 
@@ -128,6 +129,22 @@ def bootstrap_of(
     chunk = max(1, CHUNK_ELEMENTS // len(groups))
     found = [figure(weights.T) for weights in _row_weights(groups, replicates, seed, chunk)]
     return _percentiles(np.concatenate(found), level)
+
+
+def auc_bounds(
+    auc: float | None, positives: int, negatives: int, drawn: Array | None, level: float = 0.95
+) -> tuple[float, float]:
+    """The bounds of a class's AUC: by the deviation of its replicates' logits, t(positive groups - 1) of them.
+
+    Percentiles cover too seldom near 1. Newcombe's where so few groups are positive, or the classes are apart.
+    """
+    if auc is None or drawn is None:
+        return np.nan, np.nan
+    if positives < FEW_POSITIVES or not 0 < auc < 1:
+        return auc_interval(auc, positives, negatives, level)
+    known = np.clip(drawn[~np.isnan(drawn)], 1e-9, 1 - 1e-9)
+    reach = stdtrit(positives - 1, (1 + level) / 2) * logit(known).std(ddof=1)
+    return float(expit(logit(auc) - reach)), float(expit(logit(auc) + reach))
 
 
 def class_groups(predictions: Predictions) -> Array:
@@ -164,7 +181,7 @@ def replicate_values(
     `groups` are the names of all of them.
     """
     figures_of_classes = {**METRICS, **PER_CLASS}
-    of_scores = {**SCORE_METRICS, "auc": one_vs_rest_auc}
+    of_scores = {**SCORE_METRICS, "auc": auc}
     for name in metrics:
         lookup("metric", name, {**figures_of_classes, **of_scores})
     if replicates < 1:
@@ -178,11 +195,12 @@ def replicate_values(
     parts: dict[str, list[Array]] = {name: [] for name in metrics}
     for weights in _row_weights(predictions.groups[known], replicates, seed, chunk, groups):
         confusions = confusion_matrix(labels, predicted, classes, weights)
+        scored = Scored(labels, probabilities, weights)
         for name in metrics:
             if name in figures_of_classes:
                 parts[name].append(figures_of_classes[name](confusions))
             else:
-                parts[name].append(of_scores[name](labels, probabilities, weights))
+                parts[name].append(of_scores[name](scored))
     return {name: np.concatenate(values) for name, values in parts.items()}
 
 

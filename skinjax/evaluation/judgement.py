@@ -1,6 +1,7 @@
 """All that `skinjax evaluate` finds out about a table, as JSON-ready records, and those in words."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -55,8 +56,8 @@ def judged(source: Source, questions: Questions, known: Record | None = None) ->
     fit = fitted(source, questions.temperature, questions.prior)
     decided, natural = fit.decided, fit.natural
     counts = decided.protocol.get("training_counts")
-    counted = isinstance(counts, dict) and counts.keys() == set(decided.classes)
-    training_counts = [counts[name] for name in decided.classes] if counted else None
+    counted = counts if isinstance(counts, dict) and counts.keys() == set(decided.classes) else {}
+    training_counts = [counted[name] for name in decided.classes] if counted else None
     found = dict(known) if known and decided is source.table else None
     found = found or summary_with_intervals(decided, replicates=questions.replicates, training_counts=training_counts)
     if decided is not natural:
@@ -121,7 +122,7 @@ def fitted(source: Source, temperature: bool, prior: str) -> Fitted:
 def clinical(source: Source, fit: Fitted, questions: Questions) -> Record:
     """The clinical question: ranking, operating points, net benefit, and the calibration of its score."""
     found = binary.answers(fit.natural, questions.positive)
-    level = 0.95
+    truth, scores = found.positive, found.scores
     record: Record = {
         "positive": list(questions.positive),
         "images": len(found.scores),
@@ -129,11 +130,9 @@ def clinical(source: Source, fit: Fitted, questions: Questions) -> Record:
     }
     record["prevalence"] = found.positive.mean().item() if questions.prevalence is None else questions.prevalence
     for name, figure in (("auc", binary.auc), ("area_above_0.8_sensitivity", binary.partial_area)):
-        drawn = bootstrap_of(
-            found.groups, lambda rows, figure=figure: figure(found.positive, found.scores, rows), questions.replicates
-        )
-        value = json_number(float(figure(found.positive, found.scores)))
-        record[name] = {"value": value, "low": json_number(drawn[0]), "high": json_number(drawn[1])}
+        drawn = bootstrap_of(found.groups, functools.partial(figure, truth, scores), questions.replicates)
+        bounds = dict(zip(("low", "high"), map(json_number, drawn), strict=True))
+        record[name] = {"value": json_number(figure(truth, scores)), **bounds}
     own = fit.validation is None
     fixed_on = found if own else binary.answers(fit.validation_natural(), questions.positive)
     where = "read off the curve of the table that is judged" if own else "fixed on validation"
@@ -141,10 +140,8 @@ def clinical(source: Source, fit: Fitted, questions: Questions) -> Record:
     for target in binary.TARGETS:
         for what in ("sensitivity", "specificity"):
             threshold = binary.threshold_for(fixed_on, target, what == "sensitivity")
-            points.append(
-                _point(binary.point(found, threshold, f"{what} {target:g}, {where}", questions.prevalence, level))
-            )
-    points.append(_point(binary.point(found, 0.5, "as likely as not", questions.prevalence, level)))
+            points.append(_point(binary.point(found, threshold, f"{what} {target:g}, {where}", questions.prevalence)))
+    points.append(_point(binary.point(found, 0.5, "as likely as not", questions.prevalence)))
     record["points"] = points
     benefits = [(risk, *binary.net_benefit(found, risk, questions.prevalence)) for risk in binary.RISKS]
     record["net_benefit"] = [dict(zip(("risk", "model", "always"), of, strict=True)) for of in benefits]

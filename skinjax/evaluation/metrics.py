@@ -17,7 +17,7 @@ from skinjax.evaluation.confusion import (
 )
 from skinjax.evaluation.predictions import Predictions
 from skinjax.evaluation.proportions import json_number
-from skinjax.evaluation.scores import SCORE_METRICS, one_vs_rest_auc
+from skinjax.evaluation.scores import SCORE_METRICS, Scored, one_vs_rest_auc
 
 Array = np.ndarray
 
@@ -29,7 +29,7 @@ def evaluate(predictions: Predictions, metric: str) -> float:
     lookup("metric", metric, {**METRICS, **SCORE_METRICS})
     if metric in METRICS:
         return float(METRICS[metric](table_confusion(predictions)))
-    return float(SCORE_METRICS[metric](predictions.labels, predictions.probabilities, None))
+    return float(SCORE_METRICS[metric](Scored(predictions.labels, predictions.probabilities)))
 
 
 def table_confusion(predictions: Predictions) -> Array:

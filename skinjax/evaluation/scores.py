@@ -5,6 +5,7 @@ each replicate). They agree with scikit-learn's, given `sample_weight`; a class 
 has no figure (nan) and enters no mean.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -15,49 +16,93 @@ from skinjax.evaluation.confusion import mean_of_known, ratio
 Array = np.ndarray
 
 
-def one_vs_rest_auc(labels: Array, probabilities: Array, weights: Array | None = None) -> Array:
-    """Area under the ROC curve of each class against the rest [..., classes]; nan without positives or negatives.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Points:
+    """What a class's curves need: the weights [thresholds, ...] at and above each threshold that has a positive.
 
-    labels: [N], -1 left out; probabilities: [N, classes]; weights: how often each row counts [..., N].
+    hits are of positives, taken of all, and `_before` those above the threshold; rows with one score come at once.
     """
-    return _one_vs_rest(_auc, labels, probabilities, weights)
+
+    hits: Array
+    hits_before: Array
+    taken: Array
+    taken_before: Array
+    positives: Array
+    total: Array
+
+    @property
+    def auc(self) -> Array:
+        """The weighted probability [...] that a positive scores above a negative, ties counting half."""
+        below = self.total - self.positives - (self.taken - self.hits + self.taken_before - self.hits_before) / 2
+        wins = ((self.hits - self.hits_before) * below).sum(axis=0)
+        return ratio(wins, self.positives * (self.total - self.positives), empty=np.nan)
+
+    def average_precision(self, trapezoids: bool) -> Array:
+        """The area [...] under precision over recall, as steps or trapezoids."""
+        precision = ratio(self.hits, self.taken, empty=1)
+        if trapezoids:
+            precision = (precision + ratio(self.hits_before, self.taken_before, empty=1)) / 2
+        area = ((self.hits - self.hits_before) * precision).sum(axis=0)
+        return ratio(area, self.positives, empty=np.nan)
 
 
-def macro_auc(labels: Array, probabilities: Array, weights: Array | None = None) -> Array:
-    """Mean one-vs-rest AUC of the classes that have both positives and negatives [...] (paper 003)."""
-    return mean_of_known(one_vs_rest_auc(labels, probabilities, weights))
+class Scored:
+    """Labelled rows with their weights; what several figures need of them is computed once."""
+
+    def __init__(self, labels: Array, probabilities: Array, weights: Array | None = None):
+        self.known = labels >= 0
+        self.labels, self.probabilities = labels[self.known], probabilities[self.known]
+        self.weights = np.ones(len(self.labels)) if weights is None else weights[..., self.known]
+
+    @functools.cached_property
+    def points(self) -> list[Points]:
+        """Those of each class against the rest."""
+        # Rows first: reordering them then moves whole runs of memory.
+        by_row = np.ascontiguousarray(np.moveaxis(self.weights, -1, 0))
+        classes = range(self.probabilities.shape[1])
+        return [_points(self.labels == number, self.probabilities[:, number], by_row) for number in classes]
+
+    def mean(self, values: Array) -> Array:
+        """The mean [...] of values [N], each counted as often as its weight says."""
+        return ratio(self.weights @ values, self.weights.sum(axis=-1), empty=np.nan)
 
 
-def average_precision(
-    labels: Array, probabilities: Array, weights: Array | None = None, *, trapezoids: bool = False
-) -> Array:
+def one_vs_rest_auc(labels: Array, probabilities: Array, weights: Array | None = None) -> Array:
+    """Area under the ROC curve of each class against the rest [..., classes]; nan without positives or negatives."""
+    return auc(Scored(labels, probabilities, weights))
+
+
+def auc(scored: Scored) -> Array:
+    """See `one_vs_rest_auc`."""
+    return np.stack([points.auc for points in scored.points], axis=-1)
+
+
+def average_precision(scored: Scored, *, trapezoids: bool = False) -> Array:
     """Average precision [...] of the second of two classes, else the mean of all classes that have positives.
 
     Steps are scikit-learn's definition; `trapezoids` are that before its release 0.19, which paper 004's leaderboard
     has: it rewards ties, and gives a constant score (1 + share of positives) / 2.
     """
-    found = _one_vs_rest(functools.partial(_average_precision, trapezoids=trapezoids), labels, probabilities, weights)
+    found = np.stack([points.average_precision(trapezoids) for points in scored.points], axis=-1)
     return found[..., 1] if found.shape[-1] == 2 else mean_of_known(found)
 
 
-def brier(labels: Array, probabilities: Array, weights: Array | None = None) -> Array:
+def brier(scored: Scored) -> Array:
     """Mean squared distance [...] of the probabilities to the truth, summed over the classes: from 0 to 2."""
-    known = labels >= 0
-    truth = np.eye(probabilities.shape[1])[labels[known]]
-    return _mean(np.square(probabilities[known] - truth).sum(axis=1), known, weights)
+    truth = np.eye(scored.probabilities.shape[1])[scored.labels]
+    return scored.mean(np.square(scored.probabilities - truth).sum(axis=1))
 
 
-def log_loss(labels: Array, probabilities: Array, weights: Array | None = None) -> Array:
+def log_loss(scored: Scored) -> Array:
     """Mean of minus the logarithm of the true class's probability [...], which is clipped as scikit-learn does."""
-    known = labels >= 0
-    rows = probabilities[known].astype(float)
-    true = np.take_along_axis(rows / rows.sum(axis=1, keepdims=True), labels[known][:, None], 1)[:, 0]
-    return _mean(-np.log(np.clip(true, np.finfo(float).eps, 1)), known, weights)
+    rows = scored.probabilities.astype(float)
+    true = np.take_along_axis(rows / rows.sum(axis=1, keepdims=True), scored.labels[:, None], 1)[:, 0]
+    return scored.mean(-np.log(np.clip(true, np.finfo(float).eps, 1)))
 
 
-# Metrics of (labels, probabilities, weights), by name.
-SCORE_METRICS: dict[str, Callable[[Array, Array, Array | None], Array]] = {
-    "macro_auc": macro_auc,
+# Figures [...] of scored rows, by name.
+SCORE_METRICS: dict[str, Callable[[Scored], Array]] = {
+    "macro_auc": lambda scored: mean_of_known(auc(scored)),  # of the classes that have both kinds (paper 003)
     "average_precision": average_precision,
     "average_precision_old": functools.partial(average_precision, trapezoids=True),
     "brier": brier,
@@ -66,41 +111,23 @@ SCORE_METRICS: dict[str, Callable[[Array, Array, Array | None], Array]] = {
 LOWER_IS_BETTER = ("brier", "log_loss")
 
 
-def _mean(values: Array, known: Array, weights: Array | None) -> Array:
-    """The mean [...] of values of the known rows, each counted as often as its weight says."""
-    rows = np.ones(len(values)) if weights is None else weights[..., known]
-    return ratio(rows @ values, rows.sum(axis=-1), empty=np.nan)
-
-
-def _one_vs_rest(figure: Callable[..., Array], labels: Array, probabilities: Array, weights: Array | None) -> Array:
-    """A figure of (positive [N], scores [N], weights [N, ...]) for each class against the rest [..., classes]."""
-    known = labels >= 0
-    labels, probabilities = labels[known], probabilities[known]
-    # Rows first: reordering them then moves whole runs of memory.
-    by_row = np.ones(len(labels)) if weights is None else np.ascontiguousarray(np.moveaxis(weights, -1, 0)[known])
-    return np.stack([figure(labels == k, probabilities[:, k], by_row) for k in range(probabilities.shape[1])], axis=-1)
-
-
-def _average_precision(positive: Array, scores: Array, weights: Array, trapezoids: bool) -> Array:
-    """The area [...] under precision over recall, as steps or trapezoids; rows with one score come at once."""
+def _points(positive: Array, scores: Array, weights: Array) -> Points:
+    """The points of (positive [N], scores [N], weights [N, ...])."""
     order = np.argsort(-scores, kind="stable")
-    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True)) if len(order) else order
-    ups = np.where(positive.reshape(-1, *[1] * (weights.ndim - 1)), weights, 0)
-    hits, taken = (np.cumsum(x[order], axis=0)[last] for x in (ups, weights))
-    rises, precisions = np.diff(hits, axis=0, prepend=0), ratio(hits, taken, empty=1)
-    if trapezoids and len(last):
-        precisions = (precisions + np.concatenate([np.ones_like(precisions[:1]), precisions[:-1]])) / 2
-    return ratio((rises * precisions).sum(axis=0), ups.sum(axis=0), empty=np.nan)
+    rows, number = weights[order], np.cumsum(np.append(False, np.diff(scores[order]) != 0)[: len(order)])
+    places = np.flatnonzero(positive[order])
+    distinct, first = np.unique(number[places], return_index=True)
+    rises = _sums(rows[places], np.append(first, len(places)))
+    begins, ends = (np.searchsorted(number, distinct, side=side) for side in ("left", "right"))
+    borders = np.unique(np.concatenate([[0], begins, ends]).astype(int))
+    taken = np.concatenate([np.zeros((1, *weights.shape[1:])), np.cumsum(_sums(rows, borders), axis=0)])
+    hits = np.cumsum(rises, axis=0)
+    at, before = (taken[np.searchsorted(borders, of)] for of in (ends, begins))
+    return Points(hits, hits - rises, at, before, rises.sum(axis=0), weights.sum(axis=0))
 
 
-def _auc(positive: Array, scores: Array, weights: Array) -> Array:
-    """Weighted probability [...] that a positive scores above a negative, ties counting half. `weights`: [N, ...]."""
-    negatives = np.flatnonzero(~positive)
-    negatives = negatives[np.argsort(scores[negatives])]
-    # below[i] is the weight of the i lowest negatives.
-    below = np.zeros((len(negatives) + 1, *weights.shape[1:]))
-    np.cumsum(weights[negatives], axis=0, out=below[1:])
-    ranks = (np.searchsorted(scores[negatives], scores[positive], side=side) for side in ("left", "right"))
-    wins = sum(below[rank] for rank in ranks) / 2
-    ups = weights[positive]
-    return ratio((ups * wins).sum(axis=0), ups.sum(axis=0) * below[-1], empty=np.nan)
+def _sums(rows: Array, borders: Array) -> Array:
+    """The sums of the rows [N, ...] from each border to the next."""
+    if len(borders) < 2:
+        return np.zeros((0, *rows.shape[1:]))
+    return np.add.reduceat(rows[: borders[-1]], borders[:-1], axis=0)

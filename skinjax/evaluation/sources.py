@@ -40,8 +40,8 @@ def open_source(path: Path, part: str = "", validation: Path | None = None, name
     if not path.is_dir():
         if part:
             raise UserError(f"--part is of a run, and {path} is a table: leave it out")
-        kept = read_predictions(validation) if validation else None
-        return Source(name or path.stem, read_predictions(path), kept, "")
+        fitted = read_predictions(validation) if validation else None
+        return Source(name or path.stem, read_predictions(path), fitted)
     parts = finished_parts(path)
     if not parts:
         raise UserError(f"the run in {path} holds nothing out (split.test and split.validation are 0): it has no table")

@@ -39,6 +39,14 @@ def normalise(images: Array, mean: tuple[float, ...], std: tuple[float, ...], dt
     return (images.astype(dtype) / 255 - np.asarray(mean, dtype)) / np.asarray(std, dtype)
 
 
+def to_bytes(images: np.ndarray, normalisation: Normalisation) -> np.ndarray:
+    """Normalised pictures as uint8 again; uint8 as it is."""
+    if images.dtype == np.uint8:
+        return images
+    restored = images * np.array(normalisation.std) + np.array(normalisation.mean)
+    return np.clip(np.round(255 * restored), 0, 255).astype(np.uint8)
+
+
 def colour_jitter(
     keys: Array, images: Array, brightness: float = 0, contrast: float = 0, saturation: float = 0, hue: float = 0
 ) -> Array:

@@ -27,6 +27,12 @@ from skinjax.images.geometry import Pair, Size
 from skinjax.images.resampling import low_pass, resize, stretch, warp
 
 WEIGHTS = "weights"
+REPEATS = {
+    "none": "once",
+    "mirrored": "twice, as it is and mirrored",
+    "turned": "eight times, by quarter turns and mirrored",
+    "windows": "five times, as windows of views.size in the corners and the middle",
+}
 TrainView = Callable[..., Array]
 EvaluationView = Callable[..., Array]
 
@@ -43,7 +49,7 @@ class ViewSettings(Settings):
     crops: int = number(9, 1, 2**10)  # of the view ordered_crop: 5 (corners and centre), 9, 16 or another square
     grid: tuple[int, int] | None = number(None, 1)  # its (rows, columns), instead of `crops`
     # how often, and how, a trained network is shown a picture; it answers by the mean
-    repeats: str = choice("none", "value of views.repeats", lambda: REPEATS)
+    repeats: str = choice("none", "value of views.repeats", REPEATS)
     # a name, or `weights`: that of model.weights
     normalisation: str = choice("imagenet", "normalisation", {**NORMALISATIONS, WEIGHTS: "that of the weights"})
     corrections: tuple[str, ...] = choice((), "correction", CORRECTIONS)  # before either view, in this order
@@ -126,23 +132,27 @@ class Step(NamedTuple):
 
     matrices: of keys [batch], a stored picture's (H, W) and the network's input size: [batch, 2, 3]; shrink: of these
     sizes, by how much the picture becomes smaller at most; turns: whether its rows become slanted; window: whether it
-    is an upright window that fills the input
+    is an upright window that fills the input; upright: what takes its place where the angle of a picture is to be told
     """
 
     matrices: Callable[[Array, Size, Size], Array]
     shrink: Callable[[Size, Size], float] = lambda stored, size: 1.0
     turns: bool = False
     window: bool = False
+    upright: "tuple[Step, ...] | None" = None  # None: itself
 
 
 def flips(horizontal: float = 0.5, vertical: float = 0.5) -> Step:
     """Left-right and top-bottom mirrors with these probabilities."""
-    return Step(lambda keys, stored, size: geometry.random_flips(keys, stored, horizontal, vertical))
+    upright = (flips(horizontal, 0.0),) if vertical else None  # both together are a half turn
+    return Step(lambda keys, stored, size: geometry.random_flips(keys, stored, horizontal, vertical), upright=upright)
 
 
 def rotation(degrees: float, share: float = 1.0) -> Step:
     """A turn about the centre, up to `degrees` either way, of this share of all pictures."""
-    return Step(lambda keys, stored, size: geometry.random_rotation(keys, stored, degrees, share), turns=True)
+    return Step(
+        lambda keys, stored, size: geometry.random_rotation(keys, stored, degrees, share), turns=True, upright=()
+    )
 
 
 def affine(degrees: float, translate: Pair = (0.0, 0.0), scale: Pair = (1.0, 1.0), shear: Pair = (0.0, 0.0)) -> Step:
@@ -152,6 +162,7 @@ def affine(degrees: float, translate: Pair = (0.0, 0.0), scale: Pair = (1.0, 1.0
         lambda keys, stored, size: geometry.random_affine(keys, stored, degrees, translate, scale, shear),
         lambda stored, size: shrink,
         turns=True,
+        upright=(),
     )
 
 
@@ -232,22 +243,23 @@ def train_view(
     """A function (keys [batch], images [batch, H, W, 3] uint8) -> [batch, h, w, 3], augmented and normalised.
 
     An ordered view gives [batch, crops, h, w, 3]: the crops of `grid`. A third argument, angles in degrees [batch],
-    turns what is shown as well, in the same warp.
+    turns what is shown, in the same warp, and the view itself then turns nothing, nor upside down.
     """
     mean, std = normalisation
+    upright = [part for step in view.geometry for part in ((step,) if step.upright is None else step.upright)]
 
     def show(keys: Array, images: Array, turns: Array | None = None) -> Array:
         if view.crop is None and not view.ordered:
             images = resize(images, size)
-        steps = (*view.geometry, view.crop) if view.crop else view.geometry
+        steps = [*(view.geometry if turns is None else upright), *([view.crop] if view.crop else [])]
         stored = (images.shape[1], images.shape[2])
         shown = stored if view.ordered else size
         drawn = [step.matrices(_stream(keys, 1 + i), stored, shown) for i, step in enumerate(steps)]
         drawn += [] if turns is None else [geometry.rotation(shown, turns)]
         if drawn:
             matrices, shrink = geometry.compose(*drawn), math.prod(step.shrink(stored, shown) for step in steps)
-            upright = turns is None and not any(step.turns for step in steps)
-            if view.crop and view.crop.window and upright:
+            slanted = turns is not None or any(step.turns for step in steps)
+            if view.crop and view.crop.window and not slanted:
                 images = stretch(images, matrices, shown)
             else:
                 images = warp(low_pass(images, matrices, shrink), matrices, shown, mirrored=view.mirrored)
@@ -296,14 +308,6 @@ EVALUATION_VIEWS: dict[str, str] = {
     "squash": "the whole picture",
     "centre_crop": "its middle",
     "ordered_crop": "windows at the same places of every picture",
-}
-
-
-REPEATS = {
-    "none": "once",
-    "mirrored": "twice, as it is and mirrored",
-    "turned": "eight times, by quarter turns and mirrored",
-    "windows": "five times, as windows of views.size in the corners and the middle",
 }
 
 

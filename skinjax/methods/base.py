@@ -155,6 +155,13 @@ class PretextMethod(Method, Protocol):
         """Stored uint8 images as a step trains the pretext on them, normalised."""
 
 
+def trains_classes(method: Method, objectives: Sequence[Objective]) -> bool:
+    """Whether these objectives, one after the other, train all terms by which the method learns classes."""
+    terms = method.terms()
+    by_classes = ("classification",) if "classification" in terms else tuple(terms)
+    return all(any(objective.coefficient(name, 1.0) for objective in objectives) for name in by_classes)
+
+
 def refuse_labels(method: Method, phase: str, objective: Objective) -> None:
     """Refuse a phase on another data set, whose images have no label, with a term that needs one."""
     pretexts = method.pretexts() if isinstance(method, PretextMethod) else ()

@@ -57,7 +57,7 @@ class Ensemble:
 def united_outputs(each: Sequence[dict[str, Array]]) -> dict[str, Array]:
     """The mean of the `probabilities`, its logarithm as `logits`, and `members` [batch, members, classes].
 
-    `pooled` are the members' side by side, `scores` their mean; nothing where members tell no classes.
+    `pooled` are the members' side by side, `scores`, `hard` and `soft` their means. Nothing where they tell no classes.
     """
     if "probabilities" not in each[0]:
         return {}
@@ -66,8 +66,8 @@ def united_outputs(each: Sequence[dict[str, Array]]) -> dict[str, Array]:
     together["logits"] = jnp.log(together["probabilities"])
     if "pooled" in each[0]:
         together["pooled"] = jnp.concatenate([outputs["pooled"] for outputs in each], axis=-1)
-    if "scores" in each[0]:
-        together["scores"] = jnp.mean(jnp.stack([outputs["scores"] for outputs in each]), axis=0)
+    for name in {"scores", "hard", "soft"} & each[0].keys():
+        together[name] = jnp.mean(jnp.stack([outputs[name] for outputs in each]), axis=0)
     return together
 
 

@@ -62,7 +62,7 @@ class Pictures:
     ) -> tuple[Array, Array, Array]:
         """Images, targets [batch, classes] (zero where unlabelled), weights [batch] (zero where masked).
 
-        turns: angles in degrees [batch] by which an augmented picture is turned besides
+        turns: angles in degrees [batch] by which pictures are turned
         """
         view_key, mixing_key = jax.random.split(rng)
         images = batch["image"]
@@ -70,8 +70,8 @@ class Pictures:
             images = fixed_copies(images, batch["index"], batch["copy"])
         targets, weights = labels_of(batch, classes)
         if not phase.augment:
-            assert turns is None  # or the phase was refused
-            return self.evaluation_view(images), targets, weights
+            shown = self.evaluation_view(images) if turns is None else self.evaluation_view(images, turns)
+            return shown, targets, weights
         keys = example_keys(view_key, batch["position"])
         images = self.train_view(keys, images) if turns is None else self.train_view(keys, images, turns)
         if self.mix is not None:

@@ -1,6 +1,7 @@
 """A method that sees every picture several times, turned or cut otherwise, and answers by the mean of what it says."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import jax
@@ -16,7 +17,7 @@ from skinjax.methods.base import TABLE_OUTPUTS, Array, Batch, Method, Objective,
 class Repeated:
     """`member` shown `views.places` pictures of each image; it is compiled once, and they follow each other."""
 
-    member: Method
+    member: Any  # a method made of parts
     views: RepeatedView
 
     def init(self, rng: Array, batch: Batch) -> Variables:
@@ -52,8 +53,8 @@ class Repeated:
     def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict:
         return {}
 
-    def stages(self) -> dict[str, str]:
+    def stages(self) -> Mapping[str, str]:
         return self.member.stages()
 
-    def trunks(self) -> dict[str, tuple[str, ...]]:
+    def trunks(self) -> Mapping[str, Sequence[str]]:
         return self.member.trunks()

@@ -130,5 +130,9 @@ def build(parts: Parts, settings: RestorationSettings) -> Restoration:
     parts.refuse_patches()
     if any(side % settings.patch for side in parts.views.size):
         raise UserError(f"method.patch {settings.patch} does not divide views.size {parts.views.size}: choose another")
+    if max(parts.views.size) == settings.patch:
+        raise UserError(
+            f"method.patch {settings.patch} is the whole picture, which has one place: choose a smaller one"
+        )
     widths = tuple(settings.width * 2**level for level in range(5))
     return Restoration(parts, UNet(widths=widths, dtype=parts.dtype), Restorer(dtype=parts.dtype), settings)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from skinjax.core.errors import UserError
 from skinjax.core.settings import choice
 from skinjax.images.geometry import per_example_uniform
 from skinjax.images.pretexts import circle
@@ -38,6 +39,11 @@ class RotationSettings(MethodSettings):
     name: str = "rotation"
     angles: str = choice("six", "value of method.angles", ANGLES)
     mask: str = choice("turned", "value of method.mask", MASKS)
+
+    def check(self) -> None:
+        super().check()
+        if self.mixing is not None:
+            raise UserError("the method rotation tells how far a picture is turned: leave mixup and cutmix off")
 
 
 @dataclasses.dataclass(frozen=True)

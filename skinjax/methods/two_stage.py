@@ -61,6 +61,7 @@ class TwoStage:
 
     def constants(self, counts: np.ndarray, shares: np.ndarray) -> dict[str, np.ndarray]:
         """The training images of each stage's classes."""
+        self.parts.task.constants(counts)  # or a factor of no class is refused
         dominant, rest = self.numbers
         of_stage = (np.append(counts[dominant], counts[rest].sum()), counts[rest])
         found = zip(STAGES, self.tasks, of_stage, strict=True)
@@ -111,7 +112,8 @@ class TwoStage:
         for stage, network, task in zip(STAGES, self.networks, self.tasks, strict=True):
             if features is None or not self.settings.shared_trunk:
                 features = network.maps(variables, shown, at)["features"]
-            found.append(task.outputs(self.own(variables, stage), *network.answer(variables, features)))
+            logits, pooled = network.answer(variables, features)
+            found.append(task.outputs(self.own(variables, stage), logits, pooled) | {"unadjusted": logits})
         return found
 
     def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
@@ -124,7 +126,8 @@ class TwoStage:
         composed = {name: self.composed(first["probabilities"], second["probabilities"], name) for name in COMPOSITIONS}
         outputs = composed | {"probabilities": composed[self.settings.composition]}
         outputs |= {stage: of["probabilities"] for stage, of in zip(STAGES, (first, second), strict=True)}
-        outputs["logits"] = jnp.log(outputs["probabilities"])
+        # Finite where the other stage has decided; softmax gives the probabilities back.
+        outputs["logits"] = jnp.log(jnp.maximum(outputs["probabilities"], jnp.finfo(jnp.float32).tiny))
         if "pooled" in first and "pooled" in second:
             outputs["pooled"] = jnp.concatenate([first["pooled"], second["pooled"]], axis=-1)
         return outputs
@@ -145,8 +148,8 @@ class TwoStage:
         answers = self.answers(variables, batch["image"])
         terms: dict[str, tuple[Array, Array | None]] = {}
         for (stage, _, task, own), answer in zip(self.stages_with(self.targets(targets)), answers, strict=True):
-            terms[f"{stage}_loss"] = task.term(self.own(variables, stage), answer["logits"], own, weights, phase)
-            counted = own * weights[:, None]
+            terms[f"{stage}_loss"] = task.term(self.own(variables, stage), answer["unadjusted"], own, weights, phase)
+            counted = own * batch["mask"][:, None]
             right = jax.nn.one_hot(answer["probabilities"].argmax(axis=1), own.shape[1])
             terms[f"{stage}_macro_recall"] = (jnp.sum(counted * right, axis=0), counted.sum(axis=0))
         return terms

@@ -5,7 +5,8 @@ What wins on one platform only is chosen here, by `LOWERINGS` and `compiler_opti
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
@@ -23,16 +24,40 @@ kaiming_normal_fan_in: Initializer = nn.initializers.variance_scaling(2.0, "fan_
 kaiming_normal_fan_out: Initializer = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
-@jax.custom_vjp
 def relu(x: Array) -> Array:
     """Every ReLU of every network, so that guided backpropagation can swap its gradient in one place.
 
     The backward pass reads its output, which the next layer keeps anyway.
     """
+    if (guided := _GUIDED.get()) is not None:
+        guided.append(x.shape)
+    return _relu(guided is not None, x)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _relu(guided: bool, x: Array) -> Array:
     return jnp.maximum(x, 0)
 
 
-relu.defvjp(lambda x: (relu(x),) * 2, lambda y, dy: (jnp.where(y > 0, dy, 0),))
+_relu.defvjp(
+    lambda guided, x: (jnp.maximum(x, 0),) * 2,
+    lambda guided, y, dy: (jnp.where((y > 0) & (dy > 0) if guided else y > 0, dy, 0),),
+)
+_GUIDED: ContextVar[list[tuple[int, ...]] | None] = ContextVar("guided", default=None)
+
+
+@contextlib.contextmanager
+def guided_relus() -> Iterator[list[tuple[int, ...]]]:
+    """What is traced within has ReLUs that pass positive gradients alone; gives a list, to which each adds its shape.
+
+    It is read while a program is traced, in this thread: what was compiled before, or is traced elsewhere, stays.
+    """
+    found: list[tuple[int, ...]] = []
+    token = _GUIDED.set(found)
+    try:
+        yield found
+    finally:
+        _GUIDED.reset(token)
 
 
 def uniform_within(bound: float) -> Initializer:

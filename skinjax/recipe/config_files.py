@@ -92,10 +92,10 @@ def change_field(plain: dict[str, Any], field: str, text: str) -> None:
     if _is_variant(found):
         name = _literal(text)
         has = set() if name is None else {inner.name for inner in dataclasses.fields(variant(found, name))}
-        kept = {inner: value for inner, value in (values[last] or {}).items() if inner in has}
+        kept = {inner: value for inner, value in (values.get(last) or {}).items() if inner in has}
         values[last] = None if name is None else kept | {"name": name}
     elif not isinstance(found, dataclasses.Field):
-        inner = ", ".join(sorted(values[last])) or f"--config.{field}.NAME=VALUE"
+        inner = ", ".join(sorted(values.get(last, ()))) or f"--config.{field}.NAME=VALUE"
         raise UserError(f"the config's {field} is a section; set one of its fields: {inner}")
     else:
         values[last] = text if found.type is str else _literal(text)

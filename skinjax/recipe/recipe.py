@@ -196,7 +196,10 @@ class Recipe(ModelSpec):
 
     def dataset_in(self, phase: PhaseSettings) -> DatasetSettings | None:
         """The data set that a phase reads without labels, if it is not the run's."""
-        other = self.dataset.replace(**phase.dataset)
+        changes = dict(phase.dataset)
+        if changes.get("name", self.dataset.name) != self.dataset.name:  # arguments are those of the run's own
+            changes.setdefault("arguments", {})
+        other = self.dataset.replace(**changes)
         return None if other == self.dataset else other
 
     def identity(self) -> dict[str, dict[str, Any]]:

@@ -113,7 +113,7 @@ def view_panel(
     first = next(iter(rows.values()))
     height, label = 1.0, 1.75
     width = height * float(np.clip(first.shape[2] / first.shape[1], 0.5, 2))
-    above = 0.2 if max(len(_halves(caption)) for caption in captions) == 1 else 0.33
+    above = 0.07 + 0.13 * max(len(_halves(caption)) for caption in captions)
     figure, axes = _sheet(label + len(captions) * (width + GAP), above + len(rows) * (height + GAP), title, synthetic)
     for place, caption in enumerate(captions):
         lines = [_fitted(line, width, 8) for line in _halves(caption)]
@@ -344,7 +344,9 @@ def _fitted(text: str, width: float, size: float) -> tuple[str, float]:
 
 
 def _halves(text: str) -> list[str]:
-    """A long name in two lines, parted where its words are."""
+    """A text in the lines that it has, and a long name in two, parted where its words are."""
+    if "\n" in text:
+        return text.split("\n")
     places = [found.end() for found in re.finditer(r"[\s_-]+", text.strip())]
     if len(text) <= 14 or not places:
         return [text]

@@ -22,7 +22,7 @@ from skinjax.data.splits.parts import Data, in_parts, keep_split, training_recor
 from skinjax.data.splits.protocols import split_dataset
 from skinjax.data.splits.split import read_split
 from skinjax.images.crops import ordered_corners
-from skinjax.methods.base import Method, Objective, Variables, refuse_labels
+from skinjax.methods.base import Method, Objective, Variables, refuse_labels, trains_classes
 from skinjax.model import make_method, normalisation, variable_shapes
 from skinjax.models.pretrained.facts import NO_FACTS, Facts
 from skinjax.models.pretrained.opening import remarks
@@ -90,9 +90,17 @@ def check(recipe: Recipe) -> None:
     if recipe.views.several_in_training or recipe.views.several_in_evaluation:
         stored = (recipe.stored_size.height, recipe.stored_size.width)
         ordered_corners(stored, recipe.views.size, recipe.views.crop_grid())
+    objectives: list[Objective] = []
     for name, phase in recipe.in_order().items():
         objective = recipe.objective_of(phase).resolved(method, name)
-        check_metric(method, objective, recipe.evaluations_in(phase).metric, recipe, len(classes))
+        objectives.append(objective)
+        metric = recipe.evaluations_in(phase).metric
+        check_metric(method, objective, metric, recipe, len(classes))
+        if metric in CLASS_FIGURES and not trains_classes(method, objectives):
+            raise UserError(
+                f"phase {name!r} is judged by {metric}, and no phase so far has trained all classes: set "
+                f"phases.{name}.evaluations.metric to a term that its method evaluates"
+            )
         if recipe.dataset_in(phase):
             refuse_labels(method, name, objective)
 
@@ -133,11 +141,18 @@ def make_data(recipe: Recipe, folder: Path, root: Path, say: Print) -> Data:
     splits.check(split)
     for remark in splits.remarks(split):
         say(remark)
+    named = {name: recipe.dataset_in(phase) for name, phase in recipe.in_order().items()}
+    others = {name: open_dataset(of.name, of.arguments, root, say) for name, of in named.items() if of}
+    if others:
+        known = {
+            name: {"dataset": of.name, "fingerprint": of.fingerprint, "synthetic": of.synthetic}
+            for name, of in others.items()
+        }
+        split = dataclasses.replace(split, protocol=split.protocol | {"others": known})
     keep_split(kept, split)
     data = in_parts(dataset, split, recipe.stored_size)
-    for name, phase in recipe.in_order().items():
-        if other := recipe.dataset_in(phase):
-            data = with_other(data, name, open_dataset(other.name, other.arguments, root, say))
+    for name, other in others.items():
+        data = with_other(data, name, other)
     phases = recipe.in_order().values()
     wanted = {
         "evaluate='best'": recipe.evaluate == "best",

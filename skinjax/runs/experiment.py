@@ -17,7 +17,7 @@ from skinjax.data.splits.parts import Data, training_records
 from skinjax.evaluation.predictions import Predictions
 from skinjax.evaluation.sources import FINISHED_FILE
 from skinjax.evaluation.text import format_figures
-from skinjax.methods.base import Method, Variables
+from skinjax.methods.base import Method, Variables, trains_classes
 from skinjax.methods.ensemble import united
 from skinjax.model import Model, load, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
@@ -90,13 +90,16 @@ def train_and_evaluate(
     write_atomically(folder / "environment.json", json.dumps(surroundings, indent=2))
     counts, small = data.training_counts().tolist(), recipe.evaluations.small
     held_out = data.held_out
+    objectives = [phase.objective for phase in phases]
+    tells_classes = {phase.name: trains_classes(method, objectives[:end]) for end, phase in enumerate(phases, start=1)}
 
     def judge(
         of: Method, phase: Phase, variables: Variables, part: str, source: Pixels, protocol: dict[str, Any]
     ) -> tuple[dict[str, Predictions], dict[str, float]]:
         program, records = evaluation_program(of, phase.objective, built.mesh), data.records[part]
         columns, terms = inputs.outputs(program, variables, records, source)
-        return tables(columns, data.dataset, records, split=part, protocol=protocol), terms
+        known = tells_classes[phase.name]  # or the figures were of a head that learned nothing yet
+        return tables(columns, data.dataset, records, split=part, protocol=protocol) if known else {}, terms
 
     def validate(phase: Phase, variables: Variables) -> dict[str, float]:
         found, terms = judge(method, phase, variables, held_out, inputs(phase, variables), {})
@@ -117,17 +120,17 @@ def train_and_evaluate(
     states = [trainer.restore(phases, init, checkpoints.sealed(step)) for step in history.snapshots or best] or [state]
     checkpoints.close()
     model, phase = trained_model(recipe, folder, data, states, weights), trainer.last
-    names = dict(zip(data.dataset.classes, counts, strict=True))
-    kept = {"training_prior": training_prior(recipe, data, method, phases), "training_counts": names}
-    figures = {}
+    figures: dict[str, Any] = {}
     for part in ("validation", "test"):
-        if len(data.records[part]):
-            protocol = describe(recipe, folder, data, part, states, weights) | kept
+        if len(data.records[part]) and tells_classes[phase.name]:
+            protocol = describe(recipe, folder, data, part, states, weights)
+            protocol["training_prior"] = training_prior(recipe, data, method, phases)
+            protocol["training_counts"] = dict(zip(data.dataset.classes, counts, strict=True))
             found, _ = judge(model.method, phase, model.variables, part, built.pixels, protocol)
-            if not found:
-                raise UserError(f"the last phase, {phase.name!r}, predicts no classes: end with one that does")
             figures[part] = write_figures(folder, part, found, counts, small)
-    if not figures:
+    if not tells_classes[phase.name]:
+        say("no phase trains the classes: there are no figures of them, but weights that other runs may start from")
+    elif not figures:
         say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
     write_model(folder, model)
     mark_finished(folder, list(figures))
@@ -158,12 +161,13 @@ def describe(
     recipe: Recipe, folder: Path, data: Data, part: str, states: Sequence[TrainState], weights: StartingWeights | None
 ) -> dict[str, Any]:
     """The protocol that every figure carries."""
+    others = data.split.protocol.get("others", {})
     return {
         "config": f"{recipe.name}:{recipe.variant}",
         "config_hash": short_hash(read_config(folder)["identity"]),
         "dataset": data.dataset.name,
         "fingerprint": data.split.protocol["fingerprint"],
-        "synthetic": data.dataset.synthetic,
+        "synthetic": data.dataset.synthetic or any(other["synthetic"] for other in others.values()),
         "split": data.split.protocol,
         "part": part,
         "checkpoint": recipe.evaluate,

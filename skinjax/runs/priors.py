@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from skinjax.data.splits.parts import Data
@@ -26,7 +27,9 @@ def training_prior(recipe: Recipe, data: Data, method: Method, phases: Sequence[
         phase = next(phase for phase in reversed(phases) if phase.objective.coefficient(term, 1.0))
         loss = phase.objective.loss_function or task.loss_function
         of_stage = _of_stage(data.training_counts(), numbers)
-        shares = expected_shares(recipe, data, phase, numbers, np.asarray(loss.weights(of_stage, task.classes)), loss)
+        shares = expected_shares(
+            recipe, data, phase, numbers, np.asarray(loss.weights(jnp.asarray(of_stage), task.classes)), loss
+        )
         corrected = float(loss.tau if loss.name == "logit_adjusted" else loss.name == "balanced_softmax")
         shares = shares / np.maximum(of_stage, 1) ** (corrected + task.logit_adjustment)
         stages.append(dict(zip(task.classes, (shares / shares.sum()).tolist(), strict=True)))
@@ -34,13 +37,13 @@ def training_prior(recipe: Recipe, data: Data, method: Method, phases: Sequence[
     return {"stages": stages, "approximate": list(approximate)}
 
 
-def decisions(method: Method) -> Iterator[tuple[str, Classification, Array]]:
+def decisions(method: Any) -> Iterator[tuple[str, Classification, Array]]:
     """The term, the task, and the number [classes] among the task's of each class, or -1, of every decision."""
     classes = method.parts.task.classes
     if not isinstance(method, TwoStage):
         yield "classification", method.parts.task, np.arange(len(classes))
         return
-    for (name, task), elsewhere in zip(method.named_tasks(), (REST, None), strict=True):
+    for (name, task), elsewhere in zip(method.named_tasks(), (REST, ""), strict=True):
         place = {of: number for number, of in enumerate(task.classes)}
         yield name, task, np.array([place.get(of, place.get(elsewhere, -1)) for of in classes])
 

@@ -23,9 +23,8 @@ HASH_DIGITS = 12
 
 
 def hashed_groups(data: Data, records: np.ndarray) -> list[str]:
-    """The group of each record as a few hex digits; those of drawn photographs are in no other data set."""
-    whose = data.split.protocol["fingerprint"] if data.dataset.synthetic else ""
-    return [digest_of(whose + group)[:HASH_DIGITS] for group in data.dataset.columns["group"][records]]
+    """The whole name of each record's group as a few hex digits."""
+    return [digest_of(group)[:HASH_DIGITS] for group in data.dataset.whole_names("group", records).tolist()]
 
 
 class StartingWeights:

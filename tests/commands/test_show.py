@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 
 from skinjax.cli import main
-from skinjax.commands.show import choose_examples, count_lines, make_folder, to_bytes, view_rows
+from skinjax.commands.show import choose_examples, count_lines, make_folder, view_rows
 from skinjax.data.acquire.prepare import prepare
 from skinjax.data.dataset import Dataset
-from skinjax.images.colour import NORMALISATIONS, normalise
 from skinjax.recipe.config_files import load_config
 from skinjax.runs import building
 from tests.end_to_end.conftest import ROOT, SMALL, TINY
@@ -179,15 +178,6 @@ def test_corrections_have_a_row_and_are_in_the_views(tmp_path, data_dir):
     as_in_evaluation = dataclasses.replace(phase, objective=dataclasses.replace(phase.objective, augment=False))
     fewer = view_rows(config, data, as_in_evaluation, np.arange(2))
     assert set(rows) - set(fewer) == {name for name in rows if name.startswith("training view")} != set()
-
-
-@pytest.mark.parametrize("name", NORMALISATIONS)
-def test_normalised_pictures_come_back_to_their_bytes(name):
-    images = np.arange(256 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
-    np.testing.assert_array_equal(
-        to_bytes(np.asarray(normalise(images, *NORMALISATIONS[name])), NORMALISATIONS[name]), images
-    )
-    np.testing.assert_array_equal(to_bytes(images, NORMALISATIONS[name]), images)
 
 
 def test_names_of_folders_stay_below_the_current_one(tmp_path, monkeypatch):

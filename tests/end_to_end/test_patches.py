@@ -38,27 +38,32 @@ def test_a_recurrent_network_is_judged_and_its_attention_drawn(tmp_path, data_di
     assert (figures["protocol"]["view"], figures["protocol"]["crops"]) == ("ordered_crop", 4)
     capsys.readouterr()
 
-    def attention(*arguments):
-        return cli.main(["attention", str(workdir), f"--data_dir={data_dir}", *arguments]), *capsys.readouterr()
+    def explain(*arguments):
+        return cli.main(["explain", str(workdir), f"--data_dir={data_dir}", *arguments]), *capsys.readouterr()
 
-    status, output, errors = attention("--images=3", f"--out={tmp_path / 'pictures'}")
+    status, output, errors = explain("--images=3", f"--out={tmp_path / 'pictures'}")
     assert (status, errors) == (0, "")
-    assert [line.split(":")[0] for line in output.splitlines()[:2]] == ["attention on pixels", "attention on features"]
-    with Image.open(tmp_path / "pictures" / "attention.png") as picture:
+    assert {line.split(":")[0] for line in output.splitlines()[1:3]} == {"attention on pixels", "attention on features"}
+    with Image.open(tmp_path / "pictures" / "explain.png") as picture:
         assert picture.width > 300
-    name = read_predictions(workdir / "predictions_test.csv").image_ids[0]
-    assert attention(str(name))[0] == 0
-    assert (workdir / "attention.png").exists()
+    rows = (tmp_path / "pictures" / "attention.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 * 2 * 4
+    answers = read_predictions(workdir / "predictions_test.csv")
+    assert explain(str(answers.image_ids[0]), "--correct=gamma")[0] == 0
+    swept = (workdir / "explain" / "correct_gamma.csv").read_text().splitlines()
+    assert swept[0].startswith("photograph,true_class,gamma,p_")
+    assert {row.split(",")[0] for row in swept[1:]} == {str(answers.image_ids[0])}
     for arguments, message in (
         (["nobody"], "has no photograph 'nobody'"),
         (["--images=0"], "--images: 0 is no number from 1 to 50"),
         ([f"--out={workdir / 'config.json'}"], "is a file, not a folder for figures"),
     ):
-        status, _, errors = attention(*arguments)
+        status, _, errors = explain(*arguments)
         assert (status, errors.count("\n")) == (1, 1)
         assert message in errors
     (workdir / "config.json").unlink()
-    assert "holds no run of skinjax" in attention()[2]
+    (workdir / "model.json").unlink()
+    assert "holds no run of skinjax" in explain()[2]
 
 
 def test_diagnoses_guide_the_weights(tmp_path, data_dir):

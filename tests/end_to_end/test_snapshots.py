@@ -73,9 +73,11 @@ def test_opened_and_by_path_it_gives_the_runs_own_table(snapshots, data_dir, tmp
     assert [[row[name] for name in columns] for row in predicted] == [[row[name] for name in columns] for row in own]
 
 
-def test_its_attention_is_not_one_picture(snapshots, data_dir, capsys):
-    assert cli.main(["attention", str(snapshots), f"--data_dir={data_dir}"]) == 1
-    assert "is an ensemble: give one of evaluate=last or best, which has one network" in capsys.readouterr().err
+def test_each_of_its_members_is_explained(snapshots, data_dir, tmp_path, capsys):
+    assert cli.main(["explain", str(snapshots), f"--data_dir={data_dir}", "--images=2", f"--out={tmp_path}"]) == 0
+    assert "member2/backbone drawn anew down to head: rank correlation" in capsys.readouterr().out
+    with (tmp_path / "grad_cam.csv").open(newline="") as file:
+        assert {row["network"] for row in csv.DictReader(file)} == {f"member{number}/backbone" for number in range(3)}
 
 
 def test_without_its_model_the_run_makes_it_again(snapshots, data_dir, tmp_path, capsys):

@@ -78,7 +78,7 @@ def test_networks_start_from_those_of_a_run(run, data_dir, tmp_path, capsys):
     for name, arguments in {"pairs": pairs, "alone": alone}.items():
         short = [*arguments, "--config.phases.train.duration=2.0", f"--config.model.weights={run}", "--config.seed=1"]
         assert main([*short, f"--workdir={tmp_path / name}", f"--data_dir={data_dir}"]) == 0, capsys.readouterr().err
-        assert "are taken: the head included" in capsys.readouterr().out
+        assert "are taken: " in capsys.readouterr().out
 
 
 def test_tuples_are_for_several_networks(data_dir, tmp_path, capsys):

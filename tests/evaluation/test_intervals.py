@@ -12,7 +12,7 @@ import pytest
 from skinjax.core.errors import UserError
 from skinjax.evaluation import intervals, metrics
 from skinjax.evaluation.confusion import METRICS
-from skinjax.evaluation.intervals import bootstrap, paired_difference, summary_with_intervals
+from skinjax.evaluation.intervals import auc_bounds, bootstrap, paired_difference, summary_with_intervals
 from skinjax.evaluation.predictions import Predictions
 from skinjax.evaluation.proportions import (
     auc_interval,
@@ -256,7 +256,7 @@ def test_summary_with_intervals_is_the_summary_with_low_and_high():
         "seed": 0,
         "headline": "percentile bootstrap of 60 groups, 100 replicates",
         "macro_recall": "MOVER of the recalls' Wilson intervals",
-        "per_class": "Wilson, effective images; AUC of fewer than 30 groups: Newcombe's method 5",
+        "per_class": "Wilson, effective images; AUC by its logit, of fewer than 30 groups Newcombe's",
     }
     df = found["per_class"]["df"]
     assert (df["groups"], df["few"]) == (len(np.unique(table.groups[table.labels == 2])), False)
@@ -275,3 +275,15 @@ def test_per_class_intervals_of_all_correct_absent_and_never_predicted_classes()
     assert found["nv"]["precision"] == {"value": 0, "low": None, "high": None}
     # An image was given to the absent class: its precision is undefined all the same.
     assert found["df"]["recall"] == found["df"]["precision"] == {"value": None, "low": None, "high": None}
+
+
+def test_an_auc_of_many_groups_is_bounded_by_the_deviation_of_its_logit():
+    drawn = np.array([0.85, 0.9, 0.95, np.nan])
+    low, high = auc_bounds(0.9, 41, 100, drawn)
+    reach = 2.021075 * np.std(np.log(drawn[:3] / (1 - drawn[:3])), ddof=1)
+    assert np.log(np.array([low, high]) / (1 - np.array([low, high]))) == pytest.approx(
+        np.log(9) + reach * np.array([-1, 1])
+    )
+    assert auc_bounds(0.9, 29, 100, drawn) == auc_interval(0.9, 29, 100)
+    assert auc_bounds(1.0, 41, 100, np.ones(3)) == auc_interval(1.0, 41, 100)
+    assert all(map(math.isnan, auc_bounds(None, 41, 100, drawn)))

@@ -7,6 +7,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from skinjax.evaluation import scores as figures
 from skinjax.evaluation.confusion import METRICS, confusion_matrix
+from skinjax.evaluation.scores import Scored
+
+
+def macro_auc(labels, probabilities, weights=None):
+    return figures.SCORE_METRICS["macro_auc"](Scored(labels, probabilities, weights))
 
 
 @pytest.mark.parametrize(
@@ -21,18 +26,18 @@ from skinjax.evaluation.confusion import METRICS, confusion_matrix
 def test_average_precision_in_both_definitions(labels, scores, steps, trapezoids):
     probabilities = np.stack([1 - np.array(scores), scores], axis=1)
     for name, expected in (("average_precision", steps), ("average_precision_old", trapezoids)):
-        assert figures.SCORE_METRICS[name](np.array(labels), probabilities, None) == pytest.approx(expected, abs=1e-6)
+        assert figures.SCORE_METRICS[name](Scored(np.array(labels), probabilities)) == pytest.approx(expected, abs=1e-6)
 
 
 def test_average_precision_is_scikit_learns_also_of_weighted_rows_and_many_classes():
     rng = np.random.default_rng(0)
     labels, weights = rng.integers(0, 3, 200), rng.integers(0, 3, (4, 200)).astype(float)
     scores = rng.dirichlet(np.ones(3), 200).round(2) + 0.1 * np.eye(3)[labels]
-    found = figures.average_precision(labels, scores, weights)
+    found = figures.average_precision(Scored(labels, scores, weights))
     for row, value in zip(weights, found, strict=True):
         expected = [average_precision_score(labels == k, scores[:, k], sample_weight=row) for k in range(3)]
         assert value == pytest.approx(np.mean(expected))
-    assert np.isnan(figures.average_precision(np.array([-1, 0]), np.array([[0.4, 0.6]] * 2)))
+    assert np.isnan(figures.average_precision(Scored(np.array([-1, 0]), np.array([[0.4, 0.6]] * 2))))
 
 
 @pytest.mark.parametrize("decimals", [1, 6])
@@ -47,15 +52,15 @@ def test_auc_agrees_with_scikit_learn_with_and_without_ties_and_weights(decimals
     np.testing.assert_allclose(figures.one_vs_rest_auc(labels, scores, weights), weighted)
     shares = scores / scores.sum(axis=1, keepdims=True)
     macro = [roc_auc_score(labels, shares, multi_class="ovr", sample_weight=row) for row in weights]
-    np.testing.assert_allclose(figures.macro_auc(labels, shares, weights), macro)
+    np.testing.assert_allclose(macro_auc(labels, shares, weights), macro)
 
 
 def test_auc_is_undefined_without_positives_or_negatives():
     scores = np.array([[0.7, 0.2, 0.1], [0.2, 0.7, 0.1]])
     assert np.isnan(figures.one_vs_rest_auc(np.array([0, 1]), scores)).tolist() == [False, False, True]
-    assert figures.macro_auc(np.array([0, 1]), scores) == 1
-    assert np.isnan(figures.macro_auc(np.array([0, 0]), scores))
-    assert np.isnan(figures.macro_auc(np.array([-1, -1]), scores))
+    assert macro_auc(np.array([0, 1]), scores) == 1
+    assert np.isnan(macro_auc(np.array([0, 0]), scores))
+    assert np.isnan(macro_auc(np.array([-1, -1]), scores))
 
 
 def test_figures_of_resamples_equal_scikit_learns_of_weighted_rows():
@@ -65,7 +70,7 @@ def test_figures_of_resamples_equal_scikit_learns_of_weighted_rows():
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     predicted = shares.argmax(axis=1)
     confusions = confusion_matrix(labels, predicted, 4, weights)
-    truth = np.eye(4)[labels]
+    truth, scored = np.eye(4)[labels], Scored(labels, shares, weights)
     for number, row in enumerate(weights):
         counts = {"sample_weight": row}
         macro = {"average": "macro", "zero_division": 0, **counts}
@@ -82,7 +87,5 @@ def test_figures_of_resamples_equal_scikit_learns_of_weighted_rows():
             "brier": np.average(np.square(shares - truth).sum(axis=1), weights=row),
         }
         for name, value in expected.items():
-            figure = (
-                METRICS[name](confusions) if name in METRICS else figures.SCORE_METRICS[name](labels, shares, weights)
-            )
+            figure = METRICS[name](confusions) if name in METRICS else figures.SCORE_METRICS[name](scored)
             assert figure[number] == pytest.approx(value, abs=1e-12), name

@@ -99,3 +99,11 @@ def test_normalise():
     assert imagenet.dtype == jnp.float32
     assert imagenet.ravel().tolist() == pytest.approx([-0.485 / 0.229, (0.2 - 0.456) / 0.224, (1 - 0.406) / 0.225])
     assert colour.normalise(images, *colour.NORMALISATIONS["skin7"], dtype=jnp.bfloat16).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("name", colour.NORMALISATIONS)
+def test_normalised_pictures_come_back_to_their_bytes(name):
+    images = np.arange(256 * 3, dtype=np.uint8).reshape(1, 16, 16, 3)
+    normalised = np.asarray(colour.normalise(images, *colour.NORMALISATIONS[name]))
+    np.testing.assert_array_equal(colour.to_bytes(normalised, colour.NORMALISATIONS[name]), images)
+    np.testing.assert_array_equal(colour.to_bytes(images, colour.NORMALISATIONS[name]), images)

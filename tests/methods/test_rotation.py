@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from skinjax.core.errors import UserError
 from skinjax.images.colour import NORMALISATIONS
 from skinjax.images.views import VIEWS, evaluation_view, example_keys, train_view
 from skinjax.methods.classifier import Classifier
@@ -94,8 +95,30 @@ def test_the_pretext_is_judged_on_turned_pictures_while_it_is_trained_on(rotatio
     assert set(judge(variables, batch, phase(coefficients=tuple(CLASSIFIED.items())))) == {"loss"}
 
 
-def test_angles_and_heads():
-    assert ANGLES == {"six": (0, 60, 120, 180, 240, 300), "four": (0, 90, 180, 270)}
+@pytest.mark.parametrize("view", ["plain", "skin7_group", "turns_and_flips", "side_on"])
+def test_no_view_shows_one_angle_as_it_shows_another(view):
+    """Both mirrors at once would be a half turn, and 0 and 180 degrees the same pictures."""
+    image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+    show = jax.jit(train_view(dataclasses.replace(VIEWS[view], colour=lambda keys, images: images), (32, 32), UNIT))
+    keys = example_keys(jax.random.key(1), jnp.arange(40))
+    angles = (0.0, 90.0, 180.0, 270.0)
+    shown = [np.asarray(show(keys, jnp.repeat(image, 40, 0), jnp.full(40, angle))) for angle in angles]
+    kinds = [{picture.round(3).tobytes() for picture in pictures} for pictures in shown]
+    assert [len(kind) for kind in kinds] == [2 if view in ("plain", "turns_and_flips") else len(kinds[0])] * 4
+    assert len(set.union(*kinds)) == sum(map(len, kinds))
+
+
+def test_a_phase_without_augmentation_turns_what_evaluation_shows(rotation, batch, phase):
+    turns = jnp.array(ANGLES["six"])
+    plain = phase(augment=False)
+    pictures = rotation[0].parts.pictures
+    shown, _, _ = pictures.for_training(batch, jax.random.key(0), 3, plain, turns)
+    np.testing.assert_array_equal(shown, pictures.evaluation_view(batch["image"], turns))
+
+
+def test_blended_pictures_have_no_angle():
+    with pytest.raises(UserError, match="leave mixup and cutmix off"):
+        RotationSettings(mixup_beta=0.4)
 
 
 def test_four_angles_have_a_head_of_four(make, begin):

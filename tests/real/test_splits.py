@@ -77,3 +77,10 @@ def test_a_random_image_level_split_leaks_as_much(metadata):
     for seed in range(3):
         leak = leaks(image_stratified(*metadata, seed=seed, test=0.2))["test", "train"]
         assert leak.share == pytest.approx(0.39, abs=0.03)
+
+
+@pytest.mark.parametrize(("seed", "percent"), [(0, 40.34), (1, 38.49)])
+def test_a_fifth_by_image_of_paper_001_leaks(metadata, seed, percent):
+    columns = (column.tolist() for column in metadata)
+    split = image_stratified(*columns, seed=seed, test=0.0, validation=0.2, folds=1, fold=0)
+    assert 100 * leaks(split)["validation", "train"].share == pytest.approx(percent, abs=0.005)

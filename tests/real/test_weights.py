@@ -1,5 +1,6 @@
 """Real ImageNet weights: strictly loaded, they see a cat and a uniform; and a run starts from them."""
 
+import dataclasses
 import json
 
 import jax
@@ -8,9 +9,11 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.data.acquire.decoding import decode
+from skinjax.explain import grad_cam
 from skinjax.images.colour import Normalisation
 from skinjax.images.views import evaluation_view
 from skinjax.main import main
+from skinjax.model import from_weights
 from skinjax.models import make_backbone
 from skinjax.models.pretrained.fitting import family, plan
 from skinjax.models.pretrained.mapping import fill
@@ -48,6 +51,22 @@ def test_the_network_sees_what_it_should(shared, weights):
         found = np.asarray(probabilities(stored[None]))[0]
         assert labels[found.argmax()] == label
         assert found.max() == pytest.approx(expected, abs=0.01)
+
+
+def test_grad_cam_lights_the_cat(shared, weights):
+    """Without a run; its face and body stand in the middle of the picture."""
+    labels = (shared / "weights" / "imagenet_labels.txt").read_text().splitlines()[1:]
+    model = from_weights(weights, BACKBONE)
+    model = dataclasses.replace(model, spec=model.spec.replace(batch=1))
+    image = model.read(shared / "weights" / "cat.bmp")[None]
+    answer = model.predict(image)["probabilities"][0]
+    assert labels[answer.argmax()] == "Egyptian cat"
+    assert answer.max() == pytest.approx(SEEN["cat.bmp"][1], abs=0.01)
+    lit = grad_cam.explain(model, image, np.array([answer.argmax()])).scaled["backbone"][0]
+    cat = np.zeros_like(lit, bool)
+    cat[35:, 45:165] = True
+    assert cat.ravel()[lit.argmax()]
+    assert lit[cat].mean() > 1.5 * lit[~cat].mean()
 
 
 def test_they_fit_the_network_of_their_padding_alone(weights):

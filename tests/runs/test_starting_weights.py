@@ -10,6 +10,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from skinjax.core.errors import UserError
+from skinjax.data.dataset import Dataset
 from skinjax.model import make_method, write_model
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
 from tests.test_model import CLASSES, drawn
@@ -21,9 +22,10 @@ ORIGIN = {
 ONE = {"backbone": ("head",)}
 
 
-def held_out(groups, protocol="lesion_grouped", synthetic=False, **more):
+def held_out(groups, protocol="lesion_grouped", drawn_from="", **more):
     """Data whose test part has these groups."""
-    dataset = SimpleNamespace(columns={"group": np.array(groups)}, synthetic=synthetic)
+    ids = {"image_id": np.array(groups), "group": np.array(groups), "label": np.zeros(len(groups), int)}
+    dataset = Dataset("own", ("mel", "nv"), ids, [b""] * len(groups), "f", drawn_from)
     made = {"name": protocol, "fingerprint": "f"}
     records = {"train": np.array([], int), "validation": np.array([], int), "test": np.arange(len(groups))}
     return SimpleNamespace(dataset=dataset, records=records, split=SimpleNamespace(protocol=made | more))
@@ -67,7 +69,7 @@ def test_the_same_classes_take_the_head_too(parent, tmp_path, head):
     assert arrays.keys() == {path for path in parent[1] if path[0] != "constants"}
     for path, array in arrays.items():
         np.testing.assert_array_equal(array, parent[1][path])
-    assert told[-1].endswith("are taken: the head included")
+    assert told[-1].endswith("are taken: backbone, head")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_other_classes_in_another_order_or_another_head_start_anew(classes, chan
     told = []
     arrays = starting(parent[0], tmp_path, say=told.append).arrays(ONE, classes, shapes(classes, **changes))
     assert {path[1] for path in arrays} == {"backbone"}
-    assert told[-1].endswith("are taken: head starts anew")
+    assert told[-1].endswith("are taken: backbone; anew: head; left out: head")
 
 
 def test_an_ensemble_is_nothing_to_start_from(tmp_path):
@@ -135,7 +137,7 @@ def test_lesions_that_the_parent_saw_are_not_held_out(parent, tmp_path):
     told = []
     weights = starting(parent[0], tmp_path, say=told.append)
     weights.check_leak(held_out(["c", "d"]))
-    weights.check_leak(held_out(["a", "b"], synthetic=True))  # another data set's, whatever they are called
+    weights.check_leak(held_out(["a", "b"], drawn_from="v1-seed0"))  # another data set's, whatever they are called
     assert (told, "leak_percent" in weights.record) == ([], False)
     for protocol in ("lesion_grouped", "file", "official"):
         with pytest.raises(UserError, match=r"was trained on lesions of 75\.0 % of the test images: split as it did"):

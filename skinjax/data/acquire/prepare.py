@@ -133,9 +133,10 @@ def check_listing(listing: Listing, place: Path) -> None:
         for name in names:
             if not name or not name.isprintable() or name != name.strip():
                 raise UserError(f"{place} has the {what} name {name!r}: rename it to printable, unpadded text")
-    if len(listing.classes) < 2:
-        count = "1 class" if listing.classes else "no class"
-        raise UserError(f"{place} has photographs of {count}; a data set needs two classes or more")
+    if len(listing.classes) == 1:
+        raise UserError(
+            f"{place} has photographs of 1 class; a data set needs two classes or more, or no labels at all"
+        )
     spelled: dict[str, str] = {}
     for name in listing.classes:
         other = spelled.setdefault(name.casefold(), name)

@@ -11,6 +11,8 @@ from skinjax.data.dataset import Dataset, class_counts, followed_by
 from skinjax.data.pipeline import StoredSize
 from skinjax.data.splits.split import PARTS, Split, read_split, write_split
 
+SHRUNK = "_downsampled"  # what ISIC 2019 appends to the ids of photographs that it shrank
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Data:
@@ -53,11 +55,20 @@ def in_parts(dataset: Dataset, split: Split, size: StoredSize) -> Data:
 
 
 def with_other(data: Data, phase: str, other: Dataset) -> Data:
-    """`data` with another data set for a phase, less the images and lesions that are held out in its own."""
+    """`data` with another data set for a phase, less the lesions that are held out in its own.
+
+    A lesion of the other set is, by its name there or by a photograph of it, whatever ISIC 2019 appended to its name.
+    """
     held_out = np.concatenate([data.records[part] for part in PARTS[1:]])
     joined, first = followed_by(data.dataset, other), len(data.dataset)
-    known = [np.isin(joined.columns[name][first:], joined.columns[name][held_out]) for name in ("image_id", "group")]
-    free = ~np.any(known, axis=0)
+    added = np.arange(first, len(joined))
+
+    def names(column: str, rows: np.ndarray) -> np.ndarray:
+        return np.char.replace(joined.whole_names(column, rows), SHRUNK, "")
+
+    known = [np.isin(names(column, added), names(column, held_out)) for column in ("image_id", "group")]
+    groups = names("group", added)
+    free = ~np.isin(groups, groups[np.any(known, axis=0)])
     if not free.any():
         raise UserError(
             f"phase {phase!r} has nothing to train on: all images of {other.name} are of lesions that are held out"

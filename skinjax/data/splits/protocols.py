@@ -8,7 +8,7 @@ import numpy as np
 
 from skinjax.core.errors import UserError
 from skinjax.core.settings import BELOW_ONE, Settings, choice, number
-from skinjax.data.dataset import Dataset
+from skinjax.data.dataset import READ_IN_A_PHASE, Dataset
 from skinjax.data.splits import split as splits
 from skinjax.data.splits.published import fold_split, read_published
 from skinjax.data.splits.split import LEAK_IS_AN_ERROR, PARTS, Split
@@ -74,6 +74,8 @@ def split_dataset(dataset: Dataset, settings: SplitSettings) -> Split:
     protocol, fold = settings.protocol, settings.fold
     columns = (dataset.columns["image_id"], dataset.columns["group"], dataset.label_names())
     labelled = columns[2] != ""
+    if not labelled.any():
+        raise UserError(f"the data set {dataset.name} has no labels: a phase reads it, {READ_IN_A_PHASE}{dataset.name}")
     if protocol in DRAWN:
         ids, groups, labels = (column[labelled].tolist() for column in columns)
         asked = {name: getattr(settings, name) for name in ("seed", "test", "validation", "folds", "fold")}

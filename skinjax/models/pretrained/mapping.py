@@ -67,34 +67,39 @@ def start_from(
 
 
 def start_from_run(variables: Variables, tensors: Tensors, trunks: Trunks, same_classes: bool, source: str) -> Loaded:
-    """The `tensors` of a run's network for `trunks`, each of which must fit one to one, and for their heads.
+    """The `tensors` of a run's network for the modules of another one.
 
-    A module takes the arrays of the module of its name, else those of `backbone` or `head`, which of several networks
-    are the first's; a head is taken whole if it has the same classes and layers, and else starts as it was drawn.
+    A module takes the arrays of that of its name, a trunk or head else those of the run's first. A trunk must fit one
+    to one; a head is taken whole if it has the same classes and layers, any other module if it has the same layers,
+    and else they start as they were drawn.
     """
     theirs = {name: _module(name) for name in tensors}
+    modules = list(dict.fromkeys(filter(None, theirs.values())))
     flat = traverse_util.flatten_dict(variables)
 
-    def wanted(module: str, otherwise: str) -> dict[Path, tuple[str, tuple[int, ...]]]:
-        there = next((name for name in (module, otherwise, f"{otherwise}1") if name in theirs.values()), otherwise)
+    def wanted(module: str, kind: str) -> dict[Path, tuple[str, tuple[int, ...]]]:
+        first = next((name for name in modules if re.fullmatch(rf"(\w+_)?{kind}1?", name)), kind)
+        there = module if module in modules else first
         leaves = {path: leaf for path, leaf in flat.items() if path[1] == module}
         return {path: ("/".join([path[0], there, *path[2:]]), leaf.shape) for path, leaf in leaves.items()}
 
-    arrays: dict[Path, tuple[str, tuple[int, ...]]] = {}
-    anew: list[str] = []
-    for trunk, heads in trunks.items():
-        arrays |= wanted(trunk, "backbone")
-        for head in heads:
-            found = wanted(head, "head")
-            if same_classes and all(name in tensors and tensors[name].shape == shape for name, shape in found.values()):
-                arrays |= found
-            else:
-                anew.append(head)
+    arrays = {path: place for trunk in trunks for path, place in wanted(trunk, "backbone").items()}
+    heads = {head for heads in trunks.values() for head in heads}
+    anew = []
+    for module in dict.fromkeys(path[1] for path in flat):
+        found = wanted(module, "head" if module in heads else module)
+        fits = all(name in tensors and tensors[name].shape == shape for name, shape in found.values())
+        if module not in trunks and fits and (same_classes or module not in heads):
+            arrays |= found
+        elif module not in trunks:
+            anew.append(module)
     read = {_module(name) for name, _ in arrays.values()}
     spare = {name for name, module in theirs.items() if module not in read}
     taken = matched(arrays, tensors, spare, f"{source} does not fit this network")
-    remark = f"{' and '.join(anew)} starts anew" if anew else "the head included"
-    return Loaded(taken, f"{len(taken):,} tensors of {source} are taken: {remark}")
+    left_out = [module for module in modules if module not in read]
+    lists = {"": dict.fromkeys(path[1] for path in arrays), "; anew: ": anew, "; left out: ": left_out}
+    told = "".join(f"{what}{', '.join(names)}" for what, names in lists.items() if names)
+    return Loaded(taken, f"{len(taken):,} tensors of {source} are taken: {told}")
 
 
 def timm_names(variables: Variables, family: type[Backbone]) -> dict[Path, str]:

@@ -252,7 +252,7 @@ def test_a_row_without_its_photograph_is_an_error_or_left_out(clinic, root):
         (("nv", "NV"), "the classes 'NV' and 'nv' in .* differ in case only"),
         (("nv", " mel"), "has the class name ' mel': rename it"),
         (("nv", "m\nel"), "control characters: rename it"),
-        (("nv",), "no class folders|1 class"),
+        (("nv",), "photographs of 1 class; a data set needs two"),
     ],
 )
 def test_names_that_tables_could_not_hold_are_refused(tmp_path, root, names, sentence):

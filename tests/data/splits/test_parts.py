@@ -9,6 +9,7 @@ from skinjax.core.errors import UserError
 from skinjax.data.pipeline import StoredSize
 from skinjax.data.splits.parts import in_parts, keep_split, training_records, with_other
 from skinjax.data.splits.split import Split, read_split
+from skinjax.runs.starting_weights import hashed_groups
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_phase_may_train_on_images_without_labels_but_not_on_held_out_lesions(
 
 def test_a_phase_may_train_on_another_data_set_but_not_on_what_is_held_out(photographs, split):
     """Of a set with the same photographs, the test image's lesion is left out; none of the others has a label."""
-    own = replace(photographs, synthetic=False)
+    own = replace(photographs, drawn_from="")
     weight = np.linspace(0, 1, len(own), dtype=np.float32)
     data = in_parts(replace(own, columns=own.columns | {"weight": weight}), split, StoredSize(24, 20))
     joined = with_other(data, "pretext", own)
@@ -74,9 +75,36 @@ def test_a_phase_may_train_on_another_data_set_but_not_on_what_is_held_out(photo
     assert training_records(joined, "train")[0].tolist() == [3, 21, 40]
 
 
-def test_drawn_lesions_of_two_sets_are_others_whatever_their_names(photographs, split):
-    data = with_other(in_parts(photographs, split, StoredSize(24, 20)), "pretext", photographs)
-    assert len(training_records(data, "pretext")[0]) == len(photographs)
+def test_drawn_lesions_are_the_same_by_seed_and_others_by_another(photographs, split):
+    """Sets of one seed begin with the same lesions, however many photographs they have."""
+    data = in_parts(photographs, split, StoredSize(24, 20))
+    group = photographs.columns["group"]
+    same, _ = training_records(with_other(data, "pretext", photographs), "pretext")
+    assert (same - len(group)).tolist() == np.flatnonzero(group != group[7]).tolist()
+    others = replace(photographs, drawn_from="v1-seed1")
+    assert len(training_records(with_other(data, "pretext", others), "pretext")[0]) == len(group)
+
+
+def test_a_lesion_of_the_other_set_is_left_out_whole(photographs, split):
+    """One photograph of the test lesion is there by its name, and its sibling belongs to it by the other set's word."""
+    own = replace(photographs, drawn_from="")
+    ids = np.array([f"other{number}" for number in range(len(own))], dtype="U60")
+    groups = ids.copy()
+    ids[5] = own.columns["image_id"][7] + "_downsampled"
+    groups[[5, 6]] = "theirs"
+    other = replace(own, columns=own.columns | {"image_id": ids, "group": groups})
+    joined = with_other(in_parts(own, split, StoredSize(24, 20)), "pretext", other)
+    left = np.setdiff1d(np.arange(len(own)), training_records(joined, "pretext")[0] - len(own))
+    assert left.tolist() == [5, 6]
+
+
+def test_groups_of_every_set_keep_their_names_in_the_weights(photographs, split):
+    """A child that holds out a lesion of the other set finds that its parent has seen it."""
+    own, real = photographs, replace(photographs, drawn_from="", columns=dict(photographs.columns))
+    joined = with_other(in_parts(own, split, StoredSize(24, 20)), "pretext", real)
+    seen = hashed_groups(joined, training_records(joined, "pretext")[0])
+    assert seen == hashed_groups(in_parts(real, split, StoredSize(24, 20)), np.arange(len(real)))
+    assert not set(seen) & set(hashed_groups(joined, np.arange(len(own))))
 
 
 def test_a_run_keeps_its_split(split, tmp_path):

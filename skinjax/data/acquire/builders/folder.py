@@ -20,7 +20,7 @@ def read_folder(source: Source) -> Listing:
     """Photographs deeper down belong to the class folder above them; an image's id is its path without extension."""
     notes: list[str] = []
     files = class_files(source, notes)
-    tops = {path.parts[0] for path in files}
+    tops = {path.parts[0] for path in files if len(path.parts) > 1}
     parts = {top for top in tops if top.lower() in PART_OF_WORD}
     if parts and tops != parts:
         raise UserError(
@@ -49,17 +49,20 @@ def listing_of_folders(files: Mapping[PurePosixPath, File], parted: bool, notes:
     for path, image_id in zip(files, unique_ids(list(files)), strict=True):
         if parted and len(path.parts) < 3:
             raise UserError(f"{files[path].path} lies in a part but in no class folder: make it {LAYOUTS}")
-        rows[image_id] = {"class": path.parts[1 if parted else 0]}
+        rows[image_id] = {"class": path.parts[1 if parted else 0] if len(path.parts) > 1 else ""}
         if parted:
             rows[image_id]["split"] = PART_OF_WORD[path.parts[0].lower()]
-    classes = in_natural_order({row["class"] for row in rows.values()})
+    classes = in_natural_order({row["class"] for row in rows.values()} - {""})
     trained = {row["class"] for row in rows.values() if row.get("split", "train") == "train"}
     notes += [f"the class {name} has no training photographs" for name in classes if name not in trained]
     return make_listing(classes, rows, list(files.values()), notes=notes)
 
 
 def class_files(source: Source, notes: list[str]) -> dict[PurePosixPath, File]:
-    """The photographs that lie in folders, by their path below the folders that wrap everything."""
+    """The photographs that lie in folders, by their path below the folders that wrap everything.
+
+    Where none does, all of them, by their name: they have no labels.
+    """
     found = photographs_by_name(pictures(source), path_as_unpacked, notes)
     if not found:
         raise UserError(no_photographs(source, "nv/photograph.jpg"))
@@ -72,7 +75,8 @@ def class_files(source: Source, notes: list[str]) -> dict[PurePosixPath, File]:
             break
         files = {PurePosixPath(*path.parts[1:]): file for path, file in files.items()}
     if not files:
-        raise UserError(f"{source.root} has photographs but no class folders: make it {LAYOUTS}")
+        notes.append(f"{counted(len(found))} in no class folder: they have no labels")
+        return {PurePosixPath(path): file for path, file in sorted(found.items())}
     if loose:
         notes.append(f"{counted(len(loose))} in no class folder and left aside, such as {loose[0]}")
     return files

@@ -73,6 +73,14 @@ def test_folders_that_wrap_everything_are_no_classes(read):
     assert listing.notes == ("2 photographs are in no class folder and left aside, such as logo.png",)
 
 
+def test_photographs_in_no_folder_have_no_labels(read):
+    listing = read(read_folder, photographs("b.jpg", "a.jpg"))
+    assert listing.classes == ()
+    assert listing.columns["image_id"].tolist() == ["a", "b"]
+    assert listing.columns["label"].tolist() == [-1, -1]
+    assert listing.notes == ("2 photographs are in no class folder: they have no labels",)
+
+
 def test_archives_are_the_folders_that_unpacking_makes(read):
     expected = {"mel/b": "mel", "nv/a": "nv"}
     assert rows(read(read_folder, photographs("photos.zip/nv/a.jpg", "photos.zip/mel/b.jpg"))) == expected
@@ -112,7 +120,6 @@ MISTAKES = {
         {"all.zip/nv.zip": b"PK"},
         ": all.zip/nv.zip is an archive in an archive, so unpack the outer one",
     ),
-    "no class folders": (photographs("a.jpg", "b.jpg"), "has photographs but no class folders: make it a folder of"),
     "parts beside classes": (
         photographs("train/nv/a.jpg", "test/nv/b.jpg", "mel/c.jpg"),
         "holds parts (test, train) beside other folders (mel): make it a folder of photographs per class, or train",
