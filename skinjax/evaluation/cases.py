@@ -10,26 +10,30 @@ from scipy.special import softmax
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.tables import read_file, read_table
 from skinjax.evaluation.calibration import logits_of
-from skinjax.evaluation.predictions import UNLABELLED, Predictions, chosen_rows
+from skinjax.evaluation.predictions import Predictions, chosen_rows
 
 Array = np.ndarray
 
-CLUSTER = "cluster"  # the column of what is larger than a case, as a patient
+CASE, CLUSTER = "case", "cluster"  # columns: of a table whose groups are larger, its cases; of a file, these groups
 POOLS = {"probabilities": "the mean of the photographs' probabilities", "logits": "that of their logarithms"}
 
 
 def with_groups(predictions: Predictions, path: Path) -> Predictions:
-    """The table with the groups (and clusters) of a CSV `image_id,group[,cluster]`, which must know every image."""
+    """The table with the groups of a CSV `image_id,group[,cluster]`, which must know every image.
+
+    Where there are clusters (patients), images are resampled by these, and the groups are its cases.
+    """
     table = read_table(read_file(path), str(path), ("image_id", "group"), optional=(CLUSTER,))
     rows = table.unique("image_id")
     unknown = [name for name in predictions.image_ids.tolist() if name not in rows]
     if unknown:
         raise UserError(f"{path} lacks {len(unknown)} images of the table, such as {unknown[0]!r}: add them")
     found = [rows[name].cells for name in predictions.image_ids.tolist()]
-    metadata = dict(predictions.metadata)
-    if CLUSTER in table.columns:
-        metadata[CLUSTER] = np.array([cells[CLUSTER] for cells in found])
-    return dataclasses.replace(predictions, groups=np.array([cells["group"] for cells in found]), metadata=metadata)
+    groups = np.array([cells["group"] for cells in found])
+    if CLUSTER not in table.columns:
+        return dataclasses.replace(predictions, groups=groups)
+    clusters = np.array([cells[CLUSTER] or cells["group"] for cells in found])
+    return dataclasses.replace(predictions, groups=clusters, metadata={**predictions.metadata, CASE: groups})
 
 
 def seen_in_training(predictions: Predictions, path: Path) -> Mapping[str, tuple[int, int]]:
@@ -51,15 +55,16 @@ def seen_in_training(predictions: Predictions, path: Path) -> Mapping[str, tuple
 
 
 def pooled(predictions: Predictions, pool: str = "probabilities") -> Predictions:
-    """A table with a row for each case (group), the mean of its photographs; its groups are the clusters, if known."""
+    """A table with a row for each case, the mean of its photographs."""
     lookup("pool", pool, POOLS)
-    cases, first, codes = np.unique(predictions.groups, return_index=True, return_inverse=True)
+    of_image = cases_of(predictions)
+    cases, first, codes = np.unique(of_image, return_index=True, return_inverse=True)
     labels = predictions.labels[first]
     differ = np.flatnonzero(labels[codes] != predictions.labels)
     if len(differ):
         names = np.array([*predictions.classes, "no label"])
         one, other = (str(names[of]) for of in (labels[codes[differ[0]]], predictions.labels[differ[0]]))
-        case = str(predictions.groups[differ[0]])
+        case = str(of_image[differ[0]])
         raise UserError(f"the case {case!r} has two labels, {one} and {other}: give each photograph of it the same")
     rows = logits_of(predictions) if pool == "logits" else predictions.probabilities.astype(float)
     sums = np.stack([np.bincount(codes, column) for column in rows.T], axis=1)
@@ -68,25 +73,17 @@ def pooled(predictions: Predictions, pool: str = "probabilities") -> Predictions
     return dataclasses.replace(
         whole,
         image_ids=cases,
-        groups=clusters(whole),
         probabilities=softmax(means, axis=1) if pool == "logits" else means,
     )
 
 
-def clusters(predictions: Predictions) -> Array:
-    """What rows are resampled by: the cluster where it is known, else the group."""
-    known = predictions.metadata.get(CLUSTER)
-    return predictions.groups if known is None else np.where(known == "", predictions.groups, known)
+def cases_of(predictions: Predictions) -> Array:
+    """The case of each image [N]: its group, where groups are not larger than cases."""
+    return predictions.metadata.get(CASE, predictions.groups)
 
 
 def one_of_each(predictions: Predictions, seed: int = 0) -> Predictions:
     """The table with one photograph of each case, drawn at random."""
     order = np.random.default_rng(seed).permutation(len(predictions))
-    _, first = np.unique(predictions.groups[order], return_index=True)
-    chosen = chosen_rows(predictions, np.sort(order[first]))
-    return dataclasses.replace(chosen, groups=clusters(chosen))
-
-
-def labelled(predictions: Predictions) -> Predictions:
-    """The rows with a known truth."""
-    return chosen_rows(predictions, predictions.labels != UNLABELLED)
+    _, first = np.unique(cases_of(predictions)[order], return_index=True)
+    return chosen_rows(predictions, np.sort(order[first]))

@@ -13,7 +13,7 @@ from skinjax.evaluation.calibration import calibration_error, fit_temperature, w
 from skinjax.evaluation.cases import one_of_each, pooled
 from skinjax.evaluation.comparisons import FEWEST_RUNS, combined, holm, method_difference
 from skinjax.evaluation.intervals import bootstrap_of, paired_difference, summary_with_intervals
-from skinjax.evaluation.metrics import evaluate
+from skinjax.evaluation.metrics import SENSITIVITY, SPECIFICITY, evaluate
 from skinjax.evaluation.predictions import Predictions
 from skinjax.evaluation.priors import choose_tau, frequencies, training_prior, with_prior
 from skinjax.evaluation.proportions import Interval, json_number
@@ -71,9 +71,9 @@ def judged(source: Source, questions: Questions, known: Record | None = None) ->
     if questions.losses:
         found["top_losses"] = [of._asdict() for of in errors.top_losses(decided, questions.losses)]
         found["confident_mistakes"] = [of._asdict() for of in errors.confident_mistakes(decided, questions.losses)]
-    found["by"] = {column: [_kind(of) for of in errors.by_column(decided, column)] for column in questions.by}
     if questions.positive:
         found["question"] = clinical(source, fit, questions)
+    found["by"] = {column: by_column(fit, column, found.get("question")) for column in questions.by}
     if questions.conformal:
         found["conformal"] = sets_record(fit, conformal.conformal_sets(fit.validation_natural(), natural))
     if questions.cases:
@@ -109,7 +109,7 @@ def fitted(source: Source, temperature: bool, prior: str) -> Fitted:
         record["temperature"] = found
     if not prior:
         return Fitted(source, table, table, validation, record)
-    kept = source.fitted_on() if validation is None else validation
+    kept = validation if temperature and validation is not None else source.fitted_on()
     trained, usual = training_prior(source.table), frequencies(kept)
     target = usual if prior == "natural" else np.full(len(usual), 1 / len(usual))
     tau = choose_tau(kept, trained, target)
@@ -149,6 +149,20 @@ def clinical(source: Source, fit: Fitted, questions: Questions) -> Record:
     return record | {"slope": json_number(slope), "intercept": json_number(intercept)}
 
 
+def by_column(fit: Fitted, column: str, question: Record | None) -> list[Record]:
+    """The figures of each kind of photograph, and the answers to the question at its first threshold."""
+    records = []
+    for kind in errors.by_column(fit.decided, column):
+        record = _kind(kind)
+        if question:
+            rows = errors.where_column(fit.natural, column, kind.value)
+            at = question["points"][0]
+            of = binary.point(binary.answers(rows, question["positive"]), at["threshold"], at["chosen"])
+            record["question"] = {"sensitivity": of.sensitivity.as_dict(), "specificity": of.specificity.as_dict()}
+        records.append(record)
+    return records
+
+
 def sets_record(fit: Fitted, sets: conformal.Sets) -> Record:
     """Coverage and size of conformal sets, and the classes of too few lesions."""
     lesions = dict(zip(fit.natural.classes, sets.lesions.tolist(), strict=True))
@@ -182,6 +196,10 @@ def lines(found: Record) -> Iterator[str]:
     yield format_figures(found["part"] or found["name"], found)
     yield ""
     yield from per_class_lines(found)
+    yield f"at {SPECIFICITY:g} specificity, read off these curves, sensitivity is {', '.join(sensitivities(found))}"
+    for k, of in found["small_classes"].items():
+        figures = ", ".join(f"{name} {_number(of[name])}" for name in ("recall", "precision", "f1"))
+        yield f"the {k} smallest class{'es' * (k != '1')} ({', '.join(of['classes'])}): {figures}"
     if any(of["few"] for of in found["per_class"].values()):
         yield "few: so few groups that the figures of the class are hardly known"
     yield ""
@@ -206,20 +224,12 @@ def lines(found: Record) -> Iterator[str]:
             )
     for column, kinds in found["by"].items():
         yield f"\nby {column}:"
-        yield from aligned(
-            [
-                ["  value", "images", "groups", "macro recall"],
-                *(
-                    [
-                        f"  {of['value'] or '(unknown)'}",
-                        str(of["images"]),
-                        str(of["groups"]),
-                        interval(of["macro_recall"]),
-                    ]
-                    for of in kinds
-                ),
-            ]
-        )
+        rates = ("sensitivity", "specificity") if "question" in found else ()
+        rows = [["  value", "images", "groups", "macro recall", *rates]]
+        for of in kinds:
+            cells = [interval(of["macro_recall"]), *(interval(of["question"][name]) for name in rates)]
+            rows.append([f"  {of['value'] or '(unknown)'}", str(of["images"]), str(of["groups"]), *cells])
+        yield from aligned(rows)
     if found["by"] and not set(SKIN_TONE) & found["by"].keys():
         yield "skin tone: not assessed"
     yield from _question_lines(found.get("question"))
@@ -228,6 +238,12 @@ def lines(found: Record) -> Iterator[str]:
         yield ""
         yield format_figures(f"{found['cases']['pool']} pooled", found["cases"]["pooled"], "cases")
         yield format_figures("one photograph of each case", found["cases"]["one_of_each"])
+
+
+def sensitivities(found: Record) -> list[str]:
+    """That of each class at the fixed specificity, where there is one."""
+    known = {name: of[SENSITIVITY] for name, of in found["per_class"].items() if of[SENSITIVITY] is not None}
+    return [f"{value:.3f} of {name}" for name, value in known.items()] or ["not known"]
 
 
 def _question_lines(found: Record | None) -> Iterator[str]:

@@ -17,10 +17,12 @@ from skinjax.evaluation.confusion import (
 )
 from skinjax.evaluation.predictions import Predictions
 from skinjax.evaluation.proportions import json_number
-from skinjax.evaluation.scores import SCORE_METRICS, Scored, one_vs_rest_auc
+from skinjax.evaluation.scores import SCORE_METRICS, Scored, auc, sensitivity_at
 
 Array = np.ndarray
 
+SPECIFICITY = 0.9  # at which the sensitivity of a class is read off its curve
+SENSITIVITY = f"sensitivity_at_{SPECIFICITY:g}_specificity"
 SMALL = (1, 2, 3)  # over how many of the smallest classes a summary averages, by default
 
 
@@ -71,7 +73,8 @@ def summary(
 
 def _per_class(predictions: Predictions, confusion: Array) -> dict[str, dict[str, float | None]]:
     columns = {name: figure(confusion) for name, figure in PER_CLASS.items()}
-    columns["auc"] = one_vs_rest_auc(predictions.labels, predictions.probabilities)
+    scored = Scored(predictions.labels, predictions.probabilities)
+    columns |= {"auc": auc(scored), SENSITIVITY: sensitivity_at(scored, SPECIFICITY)}
     return {
         name: {
             **{column: json_number(values[number]) for column, values in columns.items()},

@@ -37,6 +37,13 @@ class Points:
         wins = ((self.hits - self.hits_before) * below).sum(axis=0)
         return ratio(wins, self.positives * (self.total - self.positives), empty=np.nan)
 
+    def sensitivity_at(self, specificity: float) -> Array:
+        """The highest share of positives [...] at a threshold with at least that specificity, which its curve gives."""
+        refused = ratio(self.taken - self.hits, self.total - self.positives, empty=np.nan)
+        kept = np.where(refused <= 1 - specificity + 1e-12, self.hits, 0)
+        best = kept.max(axis=0, initial=0)
+        return np.where(self.total > self.positives, ratio(best, self.positives, empty=np.nan), np.nan)
+
     def average_precision(self, trapezoids: bool) -> Array:
         """The area [...] under precision over recall, as steps or trapezoids."""
         precision = ratio(self.hits, self.taken, empty=1)
@@ -75,6 +82,11 @@ def one_vs_rest_auc(labels: Array, probabilities: Array, weights: Array | None =
 def auc(scored: Scored) -> Array:
     """See `one_vs_rest_auc`."""
     return np.stack([points.auc for points in scored.points], axis=-1)
+
+
+def sensitivity_at(scored: Scored, specificity: float) -> Array:
+    """The sensitivity of each class [..., classes] at that specificity; nan without positives or negatives."""
+    return np.stack([points.sensitivity_at(specificity) for points in scored.points], axis=-1)
 
 
 def average_precision(scored: Scored, *, trapezoids: bool = False) -> Array:

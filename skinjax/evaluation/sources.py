@@ -4,6 +4,8 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
+
 from skinjax.core.errors import UserError
 from skinjax.evaluation.predictions import Predictions, read_predictions
 
@@ -21,11 +23,17 @@ class Source:
     part: str = ""
 
     def fitted_on(self) -> Predictions:
-        """The validation table, or a `UserError` that says what is lacking."""
+        """The validation table, or a `UserError` that says what is lacking, or that it is no other one."""
         if self.validation is None:
             raise UserError(
                 f"{self.name} has no validation table to fit on, and what is fitted on the table it is judged by "
                 "flatters: give --validation=FILE"
+            )
+        both = np.intersect1d(self.validation.image_ids, self.table.image_ids)
+        if len(both):
+            raise UserError(
+                f"{len(both)} images of {self.name} are in its validation table too, such as {str(both[0])!r}: what is "
+                "fitted on images that it is judged by flatters; give others"
             )
         return self.validation
 

@@ -57,6 +57,8 @@ def test_figures_classes_and_pairs_are_told(tables, capsys):
     assert (status, errors) == (0, "")
     table = random_table(400, 1, 2.0)
     for line in (
+        "the 1 smallest class (df): recall ",
+        "at 0.9 specificity, read off these curves, sensitivity is ",
         "test: 400 images of 200 groups, protocol unknown",
         f"  macro recall     {evaluate(table, 'macro_recall'):.3f}  95 % interval [",
         "class  images  groups  recall",
@@ -72,13 +74,17 @@ def test_figures_classes_and_pairs_are_told(tables, capsys):
 
 def test_everything_that_is_fitted_is_fitted_on_validation(tables, capsys):
     arguments = ["--validation=validation.csv", "--temperature", "--prior=uniform", "--conformal", "--cases=logits"]
-    status, output, _ = judged(capsys, "test.csv", *arguments, "--positive=mel,df", "--prevalence=0.02", "--out=found")
+    status, output, _ = judged(
+        capsys, "test.csv", *arguments, "--positive=mel,df", "--prevalence=0.02", "--by=sex", "--out=found"
+    )
     assert status == 0
     temperature = fit_temperature(random_table(400, 0, 2.0))
     assert f"fitted on validation: temperature {temperature:.3g}, prior uniform, tau" in output
     assert "approximate focal" in output
     assert "fixed on validation" in output
     assert "conformal sets, alpha 0.1" in output
+    by_sex = output[output.index("by sex:") :].splitlines()[1]
+    assert by_sex.split() == ["value", "images", "groups", "macro", "recall", "sensitivity", "specificity"]
     assert "logits pooled: 200 cases" in output
     (record,) = json.loads((tables / "found" / "figures.json").read_text())
     assert record["fitted"]["temperature"] == pytest.approx(temperature, rel=1e-4)
@@ -133,7 +139,8 @@ def test_lesions_come_from_a_file_and_those_of_training_are_counted(tables, caps
         (["test.csv", "--prevalence=2"], "--prevalence is 2; it is a share"),
         (["test.csv", "--metrics=mcc"], "unknown metric 'mcc'"),
         (["--methods", "test.csv", "test.csv"], "compares two methods or more"),
-        (["test.csv", "validation.csv", "--ensemble=mean"], "another label in the other table"),
+        (["test.csv", "validation.csv", "--ensemble=mean"], "800 images are in one of the two tables only"),
+        (["test.csv", "--validation=test.csv", "--temperature"], "400 images of test are in its validation table too"),
         (["test.csv", "--part=test"], "--part is of a run"),
         (["test.csv", "--config.views.repeats=turned"], "test.csv"),
     ],

@@ -43,8 +43,10 @@ def test_groups_and_clusters_come_from_a_file(tmp_path):
     path = tmp_path / "groups.csv"
     path.write_text("image_id,group,cluster\ni000,a,p1\ni001,b,p1\ni002,c,p2\nother,d,p3\n")
     found = with_groups(table(), path)
-    assert found.groups.tolist() == ["a", "b", "c"]
+    assert found.groups.tolist() == ["p1", "p1", "p2"]
+    assert pooled(found).image_ids.tolist() == ["a", "b", "c"]
     assert pooled(found).groups.tolist() == ["p1", "p1", "p2"]
+    assert len(one_of_each(found)) == 3
     path.write_text("image_id,group\ni000,a\n")
     with pytest.raises(UserError, match=r"lacks 2 images of the table, such as 'i001'"):
         with_groups(table(), path)

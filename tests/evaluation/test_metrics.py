@@ -26,9 +26,12 @@ def test_summary_is_json_with_none_for_what_is_undefined():
     assert found["macro_auc"] == 1
     assert found["per_class"]["mel"] == pytest.approx(
         {"recall": 0.5, "precision": 1, "f1": 2 / 3, "specificity": 1, "npv": 0.5, "auc": 1}
+        | {metrics.SENSITIVITY: 1}
         | {"support": 2, "predicted": 1}
     )
-    assert found["per_class"]["df"] == dict.fromkeys(["recall", "precision", "f1", "specificity", "npv", "auc"]) | {
+    assert found["per_class"]["df"] == dict.fromkeys(
+        ["recall", "precision", "f1", "specificity", "npv", "auc", metrics.SENSITIVITY]
+    ) | {
         "support": 0,
         "predicted": 1,
     }

@@ -89,3 +89,17 @@ def test_figures_of_resamples_equal_scikit_learns_of_weighted_rows():
         for name, value in expected.items():
             figure = METRICS[name](confusions) if name in METRICS else figures.SCORE_METRICS[name](scored)
             assert figure[number] == pytest.approx(value, abs=1e-12), name
+
+
+def test_sensitivity_at_a_specificity_is_the_best_of_the_roc_curves_points():
+    rng = np.random.default_rng(0)
+    labels, weights = rng.integers(0, 3, 200), rng.integers(0, 3, (4, 200)).astype(float)
+    scores = rng.random((200, 3)).round(2) + 0.3 * np.eye(3)[labels]
+    found = figures.sensitivity_at(Scored(labels, scores, weights), 0.9)
+    for row, values in zip(weights, found, strict=True):
+        for number, value in enumerate(values):
+            curve = sklearn_metrics.roc_curve(
+                labels == number, scores[:, number], sample_weight=row, drop_intermediate=False
+            )
+            assert value == pytest.approx(curve[1][curve[0] <= 0.1 + 1e-9].max())
+    assert np.isnan(figures.sensitivity_at(Scored(np.zeros(3, int), np.eye(3)), 0.9)).all()
