@@ -118,7 +118,7 @@ def test_a_run_starts_from_another_run(tiny_run, capsys, tmp_path, data_dir):
     parent, own = tiny_run[0], f"--config.model.weights={tiny_run[0]}"
     assert start([own], tmp_path / "child", data_dir) == 0, capsys.readouterr().err
     output = capsys.readouterr().out
-    assert f"62 tensors of {parent} are taken: backbone, head" in output
+    assert f"70 tensors of {parent} are taken: backbone, decoder, head" in output
     assert "LEAK" not in output
     record = json.loads((tmp_path / "child" / "metrics_test.json").read_text())["protocol"]["weights"]
     assert record["sha256"] == json.loads((parent / "model.json").read_text())["sha256"]

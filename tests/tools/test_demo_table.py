@@ -62,6 +62,7 @@ def test_a_run_that_has_ended_is_not_started_again(tmp_path, monkeypatch):
         commands.append(command[1:])
         (tmp_path / "CD-1").mkdir(exist_ok=True)
         write_predictions(tmp_path / "CD-1" / "predictions_test.csv", table([[0.5, 0.5]], [1]))
+        (tmp_path / "CD-1" / "finished.json").write_text("{}")
 
     monkeypatch.setattr(subprocess, "run", start)
     for beta in ("0.0", "0.0", "0.1"):
@@ -70,6 +71,13 @@ def test_a_run_that_has_ended_is_not_started_again(tmp_path, monkeypatch):
     assert [command[2] for command in commands] == ["--config.method.beta=0.0", "--config.method.beta=0.1"]
     assert commands[0][3:] == ["--config.seed=1", f"--workdir={tmp_path / 'CD-1'}", "--data_dir=there"]
     assert json.loads((tmp_path / "CD-1.json").read_text())["seconds"] is None  # the second went on with the first
+
+
+def test_a_run_that_a_signal_stopped_has_not_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: None)
+    with pytest.raises(SystemExit, match="was stopped: the same command goes on"):
+        demo_table.run([], tmp_path / "CD-1", 1, None)
+    assert not (tmp_path / "CD-1.json").exists()
 
 
 def test_a_run_that_fails_is_started_again(tmp_path, monkeypatch):
