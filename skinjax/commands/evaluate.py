@@ -26,13 +26,13 @@ from skinjax.core.errors import UserError, lookup, os_errors_as_user_errors
 from skinjax.core.files import write_atomically
 from skinjax.core.tables import csv_text
 from skinjax.evaluation import judgement
-from skinjax.evaluation.cases import POOLS, seen_in_training, with_groups
+from skinjax.evaluation.cases import POOLS, seen_in_training
 from skinjax.evaluation.comparisons import COMBINATIONS
 from skinjax.evaluation.confusion import METRICS
 from skinjax.evaluation.errors import where_column
 from skinjax.evaluation.predictions import write_predictions
 from skinjax.evaluation.scores import SCORE_METRICS
-from skinjax.evaluation.sources import Source, open_source
+from skinjax.evaluation.sources import Source, named_path, open_source, with_groups_of
 from skinjax.evaluation.text import PER_CLASS, aligned
 
 
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         lookup("metric", name, {**METRICS, **SCORE_METRICS})
     if options.prevalence is not None and not 0 < options.prevalence < 1:
         raise UserError(f"--prevalence is {options.prevalence:g}; it is a share between 0 and 1, such as 0.02")
-    sources = [prepared(source, options) for source in opened(options)]
+    sources = [chosen(source, options.where) for source in opened(options)]
     if options.methods:
         show(judgement.method_lines(sources, metrics, options.replicates))
         return 0
@@ -85,29 +85,24 @@ def opened(options: argparse.Namespace) -> Iterator[Source]:
     """The sources that are named, those of runs judged anew where fields are changed."""
     kept = Path(options.validation).expanduser() if options.validation else None
     for text in options.paths:
-        name, _, path = text.rpartition("=") if not Path(text).expanduser().exists() else ("", "", text)
-        folder = Path(path).expanduser()
+        name, folder = named_path(text)
         if options.changes:
             from skinjax.data.dataset import data_root
             from skinjax.runs.again import judge_again
 
             name = name or f"{folder.resolve().name} ({', '.join(options.changes)})"
             folder = judge_again(folder, options.changes, data_root(options.data_dir))
-        yield open_source(folder, options.part, kept, name)
+        yield with_groups_of(open_source(folder, options.part, kept, name), options.groups)
 
 
-def prepared(source: Source, options: argparse.Namespace) -> Source:
-    """A source with the groups and the rows that are asked for."""
-    table, validation = source.table, source.validation
-    if options.groups:
-        path = Path(options.groups).expanduser()
-        table, validation = with_groups(table, path), validation and with_groups(validation, path)
-    if options.where:
-        column, equals, value = options.where.partition("=")
-        if not equals:
-            raise UserError(f"--where is {options.where!r}: give COLUMN=VALUE, such as dx_type=histo")
-        table = where_column(table, column, value)
-    return dataclasses.replace(source, table=table, validation=validation)
+def chosen(source: Source, where: str | None) -> Source:
+    """A source with the rows that are asked for."""
+    if not where:
+        return source
+    column, equals, value = where.partition("=")
+    if not equals:
+        raise UserError(f"--where is {where!r}: give COLUMN=VALUE, such as dx_type=histo")
+    return dataclasses.replace(source, table=where_column(source.table, column, value))
 
 
 def judge(source: Source, options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:

@@ -18,11 +18,13 @@ from skinjax.core.errors import UserError, lookup
 from skinjax.evaluation import judgement
 from skinjax.evaluation.confusion import METRICS
 from skinjax.evaluation.scores import SCORE_METRICS
+from skinjax.evaluation.sources import named_path
 
 
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("paths", metavar="[NAME=]PATH", nargs="+", help="finished runs and tables of predictions")
     parser.add_argument("--part", default="", help="which part of a run (default: test, else validation)")
+    parser.add_argument("--groups", metavar="FILE", help="CSV image_id,group[,cluster] for tables without groups")
     parser.add_argument("--out", metavar="FILE", help="default: RUN/report.html, TABLE.html, of several ./report.html")
     parser.add_argument("--figures", metavar="DIR", help="write every figure as PNG and SVG with the CSV behind it")
     parser.add_argument("--metrics", metavar="A,B", default=",".join(judgement.COMPARED), help="what is compared")
@@ -39,9 +41,9 @@ def run(options: argparse.Namespace) -> int:
     from skinjax.report.page import write_figures, write_report
     from skinjax.report.subjects import open_subject
 
-    named = [_named(text) for text in options.paths]
+    named = [named_path(text) for text in options.paths]
     root = data_root(options.data_dir)
-    subjects = [open_subject(path, options.part, name, root) for name, path in named]
+    subjects = [open_subject(path, options.part, name, root, options.groups) for name, path in named]
     swept = None
     if options.against:
         if len(subjects) < 2:
@@ -55,12 +57,6 @@ def run(options: argparse.Namespace) -> int:
         for path in write_figures(Path(options.figures).expanduser(), content):
             print(f"wrote {path.with_suffix('')}.png, .svg, .csv")
     return 0
-
-
-def _named(text: str) -> tuple[str, Path]:
-    """The name that is given to a path, or '', and the path."""
-    name, _, path = text.rpartition("=") if not Path(text).expanduser().exists() else ("", "", text)
-    return name, Path(path).expanduser()
 
 
 def _default(named: list[tuple[str, Path]]) -> Path:

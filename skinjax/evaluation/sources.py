@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from skinjax.core.errors import UserError
+from skinjax.evaluation.cases import with_groups
 from skinjax.evaluation.predictions import Predictions, read_predictions
 
 FINISHED_FILE = "finished.json"
@@ -36,6 +37,22 @@ class Source:
                 "fitted on images that it is judged by flatters; give others"
             )
         return self.validation
+
+
+def named_path(text: str) -> tuple[str, Path]:
+    """The name and the path of NAME=PATH, or '' and the path."""
+    name, _, path = text.rpartition("=") if not Path(text).expanduser().exists() else ("", "", text)
+    return name, Path(path).expanduser()
+
+
+def with_groups_of(source: Source, path: str | None) -> Source:
+    """A source whose tables have the groups of the file at a path, if one is named."""
+    if not path:
+        return source
+    file, kept = Path(path).expanduser(), source.validation
+    return dataclasses.replace(
+        source, table=with_groups(source.table, file), validation=kept and with_groups(kept, file)
+    )
 
 
 def table_name(part: str, of: str = "") -> str:

@@ -14,7 +14,7 @@ from skinjax.data.dataset import Dataset, is_prepared, metadata_of, open_dataset
 from skinjax.data.splits.split import PARTS, Split, read_split
 from skinjax.evaluation.judgement import Questions, judged
 from skinjax.evaluation.predictions import UNLABELLED, Predictions
-from skinjax.evaluation.sources import Source, open_source
+from skinjax.evaluation.sources import Source, open_source, with_groups_of
 
 Record = dict[str, Any]
 
@@ -72,13 +72,16 @@ class Subject:
         return bool(self.protocol.get("synthetic")) or str(self.protocol.get("dataset", "")).startswith("synthetic")
 
 
-def open_subject(path: Path, part: str = "", name: str = "", root: Path | None = None) -> Subject:
-    """The table at a path, or the run; its data set is looked for under `root`."""
-    source = open_source(path, part, name=name)
+def open_subject(
+    path: Path, part: str = "", name: str = "", root: Path | None = None, groups: str | None = None
+) -> Subject:
+    """The table at a path, or the run; its data set is looked for under `root`. groups: a file that names others."""
+    source = with_groups_of(open_source(path, part, name=name), groups)
     questions = Questions(pairs=PAIRS, losses=WORST)
     if not path.is_dir():
         return Subject(source, judged(source, questions)[1])
-    found = judged(source, questions, kept_figures(path / f"metrics_{source.part}.json", source.table))[1]
+    kept = None if groups else kept_figures(path / f"metrics_{source.part}.json", source.table)
+    found = judged(source, questions, kept)[1]
     config = _record(path / "config.json").get("config", {})
     return Subject(
         source,

@@ -3,6 +3,7 @@
 import pytest
 
 from skinjax import cli
+from skinjax.evaluation.predictions import read_predictions
 from tests.report.conftest import make_run
 
 
@@ -15,6 +16,15 @@ def test_a_run_has_its_report_in_its_folder(runs, capsys):
     assert cli.main(["report", str(runs[0])]) == 0
     assert capsys.readouterr().out == f"wrote {runs[0] / 'report.html'}\n"
     assert "<h1>run0</h1>" in (runs[0] / "report.html").read_text()
+
+
+def test_lesions_may_come_from_a_file(runs, tmp_path, capsys):
+    table = read_predictions(runs[0] / "predictions_test.csv")
+    rows = "".join(f"{name},lesion{number // 5}\n" for number, name in enumerate(table.image_ids))
+    (tmp_path / "lesions.csv").write_text(f"image_id,group\n{rows}")
+    arguments = [str(runs[0] / "predictions_test.csv"), f"--groups={tmp_path / 'lesions.csv'}"]
+    assert cli.main(["report", *arguments, f"--out={tmp_path / 'r.html'}"]) == 0
+    assert f"of {-(-len(table) // 5)} groups" in (tmp_path / "r.html").read_text()
 
 
 def test_runs_against_a_setting_and_all_figures(runs, tmp_path, capsys):
