@@ -5,8 +5,8 @@
     skinjax explain runs/cdc-demo-0123abcd --correct=gamma
 
 RUN is the folder of a finished run; PHOTOGRAPHS are ids of its data set, files, folders and archives, and without any
-some of its test part. explain.png has a column for each under its likeliest two classes; randomised.png shows whether
-the maps depend on what was learnt. A CSV beside each has its numbers.
+its surest hits and its top losses in the test part. explain.png has a column for each under its likeliest two classes;
+randomised.png shows whether the maps depend on what was learnt. A CSV beside each has its numbers.
 """
 
 import argparse
@@ -27,7 +27,9 @@ from skinjax.data.acquire.sources import File, open_photographs
 from skinjax.data.dataset import data_root
 from skinjax.data.pipeline import load as load_records
 from skinjax.data.splits.parts import Data
+from skinjax.evaluation.errors import confident_hits, top_losses
 from skinjax.evaluation.predictions import NUMBER
+from skinjax.evaluation.sources import open_source
 
 if TYPE_CHECKING:  # they are imported when needed, which --help does not wait for
     from skinjax.explain.sheet import Rows, Table
@@ -75,7 +77,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--signed", action="store_true", help="without Grad-CAM's final ReLU: also what speaks against")
     parser.add_argument("--guided", action="store_true", help="draw guided backpropagation too")
     parser.add_argument("--correct", metavar="NAME", help="instead sweep a photograph correction and plot the answers")
-    parser.add_number("--images", 6, 1, MOST_IMAGES, "without names, so many of the test part (default 6)")
+    parser.add_number("--images", 6, 1, MOST_IMAGES, "without names, so many hits and losses (default 6)")
     parser.add_argument("--out", metavar="DIR", help="where pictures and tables go (default: RUN/explain)")
     parser.add_data_dir()
 
@@ -145,7 +147,7 @@ def read(model: "Model", options: argparse.Namespace) -> tuple[Photographs, list
         from skinjax.runs.experiment import open_run
 
         _, data, _ = open_run(Path(options.run).expanduser(), data_root(options.data_dir))
-        records = chosen(data, ids, options.images)
+        records = records_of(data, ids or telling(Path(options.run).expanduser(), options.images))
         names += data.dataset.columns["image_id"][records].tolist()
         labels += data.dataset.label_names()[records].tolist()
         images += list(load_records(data.dataset, records, data.size))
@@ -154,23 +156,24 @@ def read(model: "Model", options: argparse.Namespace) -> tuple[Photographs, list
     return Photographs(names, labels, np.stack(images)), bad
 
 
-def chosen(data: Data, image_ids: list[str], images: int) -> np.ndarray:
-    """The records of these ids; without any, the first photographs of the test part, class by class in turn."""
-    if image_ids:
-        record_of = {name: record for record, name in enumerate(data.dataset.columns["image_id"].tolist())}
-        missing = [name for name in image_ids if name not in record_of]
-        if missing:
-            raise UserError(
-                f"the data set {data.dataset.name} has no photograph {missing[0]!r}, and there is no file or folder of "
-                "that name"
-            )
-        return np.array([record_of[name] for name in image_ids])
-    part = "test" if len(data.records["test"]) else "validation" if len(data.records["validation"]) else "train"
-    records, labels = data.records[part], data.labels(part)
-    turn = np.empty(len(records), int)  # which image of its class it is, from 0
-    for label in np.unique(labels):
-        turn[labels == label] = np.arange(np.sum(labels == label))
-    return records[np.lexsort((labels, turn))][:images]
+def telling(run: Path, images: int) -> list[str]:
+    """The ids of the surest hits in the run's test part, and then of its top losses, as many of both if there are."""
+    table = open_source(run).table
+    hits = [of.image_id for of in confident_hits(table, (images + 1) // 2)]
+    losses = [of.image_id for of in top_losses(table, images) if of.image_id not in hits]
+    return [*hits, *losses[: images - len(hits)]]
+
+
+def records_of(data: Data, image_ids: list[str]) -> np.ndarray:
+    """The records of these ids."""
+    record_of = {name: record for record, name in enumerate(data.dataset.columns["image_id"].tolist())}
+    missing = [name for name in image_ids if name not in record_of]
+    if missing:
+        raise UserError(
+            f"the data set {data.dataset.name} has no photograph {missing[0]!r}, and there is no file or folder of "
+            "that name"
+        )
+    return np.array([record_of[name] for name in image_ids])
 
 
 def draw_explanations(model: "Model", photographs: Photographs, output: Output, options: argparse.Namespace) -> None:

@@ -54,6 +54,12 @@ def top_losses(predictions: Predictions, most: int = 20) -> list[Mistake]:
     return _mistakes(predictions, rows, predictions.probabilities[rows, predictions.labels[rows]], most)
 
 
+def confident_hits(predictions: Predictions, most: int = 20) -> list[Mistake]:
+    """The photographs that were given their own class with the highest probability, told as mistakes are."""
+    rows = np.flatnonzero(predictions.labelled & (predictions.predicted == predictions.labels))
+    return _mistakes(predictions, rows, -predictions.probabilities[rows].max(axis=1), most)
+
+
 def confident_mistakes(predictions: Predictions, most: int = 20) -> list[Mistake]:
     """The photographs that were given a wrong class with the highest probability."""
     rows = np.flatnonzero(predictions.labelled & (predictions.predicted != predictions.labels))

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
-from skinjax.evaluation.errors import between, by_column, column_values, confident_mistakes, pairs, top_losses
+from skinjax.evaluation.errors import (
+    between,
+    by_column,
+    column_values,
+    confident_hits,
+    confident_mistakes,
+    pairs,
+    top_losses,
+)
 from skinjax.papers import paper_001, paper_002
 from tests.evaluation.tables import make_table, random_table
 
@@ -35,6 +43,10 @@ def test_top_losses_are_those_whose_own_class_is_least_likely():
     ]
     assert top_losses(TABLE)[0].confidence == 0.9
     assert len(top_losses(TABLE)) == 4
+
+
+def test_confident_hits_are_right_and_the_surest_first():
+    assert [(of.image_id, of.confidence) for of in confident_hits(TABLE)] == [("i001", 0.6)]
 
 
 def test_confident_mistakes_are_wrong_and_the_surest_first():
