@@ -48,8 +48,9 @@ def document(plain: Source, turned: Source, run: Path) -> str:
     found: Mapping[str, Fitted] = {
         "plain": fitted(plain, False, ""),
         "prior correction": fitted(plain, False, "uniform"),
+        "temperature, prior correction": fitted(plain, True, "uniform"),
         "eight turns": fitted(turned, False, ""),
-        "eight turns, prior correction": fitted(turned, False, "uniform"),
+        "eight turns, temperature, prior correction": fitted(turned, True, "uniform"),
         "temperature": fitted(plain, True, ""),
         "eight turns, temperature": fitted(turned, True, ""),
     }
@@ -70,7 +71,7 @@ def document(plain: Source, turned: Source, run: Path) -> str:
     return f"""# After training
 
 Written by `tools/after_training.py` on HAM10000, 200x150 copies, paper 003's published split, fold 1.
-{budget({"one": [run]})}
+{budget({"one network": [run]})}
 Fitted on the validation part: {said}.
 
 Test part ({len(base.decided):,} photographs) with 95 % intervals over lesions, recall and accuracy in %:
@@ -89,7 +90,7 @@ Photographs of a lesion judged as one, in %:
 def cases(found: Mapping[str, Fitted]) -> list[list[str]]:
     """Macro recall of lesions, their photographs pooled, and of photographs, for some of the tables."""
     rows = []
-    for name in ("plain", "prior correction", "eight turns, prior correction"):
+    for name in ("plain", "temperature, prior correction", "eight turns, temperature, prior correction"):
         table = found[name].decided
         together = pooled(table)
         rows.append([f"{name}, {len(table):,} photographs", in_percent(macro_recall_interval(table))])
