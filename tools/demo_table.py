@@ -47,14 +47,7 @@ def main() -> None:
     for change in changes:
         if not change.startswith("--config."):
             parser.error(f"unknown argument {change}")
-    folders = {
-        name: [options.folder / f"{name.replace(', ', '-').replace(' ', '_')}-{seed}" for seed in range(options.seeds)]
-        for name in METHODS
-    }
-    for name, arguments in METHODS.items():
-        for seed, folder in enumerate(folders[name]):
-            without = "--config.method.logit_adjustment=0.0"
-            run([*arguments, without, *changes], folder, seed, options.data_dir)
+    folders = run_all(METHODS, options, "--config.method.logit_adjustment=0.0", *changes)
     text = document(folders)
     print(text)
     write_document(options.doc, text)
@@ -190,6 +183,17 @@ def parser_of_seeds(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data_dir")
     return parser
+
+
+def run_all(runs: Mapping[str, Sequence[str]], options: argparse.Namespace, *changes: str) -> dict[str, list[Path]]:
+    """Every run of every condition: its folders, one for each seed."""
+    folders = {}
+    for name, arguments in runs.items():
+        stem = name.replace(", ", "-").replace(" ", "_")
+        folders[name] = [options.folder / f"{stem}-{seed}" for seed in range(options.seeds)]
+        for seed, folder in enumerate(folders[name]):
+            run([*arguments, *changes], folder, seed, options.data_dir)
+    return folders
 
 
 def run(arguments: Sequence[str], workdir: Path, seed: int, data_dir: str | None) -> Predictions:

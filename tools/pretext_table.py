@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import drawn_ham10000
-from demo_table import budget, markdown_table, parser_of_seeds, run, write_document
+from demo_table import budget, markdown_table, parser_of_seeds, run_all, write_document
 from focal_table import METRICS, SHOWN, told, with_interval
 from stages_table import measured
 
@@ -45,12 +45,7 @@ def main() -> None:
     parser.add_argument("--doc", type=Path, default=Path("docs/pretexts.md"))
     options = parser.parse_args()
     drawn_ham10000.make(data_root(options.data_dir))
-    folders = {}
-    for name, arguments in RUNS.items():
-        stem = name.replace(", ", "-").replace(" ", "_")
-        folders[name] = [options.folder / f"{stem}-{seed}" for seed in range(options.seeds)]
-        for seed, folder in enumerate(folders[name]):
-            run([*arguments, *SHOWN], folder, seed, options.data_dir)
+    folders = run_all(RUNS, options, *SHOWN)
     text = document(folders)
     print(text)
     write_document(options.doc, text)

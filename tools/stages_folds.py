@@ -15,13 +15,12 @@ import numpy as np
 from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
 from phases_table import pool
 
-from skinjax.evaluation.intervals import bootstrap, paired_difference
+from skinjax.evaluation.intervals import bootstrap, bootstrap_of, paired_difference
 from skinjax.evaluation.predictions import Predictions
 
 FOLDS = 5
 RUNS = {"one stage": "ham10000_copies_one", "two stages": "ham10000_copies_two"}
 METRICS = ("macro_recall", "accuracy", "macro_f1")
-DRAWS = 2000
 
 
 def main() -> None:
@@ -97,11 +96,7 @@ ERRORS: dict[str, Callable[[Predictions], np.ndarray]] = {
 def interval(table: Predictions, wrong: Callable[[Predictions], np.ndarray], base: Predictions | None = None) -> str:
     """How many rows are wrong, or how many more than in `base`, with an interval over lesions."""
     count = wrong(table).astype(float) - (0 if base is None else wrong(base))
-    _, lesion = np.unique(table.groups, return_inverse=True)
-    of_lesion = np.bincount(lesion, count)
-    rng = np.random.default_rng(0)
-    drawn = [of_lesion[rng.integers(0, len(of_lesion), len(of_lesion))].sum() for _ in range(DRAWS)]
-    low, high = np.quantile(drawn, (0.025, 0.975))
+    low, high = bootstrap_of(table.groups, lambda weights: count @ weights)
     sign = "" if base is None else "+"
     return f"{count.sum():{sign}.0f} [{low:{sign}.0f}, {high:{sign}.0f}]"
 

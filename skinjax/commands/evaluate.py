@@ -22,16 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from skinjax.core.arguments import Parser
-from skinjax.core.errors import UserError, lookup, os_errors_as_user_errors
+from skinjax.core.errors import UserError, os_errors_as_user_errors
 from skinjax.core.files import write_atomically
 from skinjax.core.tables import csv_text
 from skinjax.evaluation import judgement
 from skinjax.evaluation.cases import POOLS, seen_in_training
 from skinjax.evaluation.comparisons import COMBINATIONS
-from skinjax.evaluation.confusion import METRICS
 from skinjax.evaluation.errors import where_column
+from skinjax.evaluation.metrics import metric_names
 from skinjax.evaluation.predictions import write_predictions
-from skinjax.evaluation.scores import SCORE_METRICS
 from skinjax.evaluation.sources import Source, named_path, open_source, with_groups_of
 from skinjax.evaluation.text import PER_CLASS, aligned
 
@@ -62,9 +61,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    metrics = options.metrics.split(",")
-    for name in metrics:
-        lookup("metric", name, {**METRICS, **SCORE_METRICS})
+    metrics = metric_names(options.metrics)
     if options.prevalence is not None and not 0 < options.prevalence < 1:
         raise UserError(f"--prevalence is {options.prevalence:g}; it is a share between 0 and 1, such as 0.02")
     sources = [chosen(source, options.where) for source in opened(options)]

@@ -14,10 +14,9 @@ import argparse
 from pathlib import Path
 
 from skinjax.core.arguments import Parser
-from skinjax.core.errors import UserError, lookup
+from skinjax.core.errors import UserError
 from skinjax.evaluation import judgement
-from skinjax.evaluation.confusion import METRICS
-from skinjax.evaluation.scores import SCORE_METRICS
+from skinjax.evaluation.metrics import metric_names
 from skinjax.evaluation.sources import named_path
 
 
@@ -33,9 +32,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    metrics = options.metrics.split(",")
-    for name in metrics:
-        lookup("metric", name, {**METRICS, **SCORE_METRICS})
+    metrics = metric_names(options.metrics)
     from skinjax.data.dataset import data_root
     from skinjax.report.drawings import setting_of, sweep
     from skinjax.report.page import write_figures, write_report

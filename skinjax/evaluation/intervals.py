@@ -120,6 +120,15 @@ def summary_with_intervals(
     return result
 
 
+def bootstrapped(
+    predictions: Predictions, names: Sequence[str], *, replicates: int = 2000, seed: int = 0, level: float = 0.95
+) -> dict[str, dict[str, float | None]]:
+    """Some metrics as {value, low, high}, as `summary_with_intervals` bootstraps them."""
+    drawn = {} if _obstacle(predictions) else replicate_values(predictions, names, replicates, seed)
+    values = {name: json_number(evaluate(predictions, name)) for name in names}
+    return {name: _bounded(value, *_percentiles(drawn.get(name), level)) for name, value in values.items()}
+
+
 def bootstrap_of(
     groups: Array, figure: Callable[[Array], Array], replicates: int = 2000, seed: int = 0, level: float = 0.95
 ) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from skinjax.evaluation import binary, conformal, errors
 from skinjax.evaluation.calibration import calibration_error, fit_temperature, with_temperature
 from skinjax.evaluation.cases import one_of_each, pooled
 from skinjax.evaluation.comparisons import FEWEST_RUNS, combined, holm, method_difference
-from skinjax.evaluation.intervals import bootstrap_of, paired_difference, summary_with_intervals
+from skinjax.evaluation.intervals import bootstrap_of, bootstrapped, paired_difference, summary_with_intervals
 from skinjax.evaluation.metrics import SENSITIVITY, SPECIFICITY, evaluate
 from skinjax.evaluation.predictions import Predictions
 from skinjax.evaluation.priors import choose_tau, frequencies, training_prior, with_prior
@@ -61,8 +61,7 @@ def judged(source: Source, questions: Questions, known: Record | None = None) ->
     found = dict(known) if known and decided is source.table else None
     found = found or summary_with_intervals(decided, replicates=questions.replicates, training_counts=training_counts)
     if decided is not natural:
-        of_natural = summary_with_intervals(natural, replicates=questions.replicates)
-        found |= {name: of_natural[name] for name in OF_PROBABILITIES}
+        found |= bootstrapped(natural, OF_PROBABILITIES, replicates=questions.replicates)
     found["calibration_error"] = {"value": json_number(calibration_error(natural)), "low": None, "high": None}
     found |= {"name": source.name, "part": source.part, "fitted": fit.record}
     found["pairs"] = [

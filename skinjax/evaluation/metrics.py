@@ -34,6 +34,14 @@ def evaluate(predictions: Predictions, metric: str) -> float:
     return float(SCORE_METRICS[metric](Scored(predictions.labels, predictions.probabilities)))
 
 
+def metric_names(text: str) -> list[str]:
+    """The metrics that are named between commas."""
+    names = text.split(",")
+    for name in names:
+        lookup("metric", name, {**METRICS, **SCORE_METRICS})
+    return names
+
+
 def table_confusion(predictions: Predictions) -> Array:
     """Confusion matrix [classes, classes] of a table's labelled rows."""
     return confusion_matrix(predictions.labels, predictions.predicted, len(predictions.classes))
@@ -47,7 +55,7 @@ def summary(
     `small` says how many smallest classes to average over (more than there are classes is left out); `training_counts`
     [classes] says which those are, otherwise the table's own class counts do.
     """
-    confusion = table_confusion(predictions)
+    confusion, scored = table_confusion(predictions), Scored(predictions.labels, predictions.probabilities)
     labelled = predictions.labelled
     sizes = class_sizes(confusion, training_counts)
     candidates = int(np.isfinite(sizes).sum())
@@ -55,8 +63,9 @@ def summary(
         "images": int(labelled.sum()),
         "unlabelled": int((~labelled).sum()),
         "groups": len(np.unique(predictions.groups[labelled])),
-        **{name: json_number(evaluate(predictions, name)) for name in (*METRICS, *SCORE_METRICS)},
-        "per_class": _per_class(predictions, confusion),
+        **{name: json_number(figure(confusion)) for name, figure in METRICS.items()},
+        **{name: json_number(figure(scored)) for name, figure in SCORE_METRICS.items()},
+        "per_class": _per_class(predictions.classes, confusion, scored),
         "small_classes": {
             str(k): {
                 "classes": [predictions.classes[number] for number in smallest_classes(sizes, k)],
@@ -71,9 +80,8 @@ def summary(
     }
 
 
-def _per_class(predictions: Predictions, confusion: Array) -> dict[str, dict[str, float | None]]:
+def _per_class(classes: Sequence[str], confusion: Array, scored: Scored) -> dict[str, dict[str, float | None]]:
     columns = {name: figure(confusion) for name, figure in PER_CLASS.items()}
-    scored = Scored(predictions.labels, predictions.probabilities)
     columns |= {"auc": auc(scored), SENSITIVITY: sensitivity_at(scored, SPECIFICITY)}
     return {
         name: {
@@ -81,5 +89,5 @@ def _per_class(predictions: Predictions, confusion: Array) -> dict[str, dict[str
             "support": int(support(confusion)[number]),
             "predicted": int(confusion[:, number].sum()),
         }
-        for number, name in enumerate(predictions.classes)
+        for number, name in enumerate(classes)
     }

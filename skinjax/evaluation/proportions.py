@@ -109,8 +109,9 @@ def macro_recall_interval(predictions: Predictions, level: float = 0.95) -> Inte
     Classes are independent, as a lesion is of one: the reach below is the root of the sum of the squared reaches of the
     classes, over their number, and so is that above. A class of one group could have any recall.
     """
-    recalls = [class_shares(predictions, number, level)["recall"] for number in range(len(predictions.classes))]
-    parts = [part for part in recalls if part.images]
+    right = predictions.predicted == predictions.labels
+    of_class = [predictions.labels == number for number in range(len(predictions.classes))]
+    parts = [proportion_interval(right[rows], predictions.groups[rows], level) for rows in of_class if rows.any()]
     values = np.array([part.value for part in parts])
     low = np.array([0.0 if np.isnan(part.low) else part.low for part in parts])
     high = np.array([1.0 if np.isnan(part.high) else part.high for part in parts])
