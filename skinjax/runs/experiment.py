@@ -121,11 +121,13 @@ def train_and_evaluate(
     checkpoints.close()
     model, phase = trained_model(recipe, folder, data, states, weights), trainer.last
     figures: dict[str, Any] = {}
+    trained: dict[str, Any] = {}
+    if tells_classes[phase.name]:
+        trained["training_prior"] = training_prior(recipe, data, method, phases)
+        trained["training_counts"] = dict(zip(data.dataset.classes, counts, strict=True))
     for part in ("validation", "test"):
-        if len(data.records[part]) and tells_classes[phase.name]:
-            protocol = describe(recipe, folder, data, part, states, weights)
-            protocol["training_prior"] = training_prior(recipe, data, method, phases)
-            protocol["training_counts"] = dict(zip(data.dataset.classes, counts, strict=True))
+        if len(data.records[part]) and trained:
+            protocol = describe(recipe, folder, data, part, states, weights) | trained
             found, _ = judge(model.method, phase, model.variables, part, built.pixels, protocol)
             figures[part] = write_figures(folder, part, found, counts, small)
     if not tells_classes[phase.name]:
