@@ -242,9 +242,10 @@ def _methods(runs: Mapping[str, Sequence[Predictions]]) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """In Markdown."""
+    """In Markdown; names are told with blanks, `code` as it is."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('_', ' ') for cell in line)} |" for line in lines)
+    told = [[cell if cell.startswith("`") else cell.replace("_", " ") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in told)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python tools/demos.py [--folder=runs/demos] [--only=CONFIG,...] [--data_dir=DIR] [--doc=FILE]
 
-Resumable: finished runs are read back, and the document lists what has finished so far. About two minutes each on 2
-idle cores.
+Resumable: finished runs are read back, and rows of the document whose runs are not in FOLDER stay as they are. About two
+minutes each on 2 idle cores.
 """
 
 import argparse
@@ -31,8 +31,9 @@ def main() -> None:
     parser.add_argument("--doc", type=Path, default=Path("docs/demos.md"))
     options = parser.parse_args()
     only = options.only.split(",") if options.only else None
-    rows = []
-    for config, variant in demos():
+    found = dict.fromkeys(f"`--config=configs/{config}.py:{variant}`" for config, variant in demos())
+    found |= {row[0]: row for row in rows_of(options.doc) if row[0] in found}
+    for (config, variant), command in zip(demos(), found, strict=True):
         folder = options.folder / f"{config}-{variant}"
         if only and config not in only and not folder.with_suffix(".json").exists():
             continue
@@ -40,9 +41,14 @@ def main() -> None:
         table = run([f"--config=configs/{config}.py:{variant}"], folder, 0, options.data_dir)
         seconds = json.loads(folder.with_suffix(".json").read_text())["seconds"]
         figures = [in_percent(bootstrap(table, metric)) for metric in METRICS]
-        command = f"`--config=configs/{config}.py:{variant}`"
-        rows.append([command, str(seconds or "?"), str(len(table.labels)), *figures])
-        write_document(options.doc, document(rows))
+        found[command] = [command, str(seconds or "?"), str(len(table.labels)), *figures]
+        write_document(options.doc, document([row for row in found.values() if row]))
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    """The rows of the table in the document."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line.strip("| ").split(" | ") for line in lines if line.startswith("| `--config")]
 
 
 def demos() -> Iterator[tuple[str, str]]:
@@ -58,8 +64,8 @@ def document(rows: list[list[str]]) -> str:
     return f"""# Every demo
 
 Written by `make demos` (`tools/demos.py`): `python -m skinjax.main` and these arguments, seed 0; synthetic photographs,
-a test bench and not medicine. Seconds are of the whole command on {os.cpu_count()} cores ({platform.machine()}), with
-the drawing of a set where it is the first of it (?: not in one go). Figures of the test part in %, with 95 % bootstrap
+a test bench and not medicine. Seconds are of the whole command on {len(os.sched_getaffinity(0))} core(s)
+({platform.machine()}), with the drawing of a set where it is the first of it (?: not in one go). Figures of the test part in %, with 95 % bootstrap
 intervals over lesions; single runs on different data and splits, which compare nothing.
 
 {markdown_table(("", "seconds", "test photographs", *METRICS), rows)}"""
