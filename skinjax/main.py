@@ -8,7 +8,8 @@ import sys
 from skinjax.core.arguments import Parser, exit_status
 from skinjax.core.errors import UserError, lookup
 
-KNOWN_FLAGS = dict.fromkeys(("--config", "--config.FIELD", "--workdir", "--data_dir", "--help"))
+JOINING = ("--coordinator", "--processes", "--process")
+KNOWN_FLAGS = dict.fromkeys(("--config", "--config.FIELD", "--workdir", "--data_dir", "--help", *JOINING))
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -21,6 +22,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_config_changes()
     parser.add_argument("--workdir", help="the folder of the run (default: runs/CONFIG-VARIANT-HASH)")
     parser.add_data_dir()
+    joined = "; all three, where several processes train the run and nothing else tells them of each other"
+    parser.add_argument("--coordinator", metavar="HOST:PORT", help=f"a free port of the first process{joined}")
+    parser.add_number("--processes", None, 1, 2**16, "how many there are")
+    parser.add_number("--process", None, 0, 2**16, "which of them this is, from 0", metavar="I")
     parsed, unknown = parser.parse_known_args(arguments)
     for argument in unknown:
         lookup("argument", argument.partition("=")[0], KNOWN_FLAGS)
@@ -50,13 +55,21 @@ def start(arguments: list[str]) -> int:
         print("\n".join(help_lines(config, "--config")))
         return 0
     # These import jax, which takes a while: a wrong command is refused before.
+    from skinjax import processes
     from skinjax.runs.experiment import run
     from skinjax.training.signals import Interrupted
 
+    processes.join(flags.coordinator, flags.processes, flags.process)
     try:
-        run(config, flags.workdir, flags.data_dir)
+        run(config, flags.workdir, flags.data_dir, print if processes.leads() else lambda line: None)
     except Interrupted as stop:
         print(stop, file=sys.stderr)
+    except RuntimeError as error:
+        if not processes.several():
+            raise
+        print(processes.lost(error), file=sys.stderr)
+        return 1
+    processes.leave()
     return 0
 
 

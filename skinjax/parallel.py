@@ -1,4 +1,4 @@
-"""Devices, mesh and processes: the whole parallel layer. One program for one device, many devices, many hosts."""
+"""Devices and their mesh: one program for one device, many devices, many processes (see `skinjax.processes`)."""
 
 import functools
 import os
@@ -10,15 +10,45 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from skinjax.core.errors import UserError
+from skinjax.core.errors import Print, UserError
 from skinjax.core.files import human_bytes
 
 Stored = Mapping[str, jax.Array]  # by name, with a row for each record of the data set, whole on every device
 
 
-def make_mesh() -> Mesh:
-    """All devices of all processes as ('fold', 'data'), with one fold."""
-    return jax.make_mesh((1, jax.device_count()), ("fold", "data"), axis_types=(AxisType.Auto, AxisType.Auto))
+def make_mesh(batch: int = 0, accumulate: int = 1, say: Print = print) -> Mesh:
+    """The devices that train a batch as ('fold', 'data'), with one fold: as many of each process as it divides over.
+
+    Every process must keep a device. Without a batch all devices are taken.
+    """
+    devices = devices_for(batch, accumulate, jax.local_device_count(), jax.process_count())
+    if devices < jax.device_count():
+        say(f"a batch of {batch} divides over {devices} of {jax.device_count()} devices: the others are idle")
+    each = devices // jax.process_count()
+    chosen = [d for p in range(jax.process_count()) for d in _of_process(p)[:each]]
+    return jax.make_mesh((1, devices), ("fold", "data"), axis_types=(AxisType.Auto, AxisType.Auto), devices=chosen)
+
+
+def devices_for(batch: int, accumulate: int, local: int, processes: int) -> int:
+    """The most devices, as many of each process, that every accumulated part of a batch divides over.
+
+    >>> devices_for(42, 1, local=8, processes=1), devices_for(32, 2, local=8, processes=2)
+    (7, 16)
+    """
+    if batch == 0:
+        return local * processes
+    for each in range(local, 0, -1):
+        if batch % (each * processes * accumulate) == 0:
+            return each * processes
+    share = processes * accumulate
+    parts = f" in {accumulate} accumulated parts" if accumulate > 1 else ""
+    over = f" over {processes} processes" if processes > 1 else ""
+    near = sorted({max(1, batch // share) * share, -(-batch // share) * share})
+    raise UserError(f"a batch of {batch}{parts} does not divide{over}; the nearest is {' or '.join(map(str, near))}")
+
+
+def _of_process(number: int) -> list[jax.Device]:
+    return [device for device in jax.devices() if device.process_index == number]
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -31,14 +61,10 @@ def over_data(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
-def check_batch(batch: int, mesh: Mesh, accumulate: int = 1) -> None:
-    """Refuse a batch that does not divide over the devices, with each part of it when gradients are accumulated."""
-    devices = mesh.shape["data"]
-    share = devices * accumulate
-    if batch < 1 or batch % share:
-        parts = f" in {accumulate} accumulated parts" if accumulate > 1 else ""
-        over = f"{devices} devices" if devices > 1 else "1 device"
-        raise UserError(f"a batch of {batch}{parts} does not divide over {over}; choose a multiple of {share}")
+def process_rows(batch: int, mesh: Mesh) -> np.ndarray:
+    """The rows of a global batch that lie on devices of this process, ascending."""
+    places = over_data(mesh).addressable_devices_indices_map((batch,)).values()
+    return np.unique(np.concatenate([np.arange(batch)[place] for place in places]))
 
 
 def padded_batch(batch: int, mesh: Mesh) -> int:
@@ -52,7 +78,7 @@ def put(batch: Mapping[str, np.ndarray], mesh: Mesh, stored: Stored | None = Non
 
     Of the arrays `stored` it gets the rows that its `index` names.
     """
-    placed = {name: jax.make_array_from_process_local_data(over_data(mesh), rows) for name, rows in batch.items()}
+    placed = {name: _placed(rows, mesh) for name, rows in batch.items()}
     return placed | {name: _rows_of(mesh)(array, placed["index"]) for name, array in (stored or {}).items()}
 
 
@@ -102,6 +128,20 @@ def _available_on_host() -> int:
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):  # no Linux
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _placed(rows: np.ndarray, mesh: Mesh) -> jax.Array:
+    """This process's rows (see `process_rows`) in their places of the global array."""
+    if jax.process_count() == 1:
+        return jax.make_array_from_process_local_data(over_data(mesh), rows)
+    whole = len(rows) * jax.process_count()
+    first = {int(row): place for place, row in enumerate(process_rows(whole, mesh))}
+
+    def on_device(index: Any) -> np.ndarray:
+        start, stop, _ = index[0].indices(whole)
+        return rows[first[start] : first[start] + stop - start]
+
+    return jax.make_array_from_callback((whole, *rows.shape[1:]), over_data(mesh), on_device)
 
 
 @functools.cache

@@ -8,8 +8,8 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.parallel import (
-    check_batch,
     check_fits,
+    devices_for,
     free_memory,
     make_mesh,
     over_data,
@@ -32,25 +32,34 @@ def test_the_mesh_holds_every_device_in_one_fold():
     assert dict(mesh.shape) == {"fold": 1, "data": jax.device_count()}
 
 
-@pytest.mark.parametrize(("batch", "count", "accumulate"), [(1, 1, 1), (7, 1, 1), (32, 8, 1), (32, 8, 4), (12, 2, 3)])
-def test_a_batch_that_divides_passes(batch, count, accumulate):
-    check_batch(batch, devices(count), accumulate)
+@pytest.mark.parametrize(
+    ("batch", "accumulate", "local", "processes", "expected"),
+    [
+        (32, 1, 8, 1, 8),
+        (42, 1, 8, 1, 7),  # paper 003's
+        (5, 1, 8, 1, 5),
+        (7, 1, 4, 1, 1),
+        (32, 4, 8, 1, 8),
+        (12, 3, 8, 1, 4),
+        (12, 1, 4, 2, 6),
+        (0, 1, 4, 2, 8),
+    ],
+)
+def test_a_batch_takes_the_most_devices_that_it_divides_over(batch, accumulate, local, processes, expected):
+    assert devices_for(batch, accumulate, local, processes) == expected
 
 
 @pytest.mark.parametrize(
-    ("batch", "count", "accumulate", "message"),
+    ("batch", "accumulate", "processes", "message"),
     [
-        (30, 4, 1, "a batch of 30 does not divide over 4 devices; choose a multiple of 4"),
-        (2, 4, 1, "a batch of 2 does not divide over 4 devices; choose a multiple of 4"),
-        (8, 4, 4, "a batch of 8 in 4 accumulated parts does not divide over 4 devices; choose a multiple of 16"),
-        (9, 1, 2, "a batch of 9 in 2 accumulated parts does not divide over 1 device; choose a multiple of 2"),
-        (0, 1, 1, "a batch of 0 does not divide over 1 device; choose a multiple of 1"),
-        (-8, 4, 1, "a batch of -8 does not divide over 4 devices; choose a multiple of 4"),
+        (9, 2, 1, "a batch of 9 in 2 accumulated parts does not divide; the nearest is 8 or 10"),
+        (42, 1, 4, "a batch of 42 does not divide over 4 processes; the nearest is 40 or 44"),
+        (2, 1, 4, "a batch of 2 does not divide over 4 processes; the nearest is 4"),
     ],
 )
-def test_a_batch_that_does_not_divide_is_refused(batch, count, accumulate, message):
+def test_a_batch_that_leaves_a_process_without_a_device_is_refused(batch, accumulate, processes, message):
     with pytest.raises(UserError) as caught:
-        check_batch(batch, devices(count), accumulate)
+        devices_for(batch, accumulate, 8, processes)
     assert str(caught.value) == message
 
 

@@ -2,8 +2,8 @@
 
     python tools/demos.py [--folder=runs/demos] [--only=CONFIG,...] [--data_dir=DIR] [--doc=FILE]
 
-Resumable: finished runs are read back, and rows of the document whose runs are not in FOLDER stay as they are. About two
-minutes each on 2 idle cores.
+Resumable: finished runs are read back, and rows of the document whose runs are not in FOLDER stay as they are. About
+two minutes each on 2 idle cores.
 """
 
 import argparse
@@ -65,8 +65,8 @@ def document(rows: list[list[str]]) -> str:
 
 Written by `make demos` (`tools/demos.py`): `python -m skinjax.main` and these arguments, seed 0; synthetic photographs,
 a test bench and not medicine. Seconds are of the whole command on {len(os.sched_getaffinity(0))} core(s)
-({platform.machine()}), with the drawing of a set where it is the first of it (?: not in one go). Figures of the test part in %, with 95 % bootstrap
-intervals over lesions; single runs on different data and splits, which compare nothing.
+({platform.machine()}), with the drawing of a set where it is the first of it (?: not in one go). Figures of the test
+part in %, with 95 % bootstrap intervals over lesions; single runs on different data and splits, which compare nothing.
 
 {markdown_table(("", "seconds", "test photographs", *METRICS), rows)}"""
 

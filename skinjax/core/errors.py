@@ -25,6 +25,11 @@ def os_errors_as_user_errors(failure: str, remedy: str = "") -> Iterator[None]:
         raise UserError(f"{failure}: {error.strerror or error}{remedy and '; '}{remedy}") from error
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, or what it is, in a line."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
 def lookup(kind: str, name: str, table: Mapping[str, T], elsewhere: Iterable[str] = ()) -> T:
     """The entry `name` of `table`, or a `UserError` that lists the known names and may point to one `elsewhere`.
 

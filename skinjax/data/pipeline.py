@@ -48,7 +48,7 @@ def training_batches(
     *,
     start: int,
     stop: int,
-    rows: slice = slice(None),
+    rows: np.ndarray | slice = slice(None),
     threads: int = 4,
     weights: np.ndarray | None = None,
 ) -> Iterator[HostBatch]:
@@ -74,7 +74,7 @@ def held_out_batches(
     batches: EvaluationBatches,
     pixels: LoadPixels | None,
     *,
-    rows: slice = slice(None),
+    rows: np.ndarray | slice = slice(None),
     threads: int = 4,
 ) -> Iterator[HostBatch]:
     """`records` in order in batches of one size, the last one padded and masked; `pixels`: see `training_batches`."""

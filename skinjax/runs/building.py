@@ -27,10 +27,12 @@ from skinjax.model import make_method, normalisation, variable_shapes
 from skinjax.models.pretrained.facts import NO_FACTS, Facts
 from skinjax.models.pretrained.opening import remarks
 from skinjax.objectives.diagnosis import as_released, diagnosis_factors
-from skinjax.parallel import check_batch, make_mesh
+from skinjax.parallel import make_mesh, process_rows
+from skinjax.processes import first_then_others, told_arrays
 from skinjax.recipe.recipe import Recipe
-from skinjax.runs.inputs import Inputs, process_rows
+from skinjax.runs.inputs import Inputs
 from skinjax.runs.starting_weights import StartingWeights
+from skinjax.runs.workdir import START_FILES
 from skinjax.training.loop import LoopSettings, Trainer
 from skinjax.training.phases import CLASS_FIGURES, Phase, duration_in_steps
 from skinjax.training.schedules import cycle_ends, make_schedule
@@ -52,27 +54,33 @@ class Built:
     def trainer(self, **others: Any) -> Trainer:
         """The trainer of these; `others` are its fields that depend on where and why it trains."""
         method, data, weights = self.method, self.data, self.weights
+        rows = process_rows(self.recipe.batch, self.mesh)
         trainer = Trainer(
             method=method,
             mesh=self.mesh,
             settings=loop_settings(self.recipe),
             constants=functools.partial(constants_of, method, data),
-            batches=functools.partial(phase_batches, self.recipe, data, self.pixels.host),
+            batches=functools.partial(phase_batches, self.recipe, data, self.pixels.host, rows=rows),
             stored=lambda phase, variables: self.inputs(phase, variables).device,
-            given=functools.partial(weights.arrays, method.trunks(), data.dataset.classes) if weights else None,
+            given=self.given if weights else None,
             **others,
         )
         self.inputs.check = trainer.check_interrupted
         return trainer
 
+    def given(self, variables: Variables) -> dict[tuple[str, ...], np.ndarray]:
+        """The arrays of the starting weights for these variables, by path."""
+        assert self.weights is not None
+        find = functools.partial(self.weights.arrays, self.method.trunks(), self.data.dataset.classes, variables)
+        return told_arrays(find)
+
 
 def build(recipe: Recipe, folder: Path, root: Path, say: Print) -> Built:
     """What the run in `folder` trains and on what, before anything is trained; data sets lie under `root`."""
     use_compilation_cache(root / "compilation_cache")
-    mesh = make_mesh()
-    check_batch(recipe.batch, mesh, recipe.accumulate)
-    weights = open_weights(recipe, folder, root, say)
-    data = make_data(recipe, folder, root, say)
+    mesh = make_mesh(recipe.batch, recipe.accumulate, say)
+    make = lambda: (open_weights(recipe, folder, root, say), make_data(recipe, folder, root, say))  # noqa: E731
+    weights, data = first_then_others(make, folder, START_FILES)
     if weights:
         weights.check_leak(data)
     method = make_method(recipe, data.dataset.classes, weights.facts if weights else NO_FACTS)
@@ -233,11 +241,16 @@ def constants_of(method: Method, data: Data, phase: Phase) -> dict[str, np.ndarr
 
 
 def phase_batches(
-    recipe: Recipe, data: Data, pixels: LoadPixels | None, phase: Phase, start: int
+    recipe: Recipe,
+    data: Data,
+    pixels: LoadPixels | None,
+    phase: Phase,
+    start: int,
+    rows: np.ndarray | slice = slice(None),
 ) -> Iterator[HostBatch]:
-    """The host batches of a phase from its step `start` on; with stored features they need no pixels."""
-    pixels = None if phase.objective.stored_features else pixels
-    rows, threads = process_rows(recipe.batch), recipe.logging.threads
+    """The host batches of a phase, or these rows of them, from its step `start` on."""
+    pixels = None if phase.objective.stored_features else pixels  # features need none
+    threads = recipe.logging.threads
     weights = example_weights(recipe, data, phase.name)
     return training_batches(
         data.dataset, phase.sampler, pixels, start=start, stop=phase.steps, rows=rows, threads=threads, weights=weights

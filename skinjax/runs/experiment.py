@@ -1,5 +1,6 @@
 """Train and judge the run that a config asks for, and open a finished run."""
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from skinjax.methods.base import Method, Variables, trains_classes
 from skinjax.methods.ensemble import united
 from skinjax.model import Model, load, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
+from skinjax.processes import first_then_others, leads, run_folder, told
 from skinjax.recipe.recipe import Recipe
 from skinjax.report.page import write_report
 from skinjax.report.subjects import open_subject
@@ -28,7 +30,7 @@ from skinjax.runs import building
 from skinjax.runs.priors import training_prior
 from skinjax.runs.results import finished_figures, mark_finished, validation_figures, write_figures
 from skinjax.runs.starting_weights import StartingWeights, hashed_groups
-from skinjax.runs.workdir import claim, default_workdir, environment, read_config, read_recipe
+from skinjax.runs.workdir import CONFIG_FILE, claim, default_workdir, environment, read_config, read_recipe
 from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import tables
 from skinjax.training.logs import MetricsLog
@@ -52,17 +54,21 @@ def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None,
     for remark in recipe.remarks():
         say(remark)
     building.check(recipe)
-    if finished_figures(folder) is None:
-        check_dataset(recipe.dataset.name, data_root(data_dir))
-    with claim(folder, recipe), stopped_by_signals() as should_stop:
+    root = data_root(data_dir)
+    with contextlib.ExitStack() as held:
+        folder = held.enter_context(run_folder(folder))
+        if told(lambda: finished_figures(folder)) is None:
+            check_dataset(recipe.dataset.name, root)
+        first_then_others(lambda: leads() and held.enter_context(claim(folder, recipe)), folder, [CONFIG_FILE])
+        should_stop = held.enter_context(stopped_by_signals())
         say(f"run in {folder}")
-        figures = finished_figures(folder)
+        figures = told(lambda: finished_figures(folder))
         if figures is None:
-            figures = train_and_evaluate(recipe, folder, data_root(data_dir), should_stop, say)
+            figures = train_and_evaluate(recipe, folder, root, should_stop, say)
         for split, values in figures.items():
             say(format_figures(split, values))
-        if figures:
-            report(folder, data_root(data_dir), say)
+        if figures and leads():
+            report(folder, root, say)
         return figures
 
 
@@ -105,7 +111,7 @@ def train_and_evaluate(
         found, terms = judge(method, phase, variables, held_out, inputs(phase, variables), {})
         return {**validation_figures(found[""], counts, small), **terms} if found else terms
 
-    checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, jax.process_index() == 0, say)
+    checkpoints = Checkpoints(folder / "checkpoints", recipe.checkpoints.keep, say=say)
     trainer = built.trainer(
         checkpoints=checkpoints,
         open_log=lambda step: MetricsLog(folder, step, recipe.logging.tensorboard),
@@ -129,13 +135,15 @@ def train_and_evaluate(
         if len(data.records[part]) and trained:
             protocol = describe(recipe, folder, data, part, states, weights) | trained
             found, _ = judge(model.method, phase, model.variables, part, built.pixels, protocol)
-            figures[part] = write_figures(folder, part, found, counts, small)
+            if leads():
+                figures[part] = write_figures(folder, part, found, counts, small)
     if not tells_classes[phase.name]:
         say("no phase trains the classes: there are no figures of them, but weights that other runs may start from")
-    elif not figures:
+    elif not figures and leads():
         say("this split holds nothing out (split.test and split.validation are 0): there are no figures")
-    write_model(folder, model)
-    mark_finished(folder, list(figures))
+    if leads():
+        write_model(folder, model)
+        mark_finished(folder, list(figures))
     return figures
 
 

@@ -10,11 +10,11 @@ import numpy as np
 from skinjax.core.errors import Print
 from skinjax.data.caches import Pixels
 from skinjax.data.pipeline import held_out_batches
-from skinjax.data.sampling.samplers import EvaluationBatches, process_slice
+from skinjax.data.sampling.samplers import EvaluationBatches
 from skinjax.data.splits.parts import Data
 from skinjax.methods.base import FeatureMethod, Method, Variables
 from skinjax.model import variable_shapes
-from skinjax.parallel import check_fits, padded_batch, put_whole
+from skinjax.parallel import check_fits, padded_batch, process_rows, put_whole
 from skinjax.recipe.recipe import Recipe
 from skinjax.training.inference import Columns, collect
 from skinjax.training.phases import Phase
@@ -69,7 +69,7 @@ class Inputs:
     ) -> tuple[Columns, dict[str, float]]:
         """What an evaluation program says of `records`, a row for each; see `skinjax.training.inference.collect`."""
         batches = EvaluationBatches(len(records), padded_batch(self.recipe.batch, self.mesh))
-        rows, threads = process_rows(batches.batch), self.recipe.logging.threads
+        rows, threads = process_rows(batches.batch, self.mesh), self.recipe.logging.threads
         loaded = held_out_batches(self.data.dataset, records, batches, source.host, rows=rows, threads=threads)
         return collect(program, variables, loaded, len(records), mesh=self.mesh, stored=source.device, check=self.check)
 
@@ -86,8 +86,3 @@ class Inputs:
     def _method(self) -> FeatureMethod:
         assert isinstance(self.method, FeatureMethod)  # or the phase was refused
         return self.method
-
-
-def process_rows(batch: int) -> slice:
-    """The rows of a global batch that this process loads."""
-    return process_slice(batch, jax.process_index(), jax.process_count())

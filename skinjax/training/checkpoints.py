@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import sha256_of, short_hash
+from skinjax.processes import leads, several, told, told_arrays
 
 # orbax logs every step of its work, and a failed write as pages of tracebacks; we report that, in one sentence.
 logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
@@ -45,7 +47,7 @@ class Seal:
 class Checkpoints:
     """The checkpoints of a run: the newest `keep`, the best one and the snapshots.
 
-    `write` is true on one process; the others take part in saving and restoring, as orbax needs, and seal nothing.
+    They are the first process's, which tells the others what it reads; without `write` they are read only.
     """
 
     def __init__(self, folder: Path, keep: int = 2, write: bool = True, say: Callable[[str], None] = print):
@@ -53,12 +55,15 @@ class Checkpoints:
             raise UserError(f"a run that keeps {keep} checkpoints cannot be continued; keep at least 1")
         self._folder = folder
         self._keep = keep
-        self._write = write
+        self._write = write and leads()
         self._say = say
         self._pending: Seal | None = None
-        if write:
+        if self._write:
             folder.mkdir(parents=True, exist_ok=True)
-        self._saver = ocp.AsyncCheckpointer(ocp.PyTreeCheckpointHandler())
+        if leads():
+            alone = ocp.options.MultiprocessingOptions(primary_host=0, active_processes={0} if several() else None)
+            handler = ocp.PyTreeCheckpointHandler(multiprocessing_options=alone)
+            self._saver = ocp.AsyncCheckpointer(handler, multiprocessing_options=alone)
 
     def steps(self) -> list[int]:
         """The steps of the sealed checkpoints, ascending; their files may still be damaged."""
@@ -67,32 +72,37 @@ class Checkpoints:
     def save(self, state: Any, seal: Seal) -> None:
         """Start saving `state` (a tree of arrays); waits only for the save before it."""
         self.wait()
-        with _writing(self._folder):
-            if self._write:
+        if self._write:
+            with _writing(self._folder):
                 self._remove(seal.step)
                 self._check_room(state)
-            self._saver.save(self._path(seal.step), args=ocp.args.PyTreeSave(state))
-        self._pending = seal
+                state = jax.tree.map(np.asarray, state) if several() else state  # orbax would wait for the others
+                self._saver.save(self._path(seal.step), args=ocp.args.PyTreeSave(state))
+            self._pending = seal
 
     def wait(self) -> None:
         """Finish the save under way, seal it and remove what is no longer kept."""
         # Forgotten before the wait: what could not be written must never be sealed.
         seal, self._pending = self._pending, None
-        with _writing(self._folder):
-            self._saver.wait_until_finished()
-            if seal is not None and self._write:
+        if seal is not None:
+            with _writing(self._folder):
+                self._saver.wait_until_finished()
                 self._write_seal(seal, _digests(self._path(seal.step)))
                 self._prune()
 
     def reseal(self, seal: Seal) -> None:
         """Replace the history of the checkpoint of `seal.step`, whose state is unchanged."""
         self.wait()
-        with _writing(self._folder):
-            if self._write:
+        if self._write:
+            with _writing(self._folder):
                 self._write_seal(seal, self._read(seal.step)[1])
 
     def latest(self) -> Seal | None:
         """The newest undamaged checkpoint; a damaged one is reported and removed, so that it can be written again."""
+        found = told(lambda: (seal := self._newest()) and dataclasses.asdict(seal))
+        return Seal(**found) if found else None
+
+    def _newest(self) -> Seal | None:
         self._sweep()
         steps = self.steps()
         for place in reversed(range(len(steps))):
@@ -107,23 +117,43 @@ class Checkpoints:
 
     def sealed(self, step: int) -> Seal:
         """The seal of the checkpoint of `step`, after a check of every byte."""
-        try:
-            return self._verified(step)
-        except ValueError as error:
-            raise UserError(
-                f"checkpoint {step} in {self._folder} is damaged ({error}): bring it back from a copy or train again "
-                "in another workdir"
-            ) from error
+
+        def checked() -> dict[str, Any]:
+            try:
+                return dataclasses.asdict(self._verified(step))
+            except ValueError as error:
+                raise UserError(
+                    f"checkpoint {step} in {self._folder} is damaged ({error}): bring it back from a copy or train "
+                    "again in another workdir"
+                ) from error
+
+        return Seal(**told(checked))
 
     def restore(self, step: int, like: Any) -> Any:
         """The state of a sealed checkpoint, with the shapes, types and shardings of the tree `like`."""
-        arguments = ocp.checkpoint_utils.construct_restore_args(like)
-        return self._saver.restore(self._path(step), args=ocp.args.PyTreeRestore(like, restore_args=arguments))
+        if not several():
+            arguments = ocp.checkpoint_utils.construct_restore_args(like)
+            return self._saver.restore(self._path(step), args=ocp.args.PyTreeRestore(like, restore_args=arguments))
+        leaves, shape = jax.tree.flatten(like)
+
+        def read() -> dict[tuple[str, ...], np.ndarray]:
+            arguments = jax.tree.map(lambda leaf: ocp.RestoreArgs(restore_type=np.ndarray, dtype=leaf.dtype), like)
+            asked = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), like)
+            found = self._saver.restore(self._path(step), args=ocp.args.PyTreeRestore(asked, restore_args=arguments))
+            return {(str(number),): np.asarray(leaf) for number, leaf in enumerate(jax.tree.leaves(found))}
+
+        found = told_arrays(read).values()
+        placed = [
+            jax.make_array_from_callback(leaf.shape, leaf.sharding, array.__getitem__)
+            for leaf, array in zip(leaves, found, strict=True)
+        ]
+        return jax.tree.unflatten(shape, placed)
 
     def close(self) -> None:
         """Wait for what is being written."""
         self.wait()
-        self._saver.close()
+        if leads():
+            self._saver.close()
 
     def _path(self, step: int) -> Path:
         return self._folder.absolute() / f"{step:08d}"

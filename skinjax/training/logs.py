@@ -71,13 +71,13 @@ SOON, LATER = 10.0, 30.0  # seconds until the first line, and between two of the
 class Progress:
     """Steps done, images per second and time left: a bar on a terminal, a plain line per report elsewhere."""
 
-    def __init__(self, start: int, total: int, batch: int, stream: TextIO | None = None):
-        self._stream = stream or sys.stderr
+    def __init__(self, start: int, total: int, batch: int, stream: TextIO | None = None, quiet: bool = False):
+        self._stream, self._quiet = stream or sys.stderr, quiet
         self._total, self._batch = total, batch
         self._last_step, self._last_time = start, working_seconds()
         self._seconds_per_step: float | None = None
         self._shown, self._patience = time.perf_counter(), SOON
-        terminal = self._stream.isatty()
+        terminal = self._stream.isatty() and not quiet
         self._bar = (
             tqdm(total=total, initial=start, unit="step", file=self._stream, dynamic_ncols=True) if terminal else None
         )
@@ -114,7 +114,7 @@ class Progress:
         """A line of text, above the bar where there is one."""
         if self._bar is not None:
             self._bar.write(text, file=self._stream)
-        else:
+        elif not self._quiet:
             print(text, file=self._stream, flush=True)
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from skinjax.core.errors import UserError, lookup
 from skinjax.data.pipeline import HostBatch
 from skinjax.methods.base import Method, Variables
 from skinjax.parallel import Stored, prefetch, put_whole, replicated
+from skinjax.processes import leads
 from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.logs import MetricsLog, Progress
 from skinjax.training.optimizers import OptimizerSettings, parameter_factors
@@ -113,7 +114,7 @@ class Trainer:
         self._clock_zero = working_seconds() - history.seconds
         self._log = self.open_log(step)
         images = self.settings.batch * self.settings.places
-        self._progress = Progress(step, start + sum(p.steps for p in phases[index:]), images)
+        self._progress = Progress(step, start + sum(p.steps for p in phases[index:]), images, quiet=not leads())
         try:
             for phase in phases[index:]:
                 if history.target_reached:

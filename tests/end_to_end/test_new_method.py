@@ -88,7 +88,7 @@ def test_it_opens_and_predicts_alone(run, tmp_path, data_dir, capsys):
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["image_id"] for row in rows] == list(table.image_ids)
     found = [[float(row[f"p_{name}"]) for name in table.classes] for row in rows]
-    assert np.array_equal(np.float32(found), np.float32(table.probabilities))
+    np.testing.assert_allclose(found, table.probabilities, atol=1e-6)
 
 
 def test_a_typo_is_told_with_the_field_that_was_meant(capsys, tmp_path):

@@ -45,7 +45,7 @@ CHANGES = [
     "phases.train.unit=steps",
     "phases.train.warmup=2.0",
     "split.test=0.3",
-    "optimizer.learning_rate=0.01",
+    "optimizer.learning_rate=0.003",
 ]
 
 

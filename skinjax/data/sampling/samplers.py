@@ -282,18 +282,6 @@ class EvaluationBatches:
         return np.minimum(positions, self.count - 1), positions < self.count
 
 
-def process_slice(batch: int, process_index: int, process_count: int) -> slice:
-    """The rows of a global batch that one process loads.
-
-    >>> process_slice(batch=8, process_index=1, process_count=2)
-    slice(4, 8, None)
-    """
-    if batch % process_count:
-        raise UserError(f"a batch of {batch} does not divide over {process_count} processes: choose a multiple of that")
-    share = batch // process_count
-    return slice(process_index * share, (process_index + 1) * share)
-
-
 def generator(seed: int, purpose: str, number: int, label: int = 0) -> np.random.Generator:
     """A generator of its own for each purpose, epoch (or chunk, or step) and class."""
     entropy = [seed, zlib.crc32(purpose.encode()), number, label]

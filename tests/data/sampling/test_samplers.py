@@ -14,7 +14,6 @@ from skinjax.data.sampling.samplers import (
     downsampled,
     natural,
     oversampled,
-    process_slice,
     statically_balanced,
     weighted,
     weights_by_class,
@@ -249,7 +248,7 @@ def test_processes_that_each_load_their_slice_make_up_the_batch(name):
     loaded = []
     for process, first in enumerate((0, 17, 5, 11)):  # each has a sampler of its own, and starts where it likes
         own = make(name, records, labels, 12, 3)
-        rows = process_slice(12, process, 4)
+        rows = slice(3 * process, 3 * process + 3)
         loaded.append({step % 20: own(step % 20)[rows] for step in range(first, first + 20)})
     for step in range(20):
         batch = np.concatenate([steps[step] for steps in loaded])
@@ -352,11 +351,3 @@ def test_evaluation_pads_with_the_last_position():
 def test_evaluation_of_nothing_is_an_error():
     with pytest.raises(UserError, match="no images to evaluate"):
         EvaluationBatches(0, 4)
-
-
-def test_process_slices_tile_the_global_batch():
-    batch = np.arange(12)
-    parts = [batch[process_slice(12, index, 3)].tolist() for index in range(3)]
-    assert parts == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
-    with pytest.raises(UserError, match="a batch of 10 does not divide over 4 processes"):
-        process_slice(10, 0, 4)
