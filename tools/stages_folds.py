@@ -15,7 +15,7 @@ import numpy as np
 from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
 from phases_table import pool
 
-from skinjax.evaluation.intervals import bootstrap, bootstrap_of, paired_difference
+from skinjax.evaluation.intervals import bootstrap, drawn_of, paired_difference, percentiles
 from skinjax.evaluation.predictions import Predictions
 
 FOLDS = 5
@@ -96,7 +96,7 @@ ERRORS: dict[str, Callable[[Predictions], np.ndarray]] = {
 def interval(table: Predictions, wrong: Callable[[Predictions], np.ndarray], base: Predictions | None = None) -> str:
     """How many rows are wrong, or how many more than in `base`, with an interval over lesions."""
     count = wrong(table).astype(float) - (0 if base is None else wrong(base))
-    low, high = bootstrap_of(table.groups, lambda weights: count @ weights)
+    low, high = percentiles(drawn_of(table.groups, lambda weights: count @ weights))
     sign = "" if base is None else "+"
     return f"{count.sum():{sign}.0f} [{low:{sign}.0f}, {high:{sign}.0f}]"
 

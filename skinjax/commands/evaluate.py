@@ -32,7 +32,7 @@ from skinjax.evaluation.errors import where_column
 from skinjax.evaluation.metrics import metric_names
 from skinjax.evaluation.predictions import write_predictions
 from skinjax.evaluation.sources import Source, named_path, open_source, with_groups_of
-from skinjax.evaluation.text import PER_CLASS, aligned
+from skinjax.evaluation.text import PER_CLASS, aligned, visible
 
 
 def add_arguments(parser: Parser) -> None:
@@ -64,6 +64,10 @@ def run(options: argparse.Namespace) -> int:
     metrics = metric_names(options.metrics)
     if options.prevalence is not None and not 0 < options.prevalence < 1:
         raise UserError(f"--prevalence is {options.prevalence:g}; it is a share between 0 and 1, such as 0.02")
+    if options.prevalence is not None and not options.positive:
+        raise UserError("--prevalence is of the classes that --positive names: name them")
+    if options.methods:
+        refuse_beside_methods(options)
     sources = [chosen(source, options.where) for source in opened(options)]
     if options.methods:
         show(judgement.method_lines(sources, metrics, options.replicates))
@@ -71,11 +75,25 @@ def run(options: argparse.Namespace) -> int:
     if options.ensemble:
         sources = [judgement.ensemble(sources, options.ensemble)]
     found = [judge(source, options) for source in sources]
-    if len(sources) > 1:
-        show(judgement.difference_lines(sources, metrics, options.replicates))
     if options.out:
         write(Path(options.out).expanduser(), sources, found)
+    if len(sources) > 1:
+        try:
+            show(list(judgement.difference_lines(sources, metrics, options.replicates)))
+        except UserError as error:
+            print(f"not compared: {error}")
     return 0
+
+
+def refuse_beside_methods(options: argparse.Namespace) -> None:
+    """Refuse what --methods does not do, and one run as several of a method."""
+    for name in ("out", "positive", "by", "conformal", "cases", "ensemble", "temperature", "prior", "trained_on"):
+        if getattr(options, name):
+            raise UserError(f"--methods compares methods and nothing else: leave --{name} out")
+    paths = [(name, path.resolve()) for name, path in map(named_path, options.paths)]
+    for number, (name, path) in enumerate(paths):
+        if (name, path) in paths[:number]:
+            raise UserError(f"{name}={path.name} is named twice, and is one run: name those of other seeds or folds")
 
 
 def opened(options: argparse.Namespace) -> Iterator[Source]:
@@ -117,12 +135,12 @@ def judge(source: Source, options: argparse.Namespace) -> tuple[Any, dict[str, A
         replicates=options.replicates,
     )
     table, found = judgement.judged(source, questions)
-    print(f"{source.name}")
+    print(visible(source.name))
     show(judgement.lines(found))
     if options.trained_on:
         seen = seen_in_training(source.table, Path(options.trained_on).expanduser())
         found["trained_on"] = {name: {"seen": of, "images": among} for name, (of, among) in seen.items()}
-        print(f"\nimages whose group is in {options.trained_on}:")
+        print(f"\nimages that are in {options.trained_on}, or whose group is:")
         show(aligned([f"  {name}", f"{of} of {among}", _percent(of, among)] for name, (of, among) in seen.items()))
     print()
     return table, found
@@ -153,7 +171,8 @@ def class_table(found: dict[str, Any]) -> str:
 
 def show(lines: Iterable[str]) -> None:
     for line in lines:
-        print(line)
+        for piece in line.split("\n"):
+            print(visible(piece, most=10**6))
 
 
 def _names(text: str | None) -> tuple[str, ...]:

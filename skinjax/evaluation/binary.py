@@ -52,6 +52,8 @@ def answers(predictions: Predictions, positive: Sequence[str]) -> Answers:
     if not 0 < len(set(numbers)) < len(predictions.classes):
         raise UserError(f"--positive names {len(set(numbers))} of {len(predictions.classes)} classes: leave one out")
     known = predictions.labelled
+    if not known.any():
+        raise UserError("--positive asks what is true, and no photograph of the table has a label: leave it out")
     scores = predictions.probabilities[known][:, numbers].astype(float).sum(axis=1)
     return Answers(np.isin(predictions.labels[known], numbers), scores, predictions.groups[known])
 

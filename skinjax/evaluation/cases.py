@@ -10,7 +10,7 @@ from scipy.special import softmax
 from skinjax.core.errors import UserError, lookup
 from skinjax.core.tables import read_file, read_table
 from skinjax.evaluation.calibration import logits_of
-from skinjax.evaluation.predictions import Predictions, chosen_rows
+from skinjax.evaluation.predictions import UNLABELLED, Predictions, chosen_rows
 
 Array = np.ndarray
 
@@ -28,26 +28,46 @@ def with_groups(predictions: Predictions, path: Path) -> Predictions:
     unknown = [name for name in predictions.image_ids.tolist() if name not in rows]
     if unknown:
         raise UserError(f"{path} lacks {len(unknown)} images of the table, such as {unknown[0]!r}: add them")
-    found = [rows[name].cells for name in predictions.image_ids.tolist()]
-    groups = np.array([cells["group"] for cells in found])
+    found = [rows[name] for name in predictions.image_ids.tolist()]
+    for row in found:
+        if not row.cells["group"]:
+            row.refuse(f"image {row.cells['image_id']!r} has no group: give it one, its own name if it has no other")
+    groups = np.array([row.cells["group"] for row in found])
     if CLUSTER not in table.columns:
         return dataclasses.replace(predictions, groups=groups)
-    clusters = np.array([cells[CLUSTER] or cells["group"] for cells in found])
-    return dataclasses.replace(predictions, groups=clusters, metadata={**predictions.metadata, CASE: groups})
+    clusters = np.array([row.cells[CLUSTER] for row in found])
+    return with_clusters(dataclasses.replace(predictions, groups=groups), clusters)
+
+
+def with_clusters(predictions: Predictions, clusters: Array) -> Predictions:
+    """The table whose images are resampled by clusters [N] ('' is none but the group), its groups being its cases."""
+    groups = predictions.groups
+    metadata = {name: column for name, column in predictions.metadata.items() if name != CLUSTER}
+    return dataclasses.replace(
+        predictions, groups=np.where(clusters == "", groups, clusters), metadata={**metadata, CASE: groups}
+    )
 
 
 def seen_in_training(predictions: Predictions, path: Path) -> Mapping[str, tuple[int, int]]:
-    """Of each class, how many images are of a group that a training list names, and how many there are.
+    """Of each class, how many images a training list names, itself or by its group, and how many there are.
 
-    The list is a CSV with `group`, or with `image_id` where images are groups of their own.
+    The list is a CSV with `image_id`, `group` or both; of one with a column `split`, the rows that say train.
     """
-    table = read_table(read_file(path), str(path), optional=("group", "image_id"))
-    column = next((name for name in ("group", "image_id") if name in table.columns), None)
-    if column is None:
+    table = read_table(read_file(path), str(path), optional=("group", "image_id", "split"))
+    if not {"group", "image_id"} & set(table.columns):
         raise UserError(f"{path} has neither a column group nor image_id: give one of the training photographs")
-    trained = {row.cells[column] for row in table.rows}
-    of_table = predictions.groups if column == "group" else predictions.image_ids
-    seen = np.isin(of_table, sorted(trained))
+    cases = cases_of(predictions)
+    if "image_id" not in table.columns and np.array_equal(cases, predictions.image_ids):
+        raise UserError(
+            f"{path} names groups, and the table has none to compare them with: bring them by --groups=FILE"
+        )
+    rows = [row.cells for row in table.rows if row.cells.get("split", "train") == "train"]
+    if not rows:
+        raise UserError(f"no row of {path} has the split 'train': give the list of what was trained on")
+    images, groups = ({cells[name] for cells in rows if cells.get(name)} for name in ("image_id", "group"))
+    seen = np.isin(predictions.image_ids, sorted(images))
+    for of_table in (cases, predictions.groups):
+        seen |= np.isin(of_table, sorted(groups))
     return {
         name: (int(np.sum(seen & (predictions.labels == number))), int(np.sum(predictions.labels == number)))
         for number, name in enumerate(predictions.classes)
@@ -59,10 +79,11 @@ def pooled(predictions: Predictions, pool: str = "probabilities") -> Predictions
     lookup("pool", pool, POOLS)
     of_image = cases_of(predictions)
     cases, first, codes = np.unique(of_image, return_index=True, return_inverse=True)
-    labels = predictions.labels[first]
-    differ = np.flatnonzero(labels[codes] != predictions.labels)
+    labels = np.full(len(cases), UNLABELLED)
+    np.maximum.at(labels, codes, predictions.labels)  # of photographs that have one
+    differ = np.flatnonzero((labels[codes] != predictions.labels) & predictions.labelled)
     if len(differ):
-        names = np.array([*predictions.classes, "no label"])
+        names = np.array(predictions.classes)
         one, other = (str(names[of]) for of in (labels[codes[differ[0]]], predictions.labels[differ[0]]))
         case = str(of_image[differ[0]])
         raise UserError(f"the case {case!r} has two labels, {one} and {other}: give each photograph of it the same")
@@ -73,13 +94,15 @@ def pooled(predictions: Predictions, pool: str = "probabilities") -> Predictions
     return dataclasses.replace(
         whole,
         image_ids=cases,
+        labels=labels,
         probabilities=softmax(means, axis=1) if pool == "logits" else means,
     )
 
 
 def cases_of(predictions: Predictions) -> Array:
     """The case of each image [N]: its group, where groups are not larger than cases."""
-    return predictions.metadata.get(CASE, predictions.groups)
+    cases = predictions.metadata.get(CASE, predictions.groups)
+    return np.where(cases == "", predictions.groups, cases)
 
 
 def one_of_each(predictions: Predictions, seed: int = 0) -> Predictions:

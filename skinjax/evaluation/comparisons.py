@@ -14,6 +14,7 @@ from skinjax.core.errors import UserError
 from skinjax.evaluation.intervals import replicate_values
 from skinjax.evaluation.metrics import evaluate
 from skinjax.evaluation.predictions import Predictions, align
+from skinjax.evaluation.priors import DIFFERENT
 
 Array = np.ndarray
 
@@ -98,4 +99,6 @@ def combined(tables: Sequence[Predictions], how: str = "mean") -> Predictions:
     else:
         shares = [table.probabilities for table in aligned]
     protocol = {**first.protocol, "ensemble": how, "tables": len(tables)}
+    if any(table.protocol.get("training_prior") != first.protocol.get("training_prior") for table in others):
+        protocol["training_prior"] = DIFFERENT  # then nobody can take it off their mean
     return dataclasses.replace(first, probabilities=np.mean(shares, axis=0), scores=None, protocol=protocol)

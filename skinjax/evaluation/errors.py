@@ -1,5 +1,6 @@
 """Where a classifier errs: pairs of classes, single photographs, and kinds of photographs."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -124,15 +125,17 @@ def column_values(predictions: Predictions, column: str) -> Array:
         known = ", ".join(predictions.metadata) or "none"
         raise UserError(f"the table has no column {column!r} to judge by; it has {known}")
     values = predictions.metadata[column]
-    return np.array([age_band(value) for value in values.tolist()]) if re.match("age", column) else values
+    return np.array([age_band(value) for value in values.tolist()]) if re.fullmatch("age(_.*)?", column) else values
 
 
 def age_band(text: str) -> str:
-    """The band of an age in years; what is no number stays as it is."""
+    """The band of an age in years; what is no such number stays as it is, and nan is not known."""
     try:
         age = float(text)
     except ValueError:
         return text
+    if not 0 <= age < math.inf:
+        return "" if math.isnan(age) else text
     edges = (0, *AGE_BANDS)
     place = max(number for number, edge in enumerate(edges) if age >= edge or not number)
     return f"{edges[place]}-{edges[place + 1] - 1}" if place + 1 < len(edges) else f"{edges[place]}+"

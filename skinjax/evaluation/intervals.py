@@ -67,6 +67,8 @@ def paired_difference(
     differences = replicate_values(b, [metric], replicates, seed)[metric] - before
     value = evaluate(b, metric) - evaluate(a, metric)
     interval = _percentile_interval(a, value, differences, level)
+    if not differences.any():  # the same answers: there is no difference, and no doubt about it
+        interval = dataclasses.replace(interval, low=0.0, high=0.0)
     known = differences[~np.isnan(differences)]
     fewer = 1 + min(np.sum(known <= 0), np.sum(known >= 0))
     p_value = min(1.0, 2 * fewer / (1 + len(known))) if len(known) else np.nan
@@ -96,7 +98,7 @@ def summary_with_intervals(
         drawn = replicate_values(predictions, [*scalars, "f1", "auc"], replicates, seed)
     result["macro_recall"] = macro_recall_interval(predictions, level).as_dict()
     for name in scalars:
-        result[name] = _bounded(result[name], *_percentiles(drawn.get(name), level))
+        result[name] = _bounded(result[name], *percentiles(drawn.get(name), level))
     groups = class_groups(predictions)
     for number, name in enumerate(predictions.classes):
         figures = result["per_class"][name]
@@ -104,7 +106,7 @@ def summary_with_intervals(
             # The figure itself follows the rules of confusion.py: 0 for a class never predicted, None if absent.
             figures[figure] = _bounded(figures[figure], found.low, found.high)
         of_class = {figure: drawn[figure][:, number] if drawn else None for figure in ("f1", "auc")}
-        figures["f1"] = _bounded(figures["f1"], *_percentiles(of_class["f1"], level))
+        figures["f1"] = _bounded(figures["f1"], *percentiles(of_class["f1"], level))
         parted = (int(groups[number]), result["groups"] - int(groups[number]))
         bounds = (np.nan, np.nan) if obstacle else auc_bounds(figures["auc"], *parted, of_class["auc"], level)
         figures["auc"] = _bounded(figures["auc"], *bounds)
@@ -126,18 +128,15 @@ def bootstrapped(
     """Some metrics as {value, low, high}, as `summary_with_intervals` bootstraps them."""
     drawn = {} if _obstacle(predictions) else replicate_values(predictions, names, replicates, seed)
     values = {name: json_number(evaluate(predictions, name)) for name in names}
-    return {name: _bounded(value, *_percentiles(drawn.get(name), level)) for name, value in values.items()}
+    return {name: _bounded(value, *percentiles(drawn.get(name), level)) for name, value in values.items()}
 
 
-def bootstrap_of(
-    groups: Array, figure: Callable[[Array], Array], replicates: int = 2000, seed: int = 0, level: float = 0.95
-) -> tuple[float, float]:
-    """The bounds of a figure of rows of these `groups`, a function of how often each counts [N, replicates]."""
+def drawn_of(groups: Array, figure: Callable[[Array], Array], replicates: int = 2000, seed: int = 0) -> Array | None:
+    """Replicates of a figure of rows of these `groups`, a function of how often each counts [N, replicates]."""
     if len(np.unique(groups)) < 2:
-        return np.nan, np.nan
+        return None
     chunk = max(1, CHUNK_ELEMENTS // len(groups))
-    found = [figure(weights.T) for weights in _row_weights(groups, replicates, seed, chunk)]
-    return _percentiles(np.concatenate(found), level)
+    return np.concatenate([figure(weights.T) for weights in _row_weights(groups, replicates, seed, chunk)])
 
 
 def auc_bounds(
@@ -151,7 +150,8 @@ def auc_bounds(
         return np.nan, np.nan
     if positives < FEW_POSITIVES or not 0 < auc < 1:
         return auc_interval(auc, positives, negatives, level)
-    known = np.clip(drawn[~np.isnan(drawn)], 1e-9, 1 - 1e-9)
+    step = 1 / (positives * negatives)  # of an AUC; a replicate without an error is half a step from 1
+    known = np.clip(drawn[~np.isnan(drawn)], step / 2, 1 - step / 2)
     reach = stdtrit(positives - 1, (1 + level) / 2) * logit(known).std(ddof=1)
     return float(expit(logit(auc) - reach)), float(expit(logit(auc) + reach))
 
@@ -227,13 +227,15 @@ def _row_weights(
 
 def _percentile_interval(predictions: Predictions, value: float, values: Array, level: float) -> Interval:
     images, groups = int(predictions.labelled.sum()), len(np.unique(predictions.groups[predictions.labelled]))
-    return Interval(value, *_percentiles(values, level), level, _method(predictions, len(values)), images, groups)
+    return Interval(value, *percentiles(values, level), level, _method(predictions, len(values)), images, groups)
 
 
-def _percentiles(values: Array | None, level: float) -> tuple[float, float]:
-    """The bounds between which `level` of the known values lie; nan where there are none."""
+def percentiles(values: Array | None, level: float = 0.95) -> tuple[float, float]:
+    """The bounds between which `level` of the known values lie; nan where there are none, or all are one."""
     known = np.zeros(0) if values is None else values[~np.isnan(values)]
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]) if len(known) else (np.nan, np.nan)
+    if not len(known) or known.min() == known.max():
+        return np.nan, np.nan
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

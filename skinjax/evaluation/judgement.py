@@ -10,12 +10,19 @@ import numpy as np
 from skinjax.core.errors import UserError
 from skinjax.evaluation import binary, conformal, errors
 from skinjax.evaluation.calibration import calibration_error, fit_temperature, with_temperature
-from skinjax.evaluation.cases import one_of_each, pooled
+from skinjax.evaluation.cases import CASE, one_of_each, pooled
 from skinjax.evaluation.comparisons import FEWEST_RUNS, combined, holm, method_difference
-from skinjax.evaluation.intervals import bootstrap_of, bootstrapped, paired_difference, summary_with_intervals
+from skinjax.evaluation.intervals import (
+    auc_bounds,
+    bootstrapped,
+    drawn_of,
+    paired_difference,
+    percentiles,
+    summary_with_intervals,
+)
 from skinjax.evaluation.metrics import SENSITIVITY, SPECIFICITY, evaluate
 from skinjax.evaluation.predictions import Predictions
-from skinjax.evaluation.priors import choose_tau, frequencies, training_prior, with_prior
+from skinjax.evaluation.priors import TAUS, choose_tau, frequencies, training_prior, with_prior
 from skinjax.evaluation.proportions import Interval, json_number
 from skinjax.evaluation.sources import Source
 from skinjax.evaluation.text import aligned, format_figures, interval, per_class_lines
@@ -58,8 +65,14 @@ def judged(source: Source, questions: Questions, known: Record | None = None) ->
     counts = decided.protocol.get("training_counts")
     counted = counts if isinstance(counts, dict) and counts.keys() == set(decided.classes) else {}
     training_counts = [counted[name] for name in decided.classes] if counted else None
+    if not all(isinstance(count, int | float) for count in training_counts or ()):
+        training_counts = None
     found = dict(known) if known and decided is source.table else None
-    found = found or summary_with_intervals(decided, replicates=questions.replicates, training_counts=training_counts)
+    found = found or summary_with_intervals(
+        decided, replicates=questions.replicates, small=source.small, training_counts=training_counts
+    )
+    if CASE in decided.metadata:
+        found["units"] = "clusters"
     if decided is not natural:
         found |= bootstrapped(natural, OF_PROBABILITIES, replicates=questions.replicates)
     found["calibration_error"] = {"value": json_number(calibration_error(natural)), "low": None, "high": None}
@@ -77,6 +90,8 @@ def judged(source: Source, questions: Questions, known: Record | None = None) ->
         found["conformal"] = sets_record(fit, conformal.conformal_sets(fit.validation_natural(), natural))
     if questions.cases:
         found["cases"] = case_records(decided, questions)
+    if fit.record:  # or what reads the table would correct it once more
+        decided = dataclasses.replace(decided, protocol={**decided.protocol, "fitted": fit.record})
     return decided, found
 
 
@@ -102,6 +117,10 @@ def fitted(source: Source, temperature: bool, prior: str) -> Fitted:
     Probabilities are judged at the prior of the validation part, with tau 1.
     """
     table, validation, record = source.table, source.validation, dict[str, Any]()
+    if (temperature or prior) and table.protocol.get("fitted"):
+        raise UserError(f"{source.name} is a table that was corrected before: correct the one that it was made from")
+    if validation is not None and (temperature or prior):
+        validation = source.fitted_on()
     if temperature:
         found = fit_temperature(source.fitted_on())
         table, validation = with_temperature(table, found), with_temperature(source.fitted_on(), found)
@@ -128,10 +147,12 @@ def clinical(source: Source, fit: Fitted, questions: Questions) -> Record:
         "yes": int(found.positive.sum()),
     }
     record["prevalence"] = found.positive.mean().item() if questions.prevalence is None else questions.prevalence
+    positives, negatives = (len(np.unique(found.groups[rows])) for rows in (truth, ~truth))
     for name, figure in (("auc", binary.auc), ("area_above_0.8_sensitivity", binary.partial_area)):
-        drawn = bootstrap_of(found.groups, functools.partial(figure, truth, scores), questions.replicates)
-        bounds = dict(zip(("low", "high"), map(json_number, drawn), strict=True))
-        record[name] = {"value": json_number(figure(truth, scores)), **bounds}
+        drawn = drawn_of(found.groups, functools.partial(figure, truth, scores), questions.replicates)
+        value = json_number(figure(truth, scores))
+        bounds = auc_bounds(value, positives, negatives, drawn) if name == "auc" else percentiles(drawn)
+        record[name] = {"value": value, **dict(zip(("low", "high"), map(json_number, bounds), strict=True))}
     own = fit.validation is None
     fixed_on = found if own else binary.answers(fit.validation_natural(), questions.positive)
     where = "read off the curve of the table that is judged" if own else "fixed on validation"
@@ -204,7 +225,9 @@ def lines(found: Record) -> Iterator[str]:
     yield ""
     yield from aligned([name.replace("_", " "), interval(found[name])] for name in (*OTHERS, "calibration_error"))
     if found["fitted"]:
-        yield "fitted on validation: " + ", ".join(f"{name} {_short(of)}" for name, of in found["fitted"].items() if of)
+        told = [f"{name} {_short(of)}" for name, of in found["fitted"].items() if of]
+        edge = " (the largest that is tried)" if found["fitted"].get("tau") == TAUS[-1] else ""
+        yield "fitted on validation: " + ", ".join(told) + edge
     if found["pairs"]:
         yield "\nerrors between two classes, either way:"
         yield from aligned([f"  {of['first']} - {of['second']}", str(of["errors"])] for of in found["pairs"])
@@ -294,6 +317,8 @@ def method_lines(sources: Sequence[Source], metrics: Sequence[str], replicates: 
     methods: dict[str, list[Predictions]] = {}
     for source in sources:
         methods.setdefault(source.name, []).append(source.table)
+    if not all(source.table.labelled.any() for source in sources):
+        raise UserError("--methods compares figures, and a table has no label: give labelled ones")
     if len(methods) < 2:
         raise UserError("--methods compares two methods or more: name them, as in A=RUN A=RUN B=RUN B=RUN")
     rows = [["", "runs", *(f"{metric.replace('_', ' ')}" for metric in metrics)]]
@@ -323,7 +348,8 @@ def method_lines(sources: Sequence[Source], metrics: Sequence[str], replicates: 
 
 def signed(found: Interval) -> str:
     """A difference with its interval."""
-    return f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+    bounds = "" if np.isnan(found.low) else f" [{found.low:+.4f}, {found.high:+.4f}]"
+    return f"{found.value:+.4f}{bounds}"
 
 
 def _point(of: binary.Point) -> Record:

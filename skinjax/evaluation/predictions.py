@@ -139,14 +139,27 @@ def chosen_rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
     )
 
 
+def in_classes(predictions: Predictions, classes: Sequence[str]) -> Predictions:
+    """The table with its classes in this order; other classes are refused."""
+    if set(predictions.classes) != set(classes):
+        odd = sorted(set(predictions.classes) ^ set(classes))
+        raise UserError(f"the tables have different classes ({', '.join(odd)} in one only); they cannot be compared")
+    order = [predictions.classes.index(name) for name in classes]
+    return dataclasses.replace(
+        predictions,
+        labels=np.array([*np.argsort(order), UNLABELLED])[predictions.labels],
+        probabilities=predictions.probabilities[:, order],
+        classes=tuple(classes),
+        scores=None if predictions.scores is None else predictions.scores[:, order],
+    )
+
+
 def align(predictions: Predictions, like: Predictions) -> Predictions:
     """`predictions` with the rows and classes in the order of `like`; images and truth must be the same in both.
 
     Where only one of the two knows groups (in the other, each image is its own), the result has the known ones.
     """
-    if set(predictions.classes) != set(like.classes):
-        odd = sorted(set(predictions.classes) ^ set(like.classes))
-        raise UserError(f"the tables have different classes ({', '.join(odd)} in one only); they cannot be compared")
+    predictions = in_classes(predictions, like.classes)
     strangers = np.setxor1d(predictions.image_ids, like.image_ids)
     if len(strangers):
         raise UserError(
@@ -155,23 +168,14 @@ def align(predictions: Predictions, like: Predictions) -> Predictions:
         )
     rows = np.empty(len(like), dtype=int)
     rows[np.argsort(like.image_ids)] = np.argsort(predictions.image_ids)
-    order = [predictions.classes.index(name) for name in like.classes]
     found = chosen_rows(predictions, rows)
-    labels = np.array([*np.argsort(order), UNLABELLED])[found.labels]
-    _refuse_differences("label", labels, like.labels, like)
+    _refuse_differences("label", found.labels, like.labels, like)
     groups = found.groups
     if np.array_equal(groups, like.image_ids):
         groups = like.groups
     elif not np.array_equal(like.groups, like.image_ids):
         _refuse_differences("group", groups, like.groups, like)
-    return dataclasses.replace(
-        found,
-        groups=groups,
-        labels=labels,
-        probabilities=found.probabilities[:, order],
-        classes=like.classes,
-        scores=None if found.scores is None else found.scores[:, order],
-    )
+    return dataclasses.replace(found, groups=groups)
 
 
 def _is_metadata(column: str) -> bool:
@@ -267,6 +271,10 @@ def _read_protocol(path: pathlib.Path) -> dict:
         return {}
     except ValueError as error:
         raise UserError(f"{path} is not JSON ({error}); mend or remove it") from error
+    try:
+        json.dumps(protocol, allow_nan=False)
+    except ValueError:
+        raise UserError(f"{path} holds a number that is not finite; mend or remove it") from None
     if not isinstance(protocol, dict):
         raise UserError(f"{path} holds no JSON object; a protocol is one, such as {{'split': 'lesion_grouped'}}")
     return protocol

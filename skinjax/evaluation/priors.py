@@ -19,12 +19,15 @@ from skinjax.evaluation.predictions import Predictions
 Array = np.ndarray
 
 TAUS = tuple(round(0.1 * step, 1) for step in range(16))  # from 0, no correction, over 1, the exact one, to 1.5
+DIFFERENT = "different"  # instead of the training prior, in the protocol of tables of several
 Shares = Mapping[str, float]
 
 
 def training_prior(predictions: Predictions) -> list[Shares]:
     """The `training_prior` of a table's protocol, a stage at a time."""
     kept = predictions.protocol.get("training_prior")
+    if kept == DIFFERENT:
+        raise UserError("the tables of the ensemble had different training priors: correct each by itself")
     stages = kept.get("stages") if isinstance(kept, dict) else None
     if not isinstance(stages, list) or not stages or not all(_is_shares(of) for of in stages):
         raise UserError("the table's protocol has no training_prior: without it nobody knows what to correct")

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from skinjax.core.errors import UserError
-from skinjax.evaluation.cases import with_groups
-from skinjax.evaluation.predictions import Predictions, read_predictions
+from skinjax.evaluation.cases import CLUSTER, with_clusters, with_groups
+from skinjax.evaluation.metrics import SMALL
+from skinjax.evaluation.predictions import Predictions, in_classes, read_predictions
+from skinjax.evaluation.text import record_of
 
 FINISHED_FILE = "finished.json"
 RUN_FILE = "config.json"  # that a folder of a run has from its start
@@ -22,9 +24,13 @@ class Source:
     table: Predictions
     validation: Predictions | None = None
     part: str = ""
+    small: tuple[int, ...] = SMALL  # over how many of the smallest classes figures are means
 
     def fitted_on(self) -> Predictions:
-        """The validation table, or a `UserError` that says what is lacking, or that it is no other one."""
+        """The validation table, its classes as those of the table, or a `UserError` that says why it cannot serve.
+
+        It may share lesions with the table where the run was split by image, which is told as the leak that it is.
+        """
         if self.validation is None:
             raise UserError(
                 f"{self.name} has no validation table to fit on, and what is fitted on the table it is judged by "
@@ -36,7 +42,13 @@ class Source:
                 f"{len(both)} images of {self.name} are in its validation table too, such as {str(both[0])!r}: what is "
                 "fitted on images that it is judged by flatters; give others"
             )
-        return self.validation
+        shared = np.intersect1d(self.validation.groups, self.table.groups)
+        if len(shared) and record_of(self.table.protocol, "split", "name").get("name") != "image_stratified":
+            raise UserError(
+                f"{len(shared)} groups of {self.name} are in its validation table too, such as {str(shared[0])!r}: "
+                "what is fitted on lesions that it is judged by flatters; give others"
+            )
+        return in_classes(self.validation, self.table.classes)
 
 
 def named_path(text: str) -> tuple[str, Path]:
@@ -65,8 +77,8 @@ def open_source(path: Path, part: str = "", validation: Path | None = None, name
     if not path.is_dir():
         if part:
             raise UserError(f"--part is of a run, and {path} is a table: leave it out")
-        fitted = read_predictions(validation) if validation else None
-        return Source(name or path.stem, read_predictions(path), fitted)
+        fitted = _table(validation) if validation else None
+        return Source(name or path.stem, _table(path), fitted)
     parts = finished_parts(path)
     if not parts:
         raise UserError(f"the run in {path} holds nothing out (split.test and split.validation are 0): it has no table")
@@ -74,8 +86,23 @@ def open_source(path: Path, part: str = "", validation: Path | None = None, name
     if part not in parts:
         raise UserError(f"the run in {path} has no predictions of its {part} part; it has {', '.join(parts)}")
     kept = validation or (path / table_name("validation") if "validation" in parts and part != "validation" else None)
-    fitted = read_predictions(kept) if kept else None
-    return Source(name or path.resolve().name, read_predictions(path / table_name(part)), fitted, part)
+    fitted = _table(kept) if kept else None
+    return Source(name or path.resolve().name, _table(path / table_name(part)), fitted, part, _small(path))
+
+
+def _table(path: Path) -> Predictions:
+    """A table, resampled by its column `cluster` where it has one."""
+    table = read_predictions(path)
+    return with_clusters(table, table.metadata[CLUSTER]) if CLUSTER in table.metadata else table
+
+
+def _small(folder: Path) -> tuple[int, ...]:
+    """The `evaluations.small` of a run's config."""
+    try:
+        found = tuple(json.loads((folder / RUN_FILE).read_text())["config"]["evaluations"]["small"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return SMALL
+    return found if found and all(isinstance(k, int) and k > 0 for k in found) else SMALL
 
 
 def finished_parts(folder: Path) -> list[str]:

@@ -22,8 +22,10 @@ PER_CLASS = ("recall", "precision", "f1", "specificity", "npv", "auc")
 def format_figures(part: str, figures: Mapping[str, Any], rows: str = "images") -> str:
     """The headline metrics with their intervals and their protocol; `rows` says what a row of the table is."""
     protocol = protocol_in_words(figures["protocol"])
-    units = "lesions" if protocol else "groups"
-    lines = [f"{part}: {figures['images']} {rows} of {figures['groups']} {units}{protocol or ', protocol unknown'}"]
+    units = figures.get("units") or ("lesions" if protocol else "groups")
+    lines = [
+        f"{visible(part)}: {figures['images']} {rows} of {figures['groups']} {units}{protocol or ', protocol unknown'}"
+    ]
     lines += leak_lines(figures["protocol"], part)
     percent = round(100 * figures["intervals"]["level"])
     for name in HEADLINE:
@@ -39,11 +41,18 @@ def format_figures(part: str, figures: Mapping[str, Any], rows: str = "images") 
 def leak_lines(protocol: Mapping[str, Any], part: str) -> list[str]:
     """What a protocol says of images whose lesions were trained on."""
     found = []
-    if leak := _record(protocol, "split", "name").get("leak_percent", {}).get(part):
+    if leak := _leaked(record_of(protocol, "split", "name"), part):
         found.append(f"  LEAK: {leak:.1f} % of these images share a lesion with a training image")
-    if seen := _record(protocol, "weights", "source").get("leak_percent", {}).get(part):
+    if seen := _leaked(record_of(protocol, "weights", "source"), part):
         found.append(f"  LEAK: {seen:.1f} % of these images are of lesions that the weights it started from have seen")
     return found
+
+
+def _leaked(record: Mapping[str, Any], part: str) -> float:
+    """The per cent of a part that a record calls leaked, 0 where it does not say."""
+    percent = record.get("leak_percent")
+    found = percent.get(part) if isinstance(percent, Mapping) else None
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def per_class_lines(figures: Mapping[str, Any]) -> list[str]:
@@ -66,23 +75,30 @@ def interval(figure: Mapping[str, float | None]) -> str:
 
 def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
     """Rows of cells under each other, two blanks between columns, without blanks at the end."""
-    rows = list(rows)
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def visible(text: str, most: int = 80) -> str:
+    """A name as a terminal may show it: in one line, of at most so many letters, and none that steers the terminal."""
+    seen = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return seen if len(seen) <= most else seen[: most - 1] + "…"
 
 
 def protocol_in_words(protocol: Mapping[str, Any]) -> str:
     """A protocol in words; that of a table made elsewhere may lack any part."""
     known = {
         **protocol,
-        "split": _record(protocol, "split", "name").get("name"),
+        "split": record_of(protocol, "split", "name").get("name"),
         "synthetic": protocol.get("synthetic") or None,
-        "weights": _record(protocol, "weights", "source").get("source"),
+        "weights": record_of(protocol, "weights", "source").get("source"),
     }
-    return "".join(words.format(known[key]) for key, words in PROTOCOL_IN_WORDS.items() if known.get(key) is not None)
+    told = (words.format(known[key]) for key, words in PROTOCOL_IN_WORDS.items() if known.get(key) is not None)
+    return visible("".join(told), 400)
 
 
-def _record(protocol: Mapping[str, Any], entry: str, main: str) -> Mapping[str, Any]:
+def record_of(protocol: Mapping[str, Any], entry: str, main: str) -> Mapping[str, Any]:
     """An entry that is a record in our protocols; elsewhere it may be nothing, or its `main` value alone."""
     value = protocol.get(entry)
     return value if isinstance(value, Mapping) else {main: value}

@@ -169,7 +169,7 @@ def seconds(logs: Mapping[str, Sequence[Record]], synthetic: bool) -> Drawing | 
     first = next(iter(spent.values()))
     shown = {name: (first / of, None, None) for name, of in spent.items()}
     figure = bars(shown, "seconds of the first / seconds", title="Speed-up of training", synthetic=synthetic)
-    says = "The seconds that the first run trained for, over those of each; they are of different steps and machines."
+    says = "The seconds that the first run trained for, over those of each, whatever steps and machines these were."
     rows = [[name, of, first / of] for name, of in spent.items()]
     return Drawing("speed_up", figure, says, ["run", "seconds", "speed_up"], rows)
 

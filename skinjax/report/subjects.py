@@ -12,14 +12,20 @@ import numpy as np
 from skinjax.core.errors import UserError
 from skinjax.data.dataset import Dataset, is_prepared, metadata_of, open_dataset, prepared_folder
 from skinjax.data.splits.split import PARTS, Split, read_split
+from skinjax.evaluation.confusion import METRICS
 from skinjax.evaluation.judgement import Questions, judged
 from skinjax.evaluation.predictions import UNLABELLED, Predictions
+from skinjax.evaluation.scores import SCORE_METRICS
 from skinjax.evaluation.sources import Source, open_source, with_groups_of
 
 Record = dict[str, Any]
 
 WORST = 12  # photographs of a kind that are shown
 MOST_PICTURES, LARGEST_PICTURE = 4, 2_000_000  # bytes
+CAPTIONS = {  # of the pictures that come first
+    "explain": "What the answers rest on, by Grad-CAM: the surest hits, then the top losses",
+    "randomised": "The same maps while weights are drawn anew, from the top down",
+}
 PAIRS = 5  # errors between two classes from which they are told
 
 
@@ -82,12 +88,12 @@ def open_subject(
         return Subject(source, judged(source, questions)[1])
     kept = None if groups else kept_figures(path / f"metrics_{source.part}.json", source.table)
     found = judged(source, questions, kept)[1]
-    config = _record(path / "config.json").get("config", {})
+    config = _sections(_record(path / "config.json").get("config"))
     return Subject(
         source,
         found,
         config,
-        _record(path / "environment.json"),
+        environment_of(path / "environment.json"),
         tuple(_lines(path / "metrics.jsonl")),
         read_split(path / "split.csv") if (path / "split.csv").is_file() else None,
         same_dataset(config.get("dataset", {}), source.table.protocol, root) if root else None,
@@ -97,9 +103,13 @@ def open_subject(
 
 def drawn_pictures(folder: Path) -> Iterator[Picture]:
     """The pictures that `skinjax explain` has left there, unless they would make the report too large."""
-    for file in sorted(folder.glob("*.png"))[:MOST_PICTURES]:
-        if file.stat().st_size <= LARGEST_PICTURE:
-            yield Picture(file.stem.replace("_", " "), file.read_bytes())
+    files = [file for file in folder.glob("*.png") if file.is_file() and file.stat().st_size <= LARGEST_PICTURE]
+    first = list(CAPTIONS)
+    files.sort(key=lambda file: (first.index(file.stem) if file.stem in first else len(first), file.stem))
+    for file in files[:MOST_PICTURES]:
+        name = file.stem.replace("_", " ")
+        swept = f"The answers while {name.removeprefix('correct ')} moves" if name.startswith("correct ") else name
+        yield Picture(CAPTIONS.get(file.stem, swept), file.read_bytes())
 
 
 def kept_figures(path: Path, table: Predictions) -> Record | None:
@@ -107,6 +117,7 @@ def kept_figures(path: Path, table: Predictions) -> Record | None:
     found = _record(path)
     try:
         known = all("few" in of and "high" in of["auc"] for of in found["per_class"].values())
+        known = known and all("high" in found[name] for name in (*METRICS, *SCORE_METRICS))
         same = (found["images"], found["classes"]) == (int(table.labelled.sum()), list(table.classes))
         return found if known and same and found["intervals"]["replicates"] else None
     except (KeyError, TypeError, AttributeError):
@@ -150,6 +161,23 @@ def parts(subject: Subject) -> dict[str, Part]:
 def _part_of(table: Predictions) -> Part:
     names = np.array([*table.classes, ""])[np.where(table.labels == UNLABELLED, len(table.classes), table.labels)]
     return Part(names, table.groups, table.metadata)
+
+
+def environment_of(path: Path) -> Record:
+    """What a run has kept of where it ran, as far as it can be read."""
+    found = _record(path)
+    if not found:
+        return {}
+    packages, devices = found.get("packages"), found.get("devices")
+    known = {"packages": packages if isinstance(packages, dict) else {}}
+    return found | known | {"devices": devices if isinstance(devices, list) else []}
+
+
+def _sections(config: Any) -> Record:
+    """A config whose sections are records; what is damaged is left out."""
+    named = {"dataset", "model", "method", "views", "split", "optimizer", "loss"}
+    found = config if isinstance(config, dict) else {}
+    return {name: of for name, of in found.items() if name not in named or isinstance(of, dict)}
 
 
 def _record(path: Path) -> Record:

@@ -20,6 +20,7 @@ from skinjax.recipe.recipe import Recipe
 from skinjax.runs.experiment import open_run, shown_in_evaluation
 from skinjax.runs.inputs import Inputs
 from skinjax.runs.results import mark_finished, write_figures
+from skinjax.runs.workdir import read_recipe
 from skinjax.training.inference import tables
 from skinjax.training.programs import evaluation_program
 
@@ -29,12 +30,13 @@ FIELDS = ("evaluation", "window", "size", "crops", "grid", "repeats", "correctio
 def judge_again(folder: Path, changes: Sequence[str], root: Path, say: Print = print) -> Path:
     """The folder below the run's, with tables and figures, of its judgement after these changes; made if need be."""
     parts = finished_parts(folder)
-    recipe, data, model = open_run(folder, root, say)
+    recipe = read_recipe(folder)
     changed = with_changes(recipe, changes)
     check_changes(recipe, changed)
     out = folder / "again" / short_hash(to_plain(changed.views))
     if (out / RUN_FILE).exists():
         return out
+    _, data, model = open_run(folder, root, say)
     out.mkdir(parents=True, exist_ok=True)
     use_compilation_cache(root / "compilation_cache")
     model = dataclasses.replace(model, spec=changed.spec())

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from skinjax.core.errors import Print, UserError
+from skinjax.core.errors import Print, first_line
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import short_hash
 from skinjax.data.caches import Pixels
@@ -79,8 +79,8 @@ def report(folder: Path, root: Path, say: Print) -> None:
         if not path.exists() or path.stat().st_mtime < (folder / FINISHED_FILE).stat().st_mtime:
             write_report(path, [open_subject(folder, root=root)])
         say(f"report in {path}")
-    except (UserError, OSError) as error:
-        say(f"no report: {error}")
+    except Exception as error:  # what was trained and judged is there, and is worth more
+        say(f"no report: {first_line(error)}")
 
 
 def train_and_evaluate(

@@ -12,7 +12,7 @@ import pytest
 from skinjax import cli
 from skinjax.evaluation.calibration import fit_temperature
 from skinjax.evaluation.metrics import evaluate
-from skinjax.evaluation.predictions import write_predictions
+from skinjax.evaluation.predictions import in_classes, write_predictions
 from tests.evaluation.tables import random_table
 
 PRIOR = {"training_prior": {"stages": [{"mel": 0.3, "nv": 0.6, "df": 0.1}], "approximate": ["focal"]}}
@@ -107,9 +107,13 @@ def test_tables_are_compared_and_combined(tables, capsys):
 
 
 def test_methods_need_five_runs_to_be_decided(tables, capsys):
-    few = ["a=test.csv"] * 2 + ["b=other.csv"] * 2
-    assert "undecided by design" in judged(capsys, "--methods", *few)[1]
-    status, output, _ = judged(capsys, "--methods", *(["a=test.csv"] * 5 + ["b=other.csv"] * 5))
+    for number in range(5):  # runs of five seeds
+        write_predictions(f"test{number}.csv", random_table(400, 1, 2.0 + number / 10))
+        other = random_table(400, 5 + number, 1.0).probabilities
+        write_predictions(f"other{number}.csv", dataclasses.replace(random_table(400, 1), probabilities=other))
+    runs = [f"{name}{number}.csv" for name in ("a=test", "b=other") for number in range(5)]
+    assert "undecided by design" in judged(capsys, "--methods", *runs[:2], *runs[5:7])[1]
+    status, output, _ = judged(capsys, "--methods", *runs)
     assert (status, "p (Holm)" in output, "undecided by design" in output) == (0, True, False)
 
 
@@ -118,12 +122,82 @@ def test_lesions_come_from_a_file_and_those_of_training_are_counted(tables, caps
     (tables / "groups.csv").write_text(
         "image_id,group\n" + "".join(f"{name},all{number // 8}\n" for number, name in enumerate(ids))
     )
-    (tables / "train.csv").write_text("group\ng000\ng001\n")
+    (tables / "train.csv").write_text("group,split\n1-g000,train\n1-g001,train\n1-g002,test\n")
     _, output, _ = judged(capsys, "other.csv", "--groups=groups.csv")
     assert "other: 400 images of 50 groups" in output
     _, output, _ = judged(capsys, "test.csv", "--trained_on=train.csv", "--where=sex=male")
-    assert "images whose group is in train.csv:" in output
+    assert "images that are in train.csv, or whose group is:" in output
     assert "test: 134 images" in output
+
+
+def test_the_share_in_training_goes_by_images_cases_and_groups(tables, capsys):
+    test = random_table(400, 1, 2.0)
+    bare = "image_id,label,p_mel,p_nv,p_df\n"
+    rows = zip(test.image_ids, test.labels, test.probabilities, strict=True)
+    for name, label, (a, b, _) in rows:
+        bare += f"{name},{test.classes[label]},{a:.6f},{b:.6f},{1 - a - b:.6f}\n"
+    (tables / "bare.csv").write_text(bare)
+    own = zip(test.image_ids, test.groups, strict=True)
+    (tables / "clusters.csv").write_text("image_id,group,cluster\n" + "".join(f"{i},{g},{g[:4]}\n" for i, g in own))
+    (tables / "list.csv").write_text(f"image_id,group\n{test.image_ids[0]},{test.groups[0]}\n")
+    (tables / "groups_alone.csv").write_text(f"group\n{test.groups[0]}\n")
+
+    def seen(*arguments):
+        assert judged(capsys, "bare.csv", "--out=found", *arguments)[0] == 0
+        (found,) = json.loads((tables / "found" / "figures.json").read_text())
+        return sum(of["seen"] for of in found["trained_on"].values())
+
+    assert seen("--trained_on=list.csv") == 1
+    for name in ("list", "groups_alone"):  # the lesion has two photographs
+        assert seen(f"--trained_on={name}.csv", "--groups=clusters.csv") == 2
+    _, _, errors = judged(capsys, "bare.csv", "--trained_on=groups_alone.csv")
+    assert "the table has none to compare them with: bring them by --groups=FILE" in errors
+
+
+def test_what_is_fitted_goes_by_names_and_is_not_fitted_twice(tables, capsys):
+    fitted = ["--validation=validation.csv", "--prior=natural", "--temperature", "--out=found"]
+    assert judged(capsys, "test.csv", *fitted)[0] == 0
+    (one,) = json.loads((tables / "found" / "figures.json").read_text())
+    turned = in_classes(known(random_table(400, 0, 2.0)), ("df", "mel", "nv"))
+    write_predictions("validation.csv", turned)
+    assert judged(capsys, "test.csv", *fitted)[0] == 0
+    (other,) = json.loads((tables / "found" / "figures.json").read_text())
+    assert one["macro_recall"] == other["macro_recall"]
+    assert one["fitted"]["tau"] == other["fitted"]["tau"]
+    for again in ("--prior=uniform", "--temperature"):
+        _, _, errors = judged(capsys, "found/0_test.csv", again, "--validation=validation.csv")
+        assert "is a table that was corrected before" in errors
+    write_predictions("others.csv", dataclasses.replace(turned, classes=("a", "b", "c")))
+    _, _, errors = judged(capsys, "test.csv", "--temperature", "--validation=others.csv")
+    assert "the tables have different classes" in errors
+    near = random_table(400, 0, 2.0)
+    write_predictions("near.csv", dataclasses.replace(near, groups=random_table(400, 1).groups))
+    _, _, errors = judged(capsys, "test.csv", "--temperature", "--validation=near.csv")
+    assert "200 groups of test are in its validation table too" in errors
+
+
+def test_tables_of_other_priors_are_not_corrected_together(tables, capsys):
+    test = known(random_table(400, 1, 2.0))
+    uniform = {"training_prior": {"stages": [dict.fromkeys(test.classes, 1 / 3)]}}
+    write_predictions("uniform.csv", dataclasses.replace(test, protocol=uniform))
+    both = ["test.csv", "uniform.csv", "--ensemble=mean"]
+    assert judged(capsys, *both)[0] == 0
+    _, _, errors = judged(capsys, *both, "--prior=uniform", "--validation=validation.csv")
+    assert "the tables of the ensemble had different training priors: correct each by itself" in errors
+
+
+def test_tables_of_other_images_are_judged_and_written_and_not_compared(tables, capsys):
+    status, output, _ = judged(capsys, "test.csv", "validation.csv", "--out=found")
+    assert (status, len(json.loads((tables / "found" / "figures.json").read_text()))) == (0, 2)
+    assert "not compared: 800 images are in one of the two tables only" in output
+
+
+def test_a_name_does_not_steer_the_terminal(tables, capsys):
+    long = "x" * 3000
+    (tables / "names.csv").write_text(f"image_id,label,p_mel,p_nv\n{long},mel,0.1,0.9\nb\x1b[2J,nv,0.9,0.1\n")
+    _, output, _ = judged(capsys, "n\x1b[31m=names.csv", "--losses=2")
+    assert "\x1b" not in output
+    assert max(map(len, output.splitlines())) < 250
 
 
 @pytest.mark.parametrize(
@@ -138,7 +212,10 @@ def test_lesions_come_from_a_file_and_those_of_training_are_counted(tables, caps
         (["test.csv", "--where=sex=other"], "no row of the table has 'other' in column sex; there are female, male"),
         (["test.csv", "--prevalence=2"], "--prevalence is 2; it is a share"),
         (["test.csv", "--metrics=mcc"], "unknown metric 'mcc'"),
-        (["--methods", "test.csv", "test.csv"], "compares two methods or more"),
+        (["--methods", "a=test.csv", "a=other.csv"], "compares two methods or more"),
+        (["--methods", "a=test.csv", "a=test.csv"], "a=test.csv is named twice, and is one run"),
+        (["--methods", "test.csv", "other.csv", "--by=sex"], "--methods compares methods and nothing else: leave --by"),
+        (["test.csv", "--prevalence=0.1"], "--prevalence is of the classes that --positive names"),
         (["test.csv", "validation.csv", "--ensemble=mean"], "800 images are in one of the two tables only"),
         (["test.csv", "--validation=test.csv", "--temperature"], "400 images of test are in its validation table too"),
         (["test.csv", "--part=test"], "--part is of a run"),
@@ -169,6 +246,14 @@ def test_a_bad_row_is_named(tmp_path, capsys, row, message):
     assert (status, errors.count("\n")) == (1, 1)
     assert "bad.csv line" in errors
     assert message in errors
+
+
+def test_there_is_no_interval_around_nothing(tmp_path, capsys):
+    path = tmp_path / "one_class.csv"
+    path.write_text("image_id,label,p_mel,p_nv\n" + "".join(f"{n},mel,0.9,0.1\n" for n in range(9)))
+    _, output, _ = judged(capsys, path)
+    (kappa,) = (line for line in output.splitlines() if line.startswith("cohens kappa"))
+    assert kappa.split() == ["cohens", "kappa", "0.000"]
 
 
 @pytest.mark.parametrize(

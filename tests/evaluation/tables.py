@@ -23,4 +23,4 @@ def random_table(images=600, seed=0, sharpness=1.5, images_per_group=2) -> Predi
     evidence = rng.normal(size=(images, 3)) + 1.5 * np.eye(3)[labels]
     logits = sharpness * (prior + 1.5 * evidence)
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return make_table(labels, shares, [f"g{group:03d}" for group in groups], stem=f"{seed}-")
+    return make_table(labels, shares, [f"{seed}-g{group:03d}" for group in groups], stem=f"{seed}-")

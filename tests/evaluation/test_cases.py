@@ -5,6 +5,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.evaluation.cases import one_of_each, pooled, seen_in_training, with_groups
+from skinjax.evaluation.predictions import UNLABELLED
 from tests.evaluation.tables import make_table
 
 SHARES = [[0.8, 0.2, 0], [0.4, 0.6, 0], [0.1, 0.1, 0.8]]
@@ -29,7 +30,7 @@ def test_logits_are_pooled_as_logarithms():
 
 
 def test_a_case_with_two_labels_is_refused():
-    with pytest.raises(UserError, match="the case 'l1' has two labels, mel and nv"):
+    with pytest.raises(UserError, match="the case 'l1' has two labels, nv and mel"):
         pooled(table(labels=(0, 1, 2)))
 
 
@@ -61,3 +62,8 @@ def test_images_whose_lesion_was_trained_on_are_counted_by_class(tmp_path):
     path.write_text("name\ni002\n")
     with pytest.raises(UserError, match="neither a column group nor image_id"):
         seen_in_training(table(), path)
+
+
+def test_a_photograph_without_a_label_is_of_its_case():
+    found = pooled(table(labels=(0, UNLABELLED, 2)))
+    assert found.labels.tolist() == [0, 2]

@@ -5,6 +5,7 @@ import pytest
 
 from skinjax.core.errors import UserError
 from skinjax.evaluation.errors import (
+    age_band,
     between,
     by_column,
     column_values,
@@ -74,3 +75,19 @@ def test_the_figures_of_a_kind_are_those_of_its_rows():
     assert whole[0].macro_recall.value == pytest.approx(
         np.mean([np.mean(table.predicted[table.labels == k] == k) for k in range(3)])
     )
+
+
+def test_ages_that_are_none_are_in_no_band():
+    assert [age_band(text) for text in ("nan", "-5", "inf", "0", "29.9", "90", "old")] == [
+        "",
+        "-5",
+        "inf",
+        "0-29",
+        "0-29",
+        "75+",
+        "old",
+    ]
+    years = ["50", "60"]
+    table = make_table([0, 1], [[0.9, 0.1, 0], [0.1, 0.9, 0]], metadata={"agent": years, "age_approx": years})
+    assert column_values(table, "agent").tolist() == ["50", "60"]
+    assert column_values(table, "age_approx").tolist() == ["45-59", "60-74"]

@@ -287,3 +287,12 @@ def test_an_auc_of_many_groups_is_bounded_by_the_deviation_of_its_logit():
     assert auc_bounds(0.9, 29, 100, drawn) == auc_interval(0.9, 29, 100)
     assert auc_bounds(1.0, 41, 100, np.ones(3)) == auc_interval(1.0, 41, 100)
     assert all(map(math.isnan, auc_bounds(None, 41, 100, drawn)))
+
+
+def test_an_auc_near_1_is_bounded_no_wider_than_by_newcombe_of_as_many():
+    """Replicates without an error count as half an error, or their logits would have no end."""
+    rng = np.random.default_rng(0)
+    drawn = 1 - rng.exponential(0.0003, 2000)
+    drawn[:90] = 1.0
+    low, _ = auc_bounds(0.9997, 42, 3000, drawn)
+    assert 0.99 < low < 0.9997

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from skinjax.core.errors import UserError
+from skinjax.evaluation.cases import cases_of
 from skinjax.evaluation.predictions import write_predictions
 from skinjax.evaluation.sources import open_source
 from tests.evaluation.tables import random_table
@@ -60,3 +61,25 @@ def test_what_is_no_source_is_said(folder, tmp_path):
     (folder / "finished.json").unlink()
     with pytest.raises(UserError, match="has not finished: it still goes on"):
         open_source(folder)
+
+
+def test_the_smallest_classes_are_those_of_the_config(folder):
+    (folder / "config.json").write_text(json.dumps({"config": {"evaluations": {"small": [4, 2]}}}))
+    assert open_source(folder).small == (4, 2)
+    for damaged in (
+        "[]",
+        '{"config": {"evaluations": {"small": ["a"]}}}',
+        '{"config": {"evaluations": {"small": []}}}',
+    ):
+        (folder / "config.json").write_text(damaged)
+        assert open_source(folder).small == (1, 2, 3)
+
+
+def test_a_table_with_clusters_is_resampled_by_them(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "image_id,label,group,cluster,p_mel,p_nv\n"
+        "a,mel,l1,p1,0.6,0.4\nb,mel,l1,p1,0.6,0.4\nc,nv,l2,p1,0.6,0.4\nd,nv,l3,,0.6,0.4\n"
+    )
+    table = open_source(tmp_path / "a.csv").table
+    assert table.groups.tolist() == ["p1", "p1", "p1", "l3"]
+    assert cases_of(table).tolist() == ["l1", "l1", "l2", "l3"]

@@ -3,10 +3,12 @@
 import json
 
 import numpy as np
+import pytest
 
 from skinjax.data.dataset import open_dataset
 from skinjax.data.splits.split import lesion_grouped, write_split
 from skinjax.evaluation.intervals import summary_with_intervals
+from skinjax.report.page import write_report
 from skinjax.report.sections import thumbnails
 from skinjax.report.subjects import kept_figures, open_subject, parts, same_dataset
 from tests.report.conftest import table_of
@@ -72,3 +74,33 @@ def test_the_data_set_gives_people_and_photographs(run, tmp_path):
     shown = thumbnails(subject, [str(dataset.columns["image_id"][0]), "elsewhere"])
     assert list(shown) == [str(dataset.columns["image_id"][0])]
     assert next(iter(shown.values())).startswith("data:image/jpeg;base64,")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", '{"config": []}'),
+        ("config.json", '{"config": {"dataset": "x", "model": 3}}'),
+        ("environment.json", '{"packages": null, "devices": 5}'),
+        ("predictions_test.json", '{"split": {"name": "x", "leak_percent": 5}, "training_counts": {"a": "b"}}'),
+    ],
+)
+def test_a_damaged_record_costs_no_report(run, tmp_path, file, content):
+    (run / file).write_text(content)
+    path = tmp_path / "report.html"
+    write_report(path, [open_subject(run)])
+    assert path.stat().st_size > 10_000
+
+
+def test_the_pictures_of_answers_come_before_those_of_sweeps(run):
+    folder = run / "explain"
+    folder.mkdir()
+    (folder / "a.png").mkdir()
+    for name in ("correct_gamma", "correct_zoom", "correct_even", "randomised", "explain"):
+        (folder / f"{name}.png").write_bytes(b"PNG")
+    assert [of.caption[:24] for of in open_subject(run).pictures] == [
+        "What the answers rest on",
+        "The same maps while weig",
+        "The answers while even m",
+        "The answers while gamma ",
+    ]
