@@ -250,7 +250,7 @@ def test_a_bad_row_is_named(tmp_path, capsys, row, message):
 
 def test_there_is_no_interval_around_nothing(tmp_path, capsys):
     path = tmp_path / "one_class.csv"
-    path.write_text("image_id,label,p_mel,p_nv\n" + "".join(f"{n},mel,0.9,0.1\n" for n in range(9)))
+    path.write_text("image_id,label,p_mel,p_nv\n" + "".join(f"{n},mel,0.{1 + n},0.{9 - n}\n" for n in range(9)))
     _, output, _ = judged(capsys, path)
     (kappa,) = (line for line in output.splitlines() if line.startswith("cohens kappa"))
     assert kappa.split() == ["cohens", "kappa", "0.000"]
