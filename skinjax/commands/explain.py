@@ -6,7 +6,7 @@
 
 RUN is the folder of a finished run; PHOTOGRAPHS are ids of its data set, files, folders and archives, and without any
 its surest hits and its top losses in the test part. explain.png has a column for each under its likeliest two classes;
-randomised.png shows whether the maps depend on what was learnt. A CSV beside each has its numbers.
+randomised.png shows whether the maps depend on what was learnt. Each is there as SVG too, and as the CSV behind it.
 """
 
 import argparse
@@ -32,6 +32,8 @@ from skinjax.evaluation.predictions import NUMBER
 from skinjax.evaluation.sources import open_source
 
 if TYPE_CHECKING:  # they are imported when needed, which --help does not wait for
+    from matplotlib.figure import Figure
+
     from skinjax.explain.sheet import Rows, Table
     from skinjax.model import Model
 
@@ -59,8 +61,12 @@ class Output(NamedTuple):
 
         grid = model.spec.views.crop_grid()
         laid_out = {label: tiled(row, grid) if row.ndim == 5 else row for label, row in rows.items()}
-        figure = view_panel(laid_out, captions, title=f"{self.run}: {what}", synthetic=self.synthetic)
-        write(figure, self.folder / f"{name}.png")
+        self.figure(name, view_panel(laid_out, captions, title=f"{self.run}: {what}", synthetic=self.synthetic))
+
+    def figure(self, name: str, figure: "Figure") -> None:
+        """Write a picture as PNG and as SVG."""
+        for suffix in (".png", ".svg"):
+            write(figure, self.folder / f"{name}{suffix}")
 
     def table(self, name: str, table: "Table") -> None:
         """Write a table and say so."""
@@ -220,7 +226,7 @@ def draw_sweep(model: "Model", photographs: Photographs, output: Output, options
         title=f"{output.run}: answers by the setting of {correction}",
         synthetic=output.synthetic,
     )
-    write(figure, output.folder / f"correct_{correction}.png")
+    output.figure(f"correct_{correction}", figure)
     rows = [
         (name, label, f"{value:g}", *(NUMBER % p for p in answer))
         for name, label, answers in zip(names, labels, probabilities.tolist(), strict=True)

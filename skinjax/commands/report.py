@@ -1,6 +1,6 @@
 """Write one HTML file about a run or a table: figures with intervals, curves, mistakes, a model card, a checklist.
 
-    skinjax report runs/cdc-demo-0123abcd
+    skinjax report runs/cdc-demo-0123abcd --explain
     skinjax report theirs.csv --out=theirs.html --figures=figures/
     skinjax report A=RUN B=RUN
     skinjax report N5=RUN N5=RUN ... N9=RUN N9=RUN --against=method.patch_dropout --metrics=macro_recall
@@ -25,6 +25,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--part", default="", help="which part of a run (default: test, else validation)")
     parser.add_argument("--groups", metavar="FILE", help="CSV image_id,group[,cluster] for tables without groups")
     parser.add_argument("--out", metavar="FILE", help="default: RUN/report.html, TABLE.html, of several ./report.html")
+    parser.add_argument("--explain", action="store_true", help="draw Grad-CAMs of each run's hits and losses first")
     parser.add_argument("--figures", metavar="DIR", help="write every figure as PNG and SVG with the CSV behind it")
     parser.add_argument("--metrics", metavar="A,B", default=",".join(judgement.COMPARED), help="what is compared")
     parser.add_argument("--against", metavar="FIELD", help="draw the first metric against a number of the runs' config")
@@ -40,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
 
     named = [named_path(text) for text in options.paths]
     root = data_root(options.data_dir)
+    if options.explain:
+        draw_maps([path for _, path in named], options.data_dir)
     subjects = [open_subject(path, options.part, name, root, options.groups) for name, path in named]
     swept = None
     if options.against:
@@ -54,6 +57,18 @@ def run(options: argparse.Namespace) -> int:
         for path in write_figures(Path(options.figures).expanduser(), content):
             print(f"wrote {path.with_suffix('')}.png, .svg, .csv")
     return 0
+
+
+def draw_maps(paths: list[Path], data_dir: str | None) -> None:
+    """What `skinjax explain` draws of each run; tables have no network to explain."""
+    from skinjax.commands import explain
+
+    parser = Parser()
+    explain.add_arguments(parser)
+    for path in paths:
+        if not path.is_dir():
+            raise UserError(f"--explain is of runs, and {path} is a table: leave it out")
+        explain.run(parser.parse_args([str(path), *([f"--data_dir={data_dir}"] if data_dir else [])]))
 
 
 def _default(named: list[tuple[str, Path]]) -> Path:

@@ -48,7 +48,8 @@ def test_photographs_are_explained_by_the_stage_that_decided(run, photos, capsys
     status, output, errors = explain(capsys, run, "photos", "--guided", "--stage=stage1", "--out=here", "--data_dir=.")
     assert (status, errors.count("\n")) == (1, 1)
     assert errors.startswith("image 'photos/c.jpg' cannot be decoded")
-    written = [f"here/{name}" for name in ("explain.png", "randomised.png", *(f"{name}.csv" for name in TABLES))]
+    sheets = [f"{name}.{suffix}" for suffix in ("png", "svg") for name in ("explain", "randomised")]
+    written = [f"here/{name}" for name in (*sheets, *(f"{name}.csv" for name in TABLES))]
     assert sorted(line.removeprefix("wrote ") for line in output.splitlines() if "wrote" in line) == sorted(written)
     for name in written[:2]:
         with Image.open(name) as sheet:
@@ -74,7 +75,7 @@ def test_photographs_are_explained_by_the_stage_that_decided(run, photos, capsys
 def test_a_corrections_answers_are_plotted_and_tabled(run, photos, capsys):
     status, output, errors = explain(capsys, run, photos / "b.png", "--correct=zoom", "--out=here", "--data_dir=.")
     assert (status, errors) == (0, "")
-    assert output == "wrote here/correct_zoom.png\nwrote here/correct_zoom.csv\n"
+    assert output.splitlines() == [f"wrote here/correct_zoom.{suffix}" for suffix in ("png", "svg", "csv")]
     rows = table(photos.parent / "here" / "correct_zoom.csv")
     assert [float(row["zoom"]) for row in rows] == np.linspace(1, 3, 9).tolist()
     model = load(run)

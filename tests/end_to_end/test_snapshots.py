@@ -74,10 +74,13 @@ def test_opened_and_by_path_it_gives_the_runs_own_table(snapshots, data_dir, tmp
 
 
 def test_each_of_its_members_is_explained(snapshots, data_dir, tmp_path, capsys):
-    assert cli.main(["explain", str(snapshots), f"--data_dir={data_dir}", "--images=2", f"--out={tmp_path}"]) == 0
+    run, path = tmp_path / "run", tmp_path / "report.html"
+    shutil.copytree(snapshots, run)
+    assert cli.main(["report", str(run), "--explain", f"--data_dir={data_dir}", f"--out={path}"]) == 0
     assert "member2/backbone drawn anew down to head: rank correlation" in capsys.readouterr().out
-    with (tmp_path / "grad_cam.csv").open(newline="") as file:
+    with (run / "explain" / "grad_cam.csv").open(newline="") as file:
         assert {row["network"] for row in csv.DictReader(file)} == {f"member{number}/backbone" for number in range(3)}
+    assert "What the answers rest on, by Grad-CAM: the surest hits, then the top losses" in path.read_text()
 
 
 def test_without_its_model_the_run_makes_it_again(snapshots, data_dir, tmp_path, capsys):
