@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # jobset.sh image | storage | upload FOLDER | start | watch | collect | stop | delete | delete_storage
 # image builds and pushes the image that the manifests name; storage makes the volume; upload copies a folder with data
-# sets onto it. start also goes on after stop. DRY_RUN=1 prints the commands and runs none.
+# sets onto it, as /storage/FOLDER. start also goes on after stop. DRY_RUN=1 prints the commands and runs none.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . launch/commands.sh
 
 [ "$#" -gt 0 ] || usage
 HOST=${HOST:-0} # whose log is watched
+pods=jobset.sigs.k8s.io/jobset-name=skinjax
 here=launch/kubernetes
 image=$(sed -n 's/^ *image: //p' "$here/jobset.yaml")
 
@@ -20,12 +21,12 @@ case $1 in
     run kubectl apply --filename="$here/storage.yaml"
     run kubectl wait pod/skinjax-files --for=condition=Ready --timeout=10m
     ;;
-  upload) run kubectl cp "${2:?upload which folder?}" skinjax-files:/storage/data ;;
+  upload) run kubectl cp "${2:?upload which folder?}" skinjax-files:/storage ;;
   start) run kubectl apply --filename="$here/jobset.yaml" ;;
   watch)
-    run kubectl get jobset,pods --selector=jobset.sigs.k8s.io/jobset-name=skinjax
-    run kubectl logs --follow --tail=50 \
-      --selector="jobset.sigs.k8s.io/jobset-name=skinjax,batch.kubernetes.io/job-completion-index=$HOST"
+    run kubectl get jobset skinjax
+    run kubectl get pods --selector="$pods" --output=wide
+    run kubectl logs --follow --tail=50 --selector="$pods,batch.kubernetes.io/job-completion-index=$HOST"
     ;;
   collect)
     run mkdir -p runs

@@ -33,7 +33,7 @@ main() {
     watch) tpu ssh "$NAME" --worker="$WORKER" --command="tail -n 50 -F skinjax/runs/$RUN/log-$WORKER.txt" ;;
     collect)
       run mkdir -p "runs/$RUN"
-      run gcloud storage rsync --recursive "$BUCKET/$RUN" "runs/$RUN"
+      run gcloud storage rsync "$BUCKET/$RUN" "runs/$RUN" --recursive
       ;;
     stop) on_all 'skinjax/launch/tpu_vm/worker.sh stop' ;;
     delete) tpu delete "$NAME" ;; # gcloud asks first

@@ -40,10 +40,10 @@ start() {
   if [ "${worker:=0}" -eq 0 ]; then
     # Fails where the bucket cannot be reached; taken for empty, it would let the run begin anew.
     run gcloud storage cp - "$stored/arguments.txt" <<<"$*"
-    run gcloud storage rsync --recursive "$stored" "$folder"
+    run gcloud storage rsync "$stored" "$folder" --recursive
   fi
   if [ -n "$data" ]; then
-    run gcloud storage rsync --recursive "$data" data
+    run gcloud storage rsync "$data" data --recursive
   fi
   behind "$folder/log-$worker.txt" launch/gpu_box/keep_running.sh \
     .venv/bin/python -m skinjax.main "$@" --workdir="$folder/run" --data_dir=data
@@ -70,7 +70,7 @@ save() { # once more after the run has ended
   while [ -n "$runs" ]; do
     sleep 60
     kill -0 "$(cat skinjax.pid)" 2>/dev/null || runs=
-    run gcloud storage rsync --recursive "$folder" "$stored" || echo 'not copied; tried again in a minute'
+    run gcloud storage rsync "$folder" "$stored" --recursive || echo 'not copied; tried again in a minute'
   done
 }
 
