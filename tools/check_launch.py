@@ -41,7 +41,9 @@ DRY_RUNS = {
 ENVIRONMENT = {"DRY_RUN": "1", "BUCKET": "gs://mine/skinjax"}
 
 # Names that the writer of a manifest chooses, which no reader can check.
-CHOSEN = r"labels\.|requests\.|limits\.|envs\.|^file_mounts\.|accelerators\.|resources\.[CG]PU$"
+CHOSEN = (
+    r"labels\.|requests\.|limits\.|envs\.|^file_mounts\.|accelerators\.|resources\.[CG]PU$|^available_node_types\.\w+$"
+)
 
 NOT_VALIDATED = """\
 not validated: that the images, machine types, accelerators, zones, buckets and storage classes that are named exist,
@@ -50,9 +52,8 @@ not validated: that the images, machine types, accelerators, zones, buckets and 
 
 Fault = str
 Documents = list[dict[str, Any]]
-Check = Callable[
-    [list[Any]], list[list[Fault]]
-]  # of many texts, versions of a manifest or commands: the faults of each
+# Of many versions of a manifest, or many commands, the faults of each: to start a reader takes seconds.
+Check = Callable[[list[Any]], list[list[Fault]]]
 
 
 @dataclass(frozen=True)
@@ -237,18 +238,19 @@ def ray(versions: list[Documents]) -> list[list[Fault]]:
 
 
 def closed(schema: Any) -> Any:
-    """A schema in which an object has no other properties than it lists."""
+    """A schema in which an object has no other properties than it lists, as JSON Schema has it.
+
+    Google's differs in `required`, which is a word beside a property there, and in references, which are bare names.
+    """
     if isinstance(schema, list):
         return [closed(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    found = {key: closed(value) for key, value in schema.items() if key not in ("id", "format", "required", "pattern")}
+    found = {key: closed(value) for key, value in schema.items() if not (key == "required" and value is True)}
     if isinstance(schema.get("$ref"), str) and not schema["$ref"].startswith("#"):
         found["$ref"] = f"#/definitions/compute/{schema['$ref']}"
-    if isinstance(schema.get("properties"), dict) and isinstance(schema.get("type"), str):
-        found.setdefault("additionalProperties", False)
-        if found["additionalProperties"] is True:
-            found["additionalProperties"] = False
+    if isinstance(schema.get("properties"), dict) and schema.get("additionalProperties", True) is True:
+        found["additionalProperties"] = False
     return found
 
 
