@@ -23,7 +23,6 @@ parity: $(VENV)/.installed  ## compare every backbone with its reference's store
 
 launch-check: .venv-launch/.installed .venv-launch-sky/.installed  ## validate launch/ by the programs that read its files
 	.venv-launch/bin/python tools/check_launch.py --self_test
-	.venv-launch/bin/python tools/check_launch.py
 
 clean:
 	rm -rf $(VENV) .venv-launch .venv-launch-sky
