@@ -37,6 +37,8 @@ from skinjax.training.loop import LoopSettings, Trainer
 from skinjax.training.phases import CLASS_FIGURES, Phase, duration_in_steps
 from skinjax.training.schedules import cycle_ends, make_schedule
 
+UNKNOWN = Facts(mean=(0.0,) * 3, std=(1.0,) * 3)  # of weights that are not open yet
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Built:
@@ -94,7 +96,7 @@ def build(recipe: Recipe, folder: Path, root: Path, say: Print) -> Built:
 def check(recipe: Recipe) -> None:
     """Refuse settings that do not fit together, before anything is built or written."""
     classes = (*getattr(recipe.method, "dominant", ()), "some", "others")  # the real ones come later, as do the facts
-    method = make_method(recipe, classes, Facts(mean=(0.0,) * 3, std=(1.0,) * 3))
+    method = make_method(recipe, classes, UNKNOWN)
     if recipe.views.several_in_training or recipe.views.several_in_evaluation:
         stored = (recipe.stored_size.height, recipe.stored_size.width)
         ordered_corners(stored, recipe.views.size, recipe.views.crop_grid())
@@ -103,7 +105,7 @@ def check(recipe: Recipe) -> None:
         objective = recipe.objective_of(phase).resolved(method, name)
         objectives.append(objective)
         metric = recipe.evaluations_in(phase).metric
-        check_metric(method, objective, metric, recipe, len(classes))
+        check_metric(recipe, objective, metric, classes)
         if metric in CLASS_FIGURES and not trains_classes(method, objectives):
             raise UserError(
                 f"phase {name!r} is judged by {metric}, and no phase so far has trained all classes: set "
@@ -113,14 +115,17 @@ def check(recipe: Recipe) -> None:
             refuse_labels(method, name, objective)
 
 
-def check_metric(method: Method, objective: Objective, metric: str, recipe: Recipe, classes: int) -> None:
+def check_metric(recipe: Recipe, objective: Objective, metric: str, classes: Sequence[str]) -> None:
     """Refuse a metric that is neither a figure of the classes nor a term that the method evaluates."""
     if metric in CLASS_FIGURES:
         return
+    # The terms are those of any network, and a large one takes seconds to trace.
+    small = recipe.model.replace(backbone="resnet_tiny", remat=(), drop_path=None, final_relu=True)
+    method = make_method(dataclasses.replace(recipe, model=small), classes, UNKNOWN)
     size, one = recipe.stored_size, jnp.ones(1)
     image = jnp.zeros((1, size.height, size.width, 3), jnp.uint8)
     batch = {"image": image, "label": jnp.zeros(1, int), "index": jnp.zeros(1, int), "weight": one, "mask": one}
-    variables = variable_shapes(method, size, classes)
+    variables = variable_shapes(method, size, len(classes))
     terms = jax.eval_shape(lambda variables: method.evaluate(variables, batch, objective), variables)
     lookup("metric", metric, dict.fromkeys((*CLASS_FIGURES, *terms)))
 
