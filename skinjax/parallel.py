@@ -114,6 +114,20 @@ def check_fits(needed: int, mesh: Mesh, what: str, instead: str) -> None:
             )
 
 
+def check_step_fits(needed: int, batch: int, mesh: Mesh, say: Print = print) -> None:
+    """Say what a training step takes on each device; refuse one for which there is no room, before it is tried."""
+    for device in mesh.local_devices:
+        free = free_memory(device)
+        if needed > free:
+            raise UserError(
+                f"a step of {batch} images needs {human_bytes(needed)} on each device, and {device} has "
+                f"{human_bytes(free)} free: set accumulate to 2 or more (the same batch in parts), model.dtype to "
+                "bfloat16, model.remat to the first stages, or a smaller batch"
+            )
+    free = min(map(free_memory, mesh.local_devices))
+    say(f"a step takes {human_bytes(needed)} of the {human_bytes(free)} that are free on each device")
+
+
 def free_memory(device: jax.Device) -> int:
     """Bytes that can still be allocated on a device; simulated devices share the memory of their host."""
     statistics = device.memory_stats()

@@ -9,6 +9,7 @@ import pytest
 from skinjax.core.errors import UserError
 from skinjax.parallel import (
     check_fits,
+    check_step_fits,
     devices_for,
     free_memory,
     make_mesh,
@@ -170,3 +171,11 @@ def test_prefetch_passes_errors_on_and_closes():
 
 def test_prefetch_takes_a_plain_list():
     assert numbers(prefetch([{"index": np.array([3])}], make_mesh())) == [3]
+
+
+def test_a_step_that_does_not_fit_is_refused_with_advice_and_one_that_does_is_told(monkeypatch):
+    said = []
+    check_step_fits(2**20, 32, make_mesh(), said.append)
+    assert said[0].startswith("a step takes 1.05 MB of the ")
+    with pytest.raises(UserError, match=r"a step of 32 images needs 1.13e\+03 TB on each device.*set accumulate to 2"):
+        check_step_fits(2**50, 32, make_mesh(), said.append)

@@ -16,7 +16,7 @@ import numpy as np
 from skinjax.core.errors import UserError, lookup
 from skinjax.data.pipeline import HostBatch
 from skinjax.methods.base import Method, Variables
-from skinjax.parallel import Stored, prefetch, put_whole, replicated
+from skinjax.parallel import Stored, check_step_fits, prefetch, put_whole, replicated
 from skinjax.processes import leads
 from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.logs import MetricsLog, Progress
@@ -209,6 +209,7 @@ class Trainer:
         settings, start, step = self.settings, history.phase_start, int(state.step)
         train_step = train_program(self.training(phase, state.variables))
         pending, history = list(history.unlogged), dataclasses.replace(history, unlogged=[])
+        first = True
         with contextlib.closing(self.on_devices(phase, state.variables, step - start)) as batches:
             while True:
                 final, ends_cycle = step == start + phase.steps, step - start in phase.cycle_ends
@@ -235,7 +236,11 @@ class Trainer:
                     raise Interrupted(f"stopped after {step} steps; the same command continues from there")
                 if final:
                     return state, history
-                state, report = train_step(state, next(batches), phase.rates[step - start])
+                arguments = state, next(batches), phase.rates[step - start]
+                if first:
+                    check_step_fits(train_step.working_bytes(*arguments), settings.batch, self.mesh, self.say)
+                    first = False
+                state, report = train_step(*arguments)
                 pending.append((step, report))
                 step += 1
                 if step % settings.log_every == 0 or step == start + phase.steps:

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -21,6 +21,7 @@ from skinjax.training.optimizers import OptimizerSettings, Rows, make_optimizer
 from skinjax.training.state import begin_phase, make_train_step
 
 Given = Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]]  # from shapes to the arrays, by path, not to draw
+T = TypeVar("T")
 KEPT = 8  # of each kind; a compiled step of a large network takes some megabytes
 
 
@@ -34,8 +35,17 @@ class Program:
         self._jitted = jax.jit(function, **options)
 
     def __call__(self, *arguments: Any) -> Any:
+        return self._timed(lambda: self._jitted(*arguments))
+
+    def working_bytes(self, *arguments: Any) -> int:
+        """What a call with such arguments takes on a device beside them, by the compiler; nothing is compiled twice."""
+        found = self._timed(lambda: self._jitted.lower(*arguments).compile().memory_analysis())
+        return found.temp_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes if found else 0
+
+    @staticmethod
+    def _timed(call: Callable[[], T]) -> T:
         before, start = Program._compilations, time.perf_counter()
-        result = self._jitted(*arguments)
+        result = call()
         if Program._compilations > before:
             Program.compiling += time.perf_counter() - start
         return result

@@ -123,6 +123,10 @@ class Run:
     batches: Callable = lambda batches, phase, start: batches
     validation: Callable[[Phase, Mapping[str, Any]], dict[str, float]] | None = None
 
+    def _say(self, line: str) -> None:
+        if not line.startswith("a step takes"):  # which is of this machine
+            self.said.append(line)
+
     def __post_init__(self):
         self.said: list[str] = []
         self.folder.mkdir(exist_ok=True)
@@ -136,7 +140,7 @@ class Run:
             validate=self.validation or self._validate,
             open_log=lambda step: MetricsLog(self.folder, step, tensorboard=False),
             should_stop=self.stop,
-            say=self.said.append,
+            say=self._say,
         )
 
     def fit(self):
