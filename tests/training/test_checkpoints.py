@@ -322,8 +322,8 @@ def test_what_is_wrong_with_the_program_is_not_called_a_full_disk(tmp_path):
     def interrupt():
         raise Interrupted
 
-    checkpoints._saver.wait_until_finished = interrupt  # as a signal's handler may, at any moment
     checkpoints.save(state(1), Seal(1, "all", {}))
+    checkpoints._saver.wait_until_finished = interrupt  # as a signal's handler may, at any moment
     with pytest.raises(Interrupted):
         checkpoints.wait()
 
