@@ -52,7 +52,7 @@ def demo(name, variant):
     config.views.evaluation = "centre_crop"  # as large as the random windows of training, where "squash" is smaller
     # Balanced batches teach that no class is rarer than others: a tenth of the log prior comes back.
     config.method.logit_adjustment = -0.1
-    config.phases.train = {"duration": 4.5, "schedule": "cosine", "warmup": 0.5}
+    config.phases.train = {"duration": 4.0, "schedule": "cosine", "warmup": 0.5}
     for section in (config.evaluations, config.checkpoints):
         section.every = 2.25
     return config
