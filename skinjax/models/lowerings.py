@@ -193,21 +193,21 @@ def cpu_max_pool(x: Array, window: int, stride: int, padding: Padding) -> Array:
     return xla_max_pool(x, window, stride, padding)
 
 
-def _cpu_max_pool_forward(x: Array, window: int, stride: int, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
-    y = cpu_max_pool(x, window, stride, padding)
-    return y, (x, y)
+def _cpu_max_pool_forward(x: Array, window: int, stride: int, padding: Padding) -> tuple[Array, Array]:
+    return cpu_max_pool(x, window, stride, padding), x
 
 
-def _cpu_max_pool_backward(
-    window: int, stride: int, padding: Padding, saved: tuple[Array, Array], dy: Array
-) -> tuple[Array]:
-    x, y, dy = jax.lax.optimization_barrier((*saved, dy))
-    size = (window, window)
+def _cpu_max_pool_backward(window: int, stride: int, padding: Padding, x: Array, dy: Array) -> tuple[Array]:
+    x, dy = jax.lax.optimization_barrier((x, dy))
+    size, around = (window, window), dy.shape[1:3]
     padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
-    first = jnp.full(y.shape, window * window, jnp.int16)
-    for row, column in reversed(list(_taps(size))):
-        here = _shifted(padded, (row, column), stride, y.shape[1:3]) == y
-        first = jnp.where(here, jnp.int16(row * window + column), first)
+    # Compared with each other, not with the forward pass's maximum: XLA may compute x twice, and round otherwise.
+    first, most = jnp.zeros(dy.shape, jnp.int16), jnp.full(dy.shape, -jnp.inf, x.dtype)
+    for row, column in _taps(size):
+        here = _shifted(padded, (row, column), stride, around)
+        larger = here > most
+        first = jnp.where(larger, jnp.int16(row * window + column), first)
+        most = jnp.where(larger, here, most)
 
     def routed(tap: tuple[int, int], first: Array, dy: Array) -> Array:
         return jnp.where(first == tap[0] * window + tap[1], dy, 0).astype(_accumulator(dy))
