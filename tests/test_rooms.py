@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "skinjax"
 # From the top down; rooms of one line do not import each other.
 FLOORS = (
     ("main", "cli", "commands"),
+    ("matrix",),
     ("runs", "explain"),
     ("report",),
     ("model",),
@@ -16,7 +17,7 @@ FLOORS = (
     ("training",),
     ("methods",),
     ("models", "images", "data"),
-    ("objectives", "evaluation", "parallel", "papers"),
+    ("objectives", "evaluation", "parallel", "papers", "processes"),
     ("core",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

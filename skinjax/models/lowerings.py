@@ -199,12 +199,12 @@ def _cpu_max_pool_forward(x: Array, window: int, stride: int, padding: Padding) 
 
 def _cpu_max_pool_backward(window: int, stride: int, padding: Padding, x: Array, dy: Array) -> tuple[Array]:
     x, dy = jax.lax.optimization_barrier((x, dy))
-    size, around = (window, window), dy.shape[1:3]
+    size, (height, width) = (window, window), dy.shape[1:3]
     padded = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
     # Compared with each other, not with the forward pass's maximum: XLA may compute x twice, and round otherwise.
     first, most = jnp.zeros(dy.shape, jnp.int16), jnp.full(dy.shape, -jnp.inf, x.dtype)
     for row, column in _taps(size):
-        here = _shifted(padded, (row, column), stride, around)
+        here = _shifted(padded, (row, column), stride, (height, width))
         larger = here > most
         first = jnp.where(larger, jnp.int16(row * window + column), first)
         most = jnp.where(larger, here, most)

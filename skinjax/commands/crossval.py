@@ -1,0 +1,62 @@
+"""Train a config on every fold, and tell the figures of each, their mean, and those of all test parts together.
+
+    skinjax crossval --config=configs/own.py:photos --folds=5
+    skinjax crossval --config=configs/cdc.py:skin7 --folds=5 --seeds=3 --dry_run
+
+The folds of a drawn split are its test parts; a published split (split.protocol=file) has folds of its own. What is
+done is not done again: the same command goes on after a stop, and a run that failed is tried once more, then told.
+"""
+
+import argparse
+from pathlib import Path
+
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError
+from skinjax.core.files import write_atomically
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("--config", metavar="FILE[:VARIANT]", required=True, help="as in configs/cdc.py:demo")
+    parser.add_number("--folds", 5, 2, 1000, "how many folds (default 5)")
+    parser.add_number("--seeds", 1, 1, 1000, "how many seeds of each, from the config's on (default 1)")
+    parser.add_argument("--workdir", metavar="DIR", help="default: runs/crossval-CONFIG-VARIANT-FOLDSxSEEDS")
+    parser.add_argument("--status", action="store_true", help="tell what is done, and do nothing")
+    parser.add_argument("--dry_run", action="store_true", help="tell which runs there are and what they cost")
+    parser.add_data_dir()
+    parser.add_config_changes()
+
+
+def run(options: argparse.Namespace) -> int:
+    for field in ("folds", "fold"):
+        if any(change.startswith(f"split.{field}=") for change in options.changes):
+            raise UserError(f"--folds says which folds there are: leave --config.split.{field} out")
+    from skinjax.recipe.config_files import load_config
+
+    recipe = load_config(options.config, options.changes)
+    from skinjax.matrix import crossval, jobs
+    from skinjax.matrix.cost import images_of
+    from skinjax.training.signals import Interrupted
+
+    name = f"crossval-{recipe.name}-{recipe.variant}-{options.folds}x{options.seeds}"
+    root = Path(options.workdir).expanduser() if options.workdir else Path("runs") / name
+    asked = crossval.jobs_of(recipe, options.folds, options.seeds)
+    if options.status or options.dry_run:
+        for state, job, folder in jobs.status_lines(asked, root):
+            print(f"{state:<6} {job}  {folder}")
+        if options.dry_run:
+            print(images_of(asked, root, options.data_dir))
+        return 0
+    try:
+        outcomes = jobs.do(asked, root, options.data_dir)
+    except Interrupted as stop:
+        print(stop)
+        return 0
+    jobs.refuse_missing(outcomes, "the same command")
+    found = crossval.read(asked, root)
+    records = crossval.rows(found)
+    text = crossval.markdown(found, records)
+    write_atomically(root / "table.md", text + "\n")
+    write_atomically(root / "table.csv", crossval.table_csv(records))
+    print(text)
+    print(f"wrote {root / 'table.md'} and table.csv")
+    return 0

@@ -1,0 +1,25 @@
+"""What the runs of a matrix cost, in images, before any is trained."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from skinjax.data.dataset import data_root, is_prepared, prepared_folder
+from skinjax.matrix.jobs import Job, distinct, state_of
+from skinjax.runs import building
+
+
+def images_of(jobs: Sequence[Job], root: Path, data_dir: str | None) -> str:
+    """A sentence: the images that are to be trained on, in all and in runs that are not done."""
+    runs, data = distinct(jobs, root), data_root(data_dir)
+    counts: dict[Path, int] = {}
+    for folder, job in runs.items():
+        dataset = job.recipe.dataset
+        if not is_prepared(prepared_folder(dataset.name, dataset.arguments, data)):
+            return f"{len(runs)} runs; what they cost is known when the data set {dataset.name} is prepared"
+        with tempfile.TemporaryDirectory() as scratch:
+            made = building.make_data(job.recipe, Path(scratch), data, lambda line: None)
+        steps = sum(phase.steps for phase in building.make_phases(job.recipe, made))
+        counts[folder] = steps * job.recipe.batch * job.recipe.method.places
+    left = sum(count for folder, count in counts.items() if state_of(folder) != "done")
+    return f"{len(runs)} runs of {sum(counts.values()):,} images in all, {left:,} of them to do"

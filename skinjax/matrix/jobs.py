@@ -1,0 +1,112 @@
+"""The runs of a matrix, done one after the other: equal recipes are one run, and what is done stays done.
+
+Runs of one process share their compiled programs. A run that fails is tried once more, then told, and the others go on.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from skinjax.core.errors import Print, UserError, first_line
+from skinjax.core.hashes import short_hash
+from skinjax.core.locks import Busy
+from skinjax.recipe.recipe import Recipe
+from skinjax.runs import building
+from skinjax.runs.experiment import run
+from skinjax.runs.results import finished_figures
+from skinjax.runs.workdir import CONFIG_FILE, run_identity
+
+TRIES = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A run that a table asks for: of which row, fold and seed it is, and its recipe."""
+
+    row: str
+    fold: int
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.row}, fold {self.fold}, seed {self.recipe.seed}"
+
+    def folder(self, root: Path) -> Path:
+        """Where it lies below the folder of a matrix, by what it is and not by who asks for it."""
+        return root / "runs" / short_hash(run_identity(self.recipe), length=12)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a job: `done`, `failed` with the reason, or `busy` where another process is at it."""
+
+    job: Job
+    folder: Path
+    state: str
+    reason: str = ""
+
+
+def state_of(folder: Path) -> str:
+    """`done`, `begun` or `to do`."""
+    if finished_figures(folder) is not None:
+        return "done"
+    return "begun" if (folder / CONFIG_FILE).exists() else "to do"
+
+
+def distinct(jobs: Iterable[Job], root: Path) -> dict[Path, Job]:
+    """The first job of every folder: equal recipes are one run, whoever asks for them."""
+    found: dict[Path, Job] = {}
+    for job in jobs:
+        found.setdefault(job.folder(root), job)
+    return found
+
+
+def do(jobs: Sequence[Job], root: Path, data_dir: str | None = None, say: Print = print) -> list[Outcome]:
+    """Do every run that is not done; a signal stops all of them, and the same call goes on."""
+    runs = distinct(jobs, root)
+    for job in runs.values():
+        building.check(job.recipe)  # a mistake in the last is told before the first is trained
+    outcomes = []
+    for number, (folder, job) in enumerate(runs.items(), start=1):
+        say(f"[{number}/{len(runs)}] {job.name}")
+        outcomes.append(_done(job, folder, data_dir, say))
+    return outcomes
+
+
+def _done(job: Job, folder: Path, data_dir: str | None, say: Print) -> Outcome:
+    reason = ""
+    for attempt in range(TRIES):
+        try:
+            run(job.recipe, str(folder), data_dir, say)
+            return Outcome(job, folder, "done")
+        except Busy as error:
+            return Outcome(job, folder, "busy", str(error))
+        except (UserError, RuntimeError, OSError, MemoryError) as error:
+            reason = first_line(error)
+            say(f"{job.name} failed: {reason}" + ("; once more" if attempt + 1 < TRIES else ""))
+    return Outcome(job, folder, "failed", reason)
+
+
+def refuse_missing(outcomes: Sequence[Outcome], command: str) -> None:
+    """Raise a `UserError` that names the runs that are lacking: a table is of all of its runs, or is none."""
+    lacking = [of for of in outcomes if of.state != "done"]
+    if lacking:
+        first = lacking[0]
+        raise UserError(
+            f"{len(lacking)} of {len(outcomes)} runs are lacking, the first {first.job.name} ({first.reason}): mend "
+            f"that and start {command} again, which does those alone"
+        )
+
+
+def with_fields(recipe: Recipe, section: str, **changes: Any) -> Recipe:
+    """The recipe with other values in one of its sections."""
+    return dataclasses.replace(recipe, **{section: getattr(recipe, section).replace(**changes)})
+
+
+def status_lines(jobs: Sequence[Job], root: Path) -> Iterator[tuple[str, str, Path]]:
+    """Of every distinct run its state, its name and its folder."""
+    states: Mapping[Path, str] = {folder: state_of(folder) for folder in distinct(jobs, root)}
+    for folder, job in distinct(jobs, root).items():
+        yield states[folder], job.name, folder
