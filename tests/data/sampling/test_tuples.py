@@ -59,13 +59,13 @@ def test_class_shares_are_those_of_what_is_drawn(pairs, n, malignant):
     """Paper 004's: of 900 images 173 are malignant, and of the rows' images more."""
     sampler, labels = made(ISIC_2016, 32, n, pairs=pairs)
     np.testing.assert_allclose(sampler.class_shares(2), [1 - malignant, malignant], atol=5e-4)
-    rows = np.concatenate([sampler(step) for step in range(900)])
-    np.testing.assert_allclose(sampler.class_shares(2)[1], labels[rows].mean(), atol=4e-3)
+    rows = np.concatenate([sampler(step) for step in range(300)])
+    np.testing.assert_allclose(sampler.class_shares(2)[1], labels[rows].mean(), atol=7e-3)
     numbers = np.repeat([1, 3, 4], [4, 6, 10])
     of_four = tuples(Images(np.arange(20), numbers, 8, 0, places=n), TuplesSettings(pairs=pairs))
-    drawn = np.concatenate([of_four(step) for step in range(1000)])
+    drawn = np.concatenate([of_four(step) for step in range(300)])
     counted = np.bincount(numbers[drawn].ravel()) / drawn.size
-    np.testing.assert_allclose(of_four.class_shares(6), [*counted, 0], atol=0.01)
+    np.testing.assert_allclose(of_four.class_shares(6), [*counted, 0], atol=0.02)
 
 
 def test_pairs_of_random_images_agree_more_often_than_controlled_ones():
