@@ -12,7 +12,7 @@ from scipy.special import expit, logit, stdtrit
 
 from skinjax.core.errors import UserError, lookup
 from skinjax.evaluation.confusion import METRICS, PER_CLASS, confusion_matrix
-from skinjax.evaluation.metrics import SMALL, evaluate, summary
+from skinjax.evaluation.metrics import SENSITIVITY, SMALL, SPECIFICITY, evaluate, summary
 from skinjax.evaluation.predictions import Predictions, align
 from skinjax.evaluation.proportions import (
     Interval,
@@ -22,7 +22,7 @@ from skinjax.evaluation.proportions import (
     macro_recall_interval,
     normal_quantile,
 )
-from skinjax.evaluation.scores import SCORE_METRICS, Scored, auc
+from skinjax.evaluation.scores import SCORE_METRICS, Scored, auc, sensitivity_at
 
 Array = np.ndarray
 
@@ -95,7 +95,7 @@ def summary_with_intervals(
     obstacle, drawn = _obstacle(predictions), dict[str, Array]()
     scalars = [name for name in (*METRICS, *SCORE_METRICS) if name != "macro_recall"]
     if not obstacle:
-        drawn = replicate_values(predictions, [*scalars, "f1", "auc"], replicates, seed)
+        drawn = replicate_values(predictions, [*scalars, "f1", "auc", SENSITIVITY], replicates, seed)
     result["macro_recall"] = macro_recall_interval(predictions, level).as_dict()
     for name in scalars:
         result[name] = _bounded(result[name], *percentiles(drawn.get(name), level))
@@ -105,8 +105,9 @@ def summary_with_intervals(
         for figure, found in class_shares(predictions, number, level).items():
             # The figure itself follows the rules of confusion.py: 0 for a class never predicted, None if absent.
             figures[figure] = _bounded(figures[figure], found.low, found.high)
-        of_class = {figure: drawn[figure][:, number] if drawn else None for figure in ("f1", "auc")}
-        figures["f1"] = _bounded(figures["f1"], *percentiles(of_class["f1"], level))
+        of_class = {figure: drawn[figure][:, number] if drawn else None for figure in ("f1", "auc", SENSITIVITY)}
+        for figure in ("f1", SENSITIVITY):
+            figures[figure] = _bounded(figures[figure], *percentiles(of_class[figure], level))
         parted = (int(groups[number]), result["groups"] - int(groups[number]))
         bounds = (np.nan, np.nan) if obstacle else auc_bounds(figures["auc"], *parted, of_class["auc"], level)
         figures["auc"] = _bounded(figures["auc"], *bounds)
@@ -190,7 +191,7 @@ def replicate_values(
     `groups` are the names of all of them.
     """
     figures_of_classes = {**METRICS, **PER_CLASS}
-    of_scores = {**SCORE_METRICS, "auc": auc}
+    of_scores = {**SCORE_METRICS, "auc": auc, SENSITIVITY: lambda scored: sensitivity_at(scored, SPECIFICITY)}
     for name in metrics:
         lookup("metric", name, {**figures_of_classes, **of_scores})
     if replicates < 1:

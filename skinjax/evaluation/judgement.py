@@ -264,8 +264,8 @@ def lines(found: Record) -> Iterator[str]:
 
 def sensitivities(found: Record) -> list[str]:
     """That of each class at the fixed specificity, where there is one."""
-    known = {name: of[SENSITIVITY] for name, of in found["per_class"].items() if of[SENSITIVITY] is not None}
-    return [f"{value:.3f} of {name}" for name, value in known.items()] or ["not known"]
+    known = {name: of[SENSITIVITY] for name, of in found["per_class"].items()}
+    return [f"{interval(of)} of {name}" for name, of in known.items() if of["value"] is not None] or ["not known"]
 
 
 def _question_lines(found: Record | None) -> Iterator[str]:

@@ -14,6 +14,7 @@ from skinjax.data.dataset import Dataset, is_prepared, metadata_of, open_dataset
 from skinjax.data.splits.split import PARTS, Split, read_split
 from skinjax.evaluation.confusion import METRICS
 from skinjax.evaluation.judgement import Questions, judged
+from skinjax.evaluation.metrics import SENSITIVITY
 from skinjax.evaluation.predictions import UNLABELLED, Predictions
 from skinjax.evaluation.scores import SCORE_METRICS
 from skinjax.evaluation.sources import Source, open_source, with_groups_of
@@ -116,7 +117,8 @@ def kept_figures(path: Path, table: Predictions) -> Record | None:
     """The figures that a run left beside a table, unless they are of an earlier version or of another table."""
     found = _record(path)
     try:
-        known = all("few" in of and "high" in of["auc"] for of in found["per_class"].values())
+        classes = found["per_class"].values()
+        known = all("few" in of and "high" in of["auc"] and "high" in of[SENSITIVITY] for of in classes)
         known = known and all("high" in found[name] for name in (*METRICS, *SCORE_METRICS))
         same = (found["images"], found["classes"]) == (int(table.labelled.sum()), list(table.classes))
         return found if known and same and found["intervals"]["replicates"] else None

@@ -13,6 +13,7 @@ from skinjax.core.errors import UserError
 from skinjax.evaluation import intervals, metrics
 from skinjax.evaluation.confusion import METRICS
 from skinjax.evaluation.intervals import auc_bounds, bootstrap, paired_difference, summary_with_intervals
+from skinjax.evaluation.metrics import SENSITIVITY
 from skinjax.evaluation.predictions import Predictions
 from skinjax.evaluation.proportions import (
     auc_interval,
@@ -296,3 +297,8 @@ def test_an_auc_near_1_is_bounded_no_wider_than_by_newcombe_of_as_many():
     drawn[:90] = 1.0
     low, _ = auc_bounds(0.9997, 42, 3000, drawn)
     assert 0.99 < low < 0.9997
+
+
+def test_the_sensitivity_at_a_specificity_is_bootstrapped():
+    figures = summary_with_intervals(random_table(200), replicates=50)["per_class"]["mel"][SENSITIVITY]
+    assert figures["low"] < figures["value"] < figures["high"]
