@@ -65,6 +65,7 @@ def document(folders: Mapping[str, Sequence[Path]]) -> str:
 
 Written by `tools/pretext_table.py`; synthetic photographs, a test bench and not medicine. 8,012 training photographs
 with HAM10000's counts; 2,100 test photographs, 300 lesions of each class. {budget(folders)}
+Twice as many steps where images are twice as many, or the pretext comes first.
 
 Test part in %, mean (standard deviation, ddof 1) over the seeds; accuracy weighs a class by its share of HAM10000:
 
