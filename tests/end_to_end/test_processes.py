@@ -13,10 +13,16 @@ import pytest
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from tests.devices import environment_of_devices
-from tests.end_to_end.conftest import TINY
+from tests.end_to_end.conftest import ROOT, SMALL
 from tests.end_to_end.process import batches
 
-LONG = ["--config.phases.train.duration=40.0", "--config.evaluations.every=20.0", "--config.logging.every=1"]
+PLAIN = [
+    f"--config={ROOT / 'configs' / 'baselines.py'}",
+    *SMALL,
+    "--config.phases.train.duration=40.0",
+    "--config.evaluations.every=20.0",
+    "--config.logging.every=1",
+]
 
 
 def started(program, count, devices, own=lambda port, number: []):
@@ -58,7 +64,7 @@ def test_batches_and_what_the_first_tells(data_dir, tmp_path):
 
 def test_a_run_of_several_processes_ends_on_one(data_dir, tmp_path, capsys):
     """Stopped on four devices of two processes, lost on two, ended on one: a run like another."""
-    folder, common = tmp_path / "run", [*TINY, *LONG, f"--data_dir={data_dir}"]
+    folder, common = tmp_path / "run", [*PLAIN, f"--data_dir={data_dir}"]
     program = ["-m", "skinjax.main", *common, f"--workdir={folder}"]
     both = started(program, 2, 2, joined(2))
     wait_for(lambda: logged(folder), both[0])
