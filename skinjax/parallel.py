@@ -25,7 +25,7 @@ def make_mesh(batch: int = 0, accumulate: int = 1, say: Print = print) -> Mesh:
     if devices < jax.device_count():
         say(f"a batch of {batch} divides over {devices} of {jax.device_count()} devices: the others are idle")
     each = devices // jax.process_count()
-    chosen = [d for p in range(jax.process_count()) for d in _of_process(p)[:each]]
+    chosen = [device for p in range(jax.process_count()) for device in jax.local_devices(p)[:each]]
     return jax.make_mesh((1, devices), ("fold", "data"), axis_types=(AxisType.Auto, AxisType.Auto), devices=chosen)
 
 
@@ -45,10 +45,6 @@ def devices_for(batch: int, accumulate: int, local: int, processes: int) -> int:
     over = f" over {processes} processes" if processes > 1 else ""
     near = sorted({max(1, batch // share) * share, -(-batch // share) * share})
     raise UserError(f"a batch of {batch}{parts} does not divide{over}; the nearest is {' or '.join(map(str, near))}")
-
-
-def _of_process(number: int) -> list[jax.Device]:
-    return [device for device in jax.devices() if device.process_index == number]
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

@@ -9,16 +9,14 @@ the loss is lowest in a range test of its last phase in the first fold, made bef
 minutes on 2 idle cores. What the document says below its line "## What it says" stays.
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
 from schedule_table import range_test
 
 from skinjax.evaluation.intervals import bootstrap, paired_difference
-from skinjax.evaluation.predictions import Predictions, read_predictions
+from skinjax.evaluation.predictions import Predictions, joined, read_predictions
 
 BY_DEPTH = "(('early',0.01),('late',0.1),('top',1.0))"
 ONE_RATE = "(('.*',1.0),)"
@@ -99,12 +97,7 @@ Paired by lesion:
 
 def pool(paths: Sequence[Path]) -> Predictions:
     """The predictions of all folds as one table."""
-    tables = [read_predictions(path) for path in paths]
-    columns = {
-        field: np.concatenate([getattr(table, field) for table in tables])
-        for field in ("image_ids", "groups", "labels", "splits", "probabilities")
-    }
-    return dataclasses.replace(tables[0], **columns, scores=None)
+    return joined([read_predictions(path) for path in paths])
 
 
 if __name__ == "__main__":

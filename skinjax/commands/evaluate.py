@@ -32,7 +32,7 @@ from skinjax.evaluation.errors import where_column
 from skinjax.evaluation.metrics import metric_names
 from skinjax.evaluation.predictions import write_predictions
 from skinjax.evaluation.sources import Source, named_path, open_source, with_groups_of
-from skinjax.evaluation.text import PER_CLASS, aligned, visible
+from skinjax.evaluation.text import PER_CLASS, aligned, in_a_line, visible
 
 
 def add_arguments(parser: Parser) -> None:
@@ -135,7 +135,7 @@ def judge(source: Source, options: argparse.Namespace) -> tuple[Any, dict[str, A
         replicates=options.replicates,
     )
     table, found = judgement.judged(source, questions)
-    print(visible(source.name))
+    print(in_a_line(source.name))
     show(judgement.lines(found))
     if options.trained_on:
         seen = seen_in_training(source.table, Path(options.trained_on).expanduser())
@@ -171,8 +171,7 @@ def class_table(found: dict[str, Any]) -> str:
 
 def show(lines: Iterable[str]) -> None:
     for line in lines:
-        for piece in line.split("\n"):
-            print(visible(piece, most=10**6))
+        print(visible(line))
 
 
 def _names(text: str | None) -> tuple[str, ...]:

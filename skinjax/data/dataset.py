@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from skinjax.core.errors import UserError, lookup, os_errors_as_user_errors
+from skinjax.core.errors import UserError, first_line, lookup, os_errors_as_user_errors
 from skinjax.core.files import write_atomically
 from skinjax.core.hashes import sha256_of, short_hash
 from skinjax.core.locks import exclusive
@@ -274,7 +274,7 @@ def read_dataset(folder: Path, name: str, drawn_from: str = "") -> Dataset:
 
 
 def _damaged(folder: Path, error: Exception) -> str:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
+    reason = first_line(error)
     if isinstance(error, OSError) and error.strerror:
         reason = f"{error.filename or 'a file'}: {error.strerror}"
     return f"the data set in {folder} is damaged ({reason}); delete that folder and make it again"

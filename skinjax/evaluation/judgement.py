@@ -116,18 +116,17 @@ def fitted(source: Source, temperature: bool, prior: str) -> Fitted:
 
     Probabilities are judged at the prior of the validation part, with tau 1.
     """
-    table, validation, record = source.table, source.validation, dict[str, Any]()
-    if (temperature or prior) and table.protocol.get("fitted"):
+    table, record = source.table, dict[str, Any]()
+    if not (temperature or prior):
+        return Fitted(source, table, table, source.validation, record)
+    if table.protocol.get("fitted"):
         raise UserError(f"{source.name} is a table that was corrected before: correct the one that it was made from")
-    if validation is not None and (temperature or prior):
-        validation = source.fitted_on()
+    kept = source.fitted_on()
     if temperature:
-        found = fit_temperature(source.fitted_on())
-        table, validation = with_temperature(table, found), with_temperature(source.fitted_on(), found)
-        record["temperature"] = found
+        found = record["temperature"] = fit_temperature(kept)
+        table, kept = with_temperature(table, found), with_temperature(kept, found)
     if not prior:
-        return Fitted(source, table, table, validation, record)
-    kept = validation if temperature and validation is not None else source.fitted_on()
+        return Fitted(source, table, table, kept, record)
     trained, usual = training_prior(source.table), frequencies(kept)
     target = usual if prior == "natural" else np.full(len(usual), 1 / len(usual))
     tau = choose_tau(kept, trained, target)

@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -136,6 +137,21 @@ def chosen_rows(predictions: Predictions, rows: np.ndarray) -> Predictions:
         probabilities=predictions.probabilities[rows],
         scores=None if predictions.scores is None else predictions.scores[rows],
         metadata={name: column[rows] for name, column in predictions.metadata.items()},
+    )
+
+
+def joined(tables: Sequence[Predictions]) -> Predictions:
+    """One table of the rows of several of the same classes, such as the test parts of all folds."""
+    first = tables[0]
+    ordered = [in_classes(table, first.classes) for table in tables]
+    known = [name for name in first.metadata if all(name in table.metadata for table in ordered)]
+    names = ("image_ids", "groups", "labels", "splits", "probabilities")
+    columns: dict[str, Any] = {name: np.concatenate([getattr(table, name) for table in ordered]) for name in names}
+    return dataclasses.replace(
+        first,
+        **columns,
+        scores=None,
+        metadata={name: np.concatenate([table.metadata[name] for table in ordered]) for name in known},
     )
 
 

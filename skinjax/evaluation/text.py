@@ -23,9 +23,8 @@ def format_figures(part: str, figures: Mapping[str, Any], rows: str = "images") 
     """The headline metrics with their intervals and their protocol; `rows` says what a row of the table is."""
     protocol = protocol_in_words(figures["protocol"])
     units = figures.get("units") or ("lesions" if protocol else "groups")
-    lines = [
-        f"{visible(part)}: {figures['images']} {rows} of {figures['groups']} {units}{protocol or ', protocol unknown'}"
-    ]
+    counted = f"{figures['images']} {rows} of {figures['groups']} {units}"
+    lines = [f"{in_a_line(part)}: {counted}{protocol or ', protocol unknown'}"]
     lines += leak_lines(figures["protocol"], part)
     percent = round(100 * figures["intervals"]["level"])
     for name in HEADLINE:
@@ -75,14 +74,19 @@ def interval(figure: Mapping[str, float | None]) -> str:
 
 def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
     """Rows of cells under each other, two blanks between columns, without blanks at the end."""
-    rows = [[visible(cell) for cell in row] for row in rows]
+    rows = [[in_a_line(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def visible(text: str, most: int = 80) -> str:
-    """A name as a terminal may show it: in one line, of at most so many letters, and none that steers the terminal."""
-    seen = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+def visible(text: str) -> str:
+    """The text with a mark for each letter that cannot be seen, turns the line round or steers a terminal."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)
+
+
+def in_a_line(text: str, most: int = 80) -> str:
+    """A name as a terminal may show it: in one line, of at most so many letters."""
+    seen = visible(text).replace("\n", "\ufffd")
     return seen if len(seen) <= most else seen[: most - 1] + "…"
 
 
@@ -95,7 +99,7 @@ def protocol_in_words(protocol: Mapping[str, Any]) -> str:
         "weights": record_of(protocol, "weights", "source").get("source"),
     }
     told = (words.format(known[key]) for key, words in PROTOCOL_IN_WORDS.items() if known.get(key) is not None)
-    return visible("".join(told), 400)
+    return in_a_line("".join(told), 400)
 
 
 def record_of(protocol: Mapping[str, Any], entry: str, main: str) -> Mapping[str, Any]:

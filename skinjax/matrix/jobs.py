@@ -4,9 +4,8 @@ Runs of one process share their compiled programs. A run that fails is tried onc
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from skinjax.core.errors import Print, UserError, first_line
 from skinjax.core.hashes import short_hash
@@ -43,7 +42,6 @@ class Outcome:
     """What became of a job: `done`, `failed` with the reason, or `busy` where another process is at it."""
 
     job: Job
-    folder: Path
     state: str
     reason: str = ""
 
@@ -80,13 +78,13 @@ def _done(job: Job, folder: Path, data_dir: str | None, say: Print) -> Outcome:
     for attempt in range(TRIES):
         try:
             run(job.recipe, str(folder), data_dir, say)
-            return Outcome(job, folder, "done")
+            return Outcome(job, "done")
         except Busy as error:
-            return Outcome(job, folder, "busy", str(error))
+            return Outcome(job, "busy", str(error))
         except (UserError, RuntimeError, OSError, MemoryError) as error:
             reason = first_line(error)
             say(f"{job.name} failed: {reason}" + ("; once more" if attempt + 1 < TRIES else ""))
-    return Outcome(job, folder, "failed", reason)
+    return Outcome(job, "failed", reason)
 
 
 def refuse_missing(outcomes: Sequence[Outcome], command: str) -> None:
@@ -100,13 +98,7 @@ def refuse_missing(outcomes: Sequence[Outcome], command: str) -> None:
         )
 
 
-def with_fields(recipe: Recipe, section: str, **changes: Any) -> Recipe:
-    """The recipe with other values in one of its sections."""
-    return dataclasses.replace(recipe, **{section: getattr(recipe, section).replace(**changes)})
-
-
 def status_lines(jobs: Sequence[Job], root: Path) -> Iterator[tuple[str, str, Path]]:
     """Of every distinct run its state, its name and its folder."""
-    states: Mapping[Path, str] = {folder: state_of(folder) for folder in distinct(jobs, root)}
     for folder, job in distinct(jobs, root).items():
-        yield states[folder], job.name, folder
+        yield state_of(folder), job.name, folder

@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from skinjax.core.files import write_atomically
+from skinjax.evaluation.text import visible
 
 if TYPE_CHECKING:  # they import jax
     from skinjax.training.lr_range import Curve
@@ -357,8 +358,3 @@ def _halves(text: str) -> list[str]:
 def _shortened(text: str, most: int) -> str:
     text = visible(" ".join(text.split()))
     return text if len(text) <= most else text[: max(most - 1, 1)] + "…"
-
-
-def visible(text: str) -> str:
-    """The text with a mark for each letter that cannot be seen, turns the line round, or is none in XML."""
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in text)

@@ -13,12 +13,12 @@ from skinjax.core.errors import UserError, os_errors_as_user_errors
 from skinjax.core.files import write_atomically
 from skinjax.core.tables import csv_text
 from skinjax.evaluation.judgement import COMPARED, difference_rows, method_lines
-from skinjax.evaluation.text import interval
+from skinjax.evaluation.text import interval, visible
 from skinjax.report import drawings
 from skinjax.report.blocks import Block, Figure, Grid, Lines, Section, Words
 from skinjax.report.card import card, checklist
 from skinjax.report.drawings import Drawing
-from skinjax.report.figures import FAINT, GRID, INK, rendered, save, visible
+from skinjax.report.figures import FAINT, GRID, INK, rendered, save
 from skinjax.report.sections import METRICS, SECTIONS
 from skinjax.report.subjects import Subject
 

@@ -81,8 +81,11 @@ def build(recipe: Recipe, folder: Path, root: Path, say: Print) -> Built:
     """What the run in `folder` trains and on what, before anything is trained; data sets lie under `root`."""
     use_compilation_cache(root / "compilation_cache")
     mesh = make_mesh(recipe.batch, recipe.accumulate, say)
-    make = lambda: (open_weights(recipe, folder, root, say), make_data(recipe, folder, root, say))  # noqa: E731
-    weights, data = first_then_others(make, folder, START_FILES)
+
+    def begin() -> tuple[StartingWeights | None, Data]:
+        return open_weights(recipe, folder, root, say), make_data(recipe, folder, root, say)
+
+    weights, data = first_then_others(begin, folder, START_FILES)
     if weights:
         weights.check_leak(data)
     method = make_method(recipe, data.dataset.classes, weights.facts if weights else NO_FACTS)
