@@ -92,7 +92,7 @@ def skin7_densenet121(name, variant):
 
 def skin198(name, variant):
     config = skin7(name, variant, dataset="sd198")
-    config.evaluations.small = (1, 40)  # Table 3 is of the 40 smallest classes
+    config.evaluations.small = (40, 1)  # Table 3 is of the 40 smallest classes
     return config
 
 

@@ -14,6 +14,7 @@ VERBS = {
     "split": "make a split of a prepared data set, or check one for leaks",
     "correct": "write before and after pictures of photograph corrections",
     "crossval": "train a config on every fold, and tell the figures of each and of all together",
+    "reproduce": "train what a paper's tables ask for, beside the printed numbers and what the paper claims",
     "evaluate": "judge predictions: figures with intervals, errors, thresholds, calibration, comparisons",
     "report": "write one HTML file about a run or a table: figures, curves, mistakes, model card, checklist",
     "predict": "predict the classes of photographs by a trained run, as a table",

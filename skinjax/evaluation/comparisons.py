@@ -6,15 +6,17 @@ method is compared over seeds or folds, whose spread counts beside that of the t
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from skinjax.core.errors import UserError
-from skinjax.evaluation.intervals import replicate_values
+from skinjax.evaluation.intervals import percentiles, replicate_values
 from skinjax.evaluation.metrics import evaluate
 from skinjax.evaluation.predictions import Predictions, align
 from skinjax.evaluation.priors import DIFFERENT
+from skinjax.evaluation.proportions import macro_recall_interval
 
 Array = np.ndarray
 
@@ -38,6 +40,30 @@ class MethodDifference:
         if self.runs < FEWEST_RUNS:
             return "undecided by design"
         return "higher" if self.low > 0 else "lower" if self.high < 0 else "undecided"
+
+
+class RunsMean(NamedTuple):
+    """The metric of each run, and the interval of their mean over the test images: what these networks are sure of."""
+
+    values: tuple[float, ...]
+    low: float
+    high: float
+
+
+def runs_mean(tables: Sequence[Predictions], metric: str, replicates: int = 2000, seed: int = 0) -> RunsMean:
+    """The mean over runs, its interval by drawing groups anew, together where runs share images.
+
+    Of a single run it is the run's own interval. The spread over runs is not in it: see `method_difference`.
+    """
+    values = tuple(evaluate(table, metric) for table in tables)
+    if len(tables) == 1 and metric == "macro_recall":
+        found = macro_recall_interval(tables[0])
+        return RunsMean(values, found.low, found.high)
+    everywhere = np.unique(np.concatenate([table.groups[table.labelled] for table in tables]))
+    if len(everywhere) < 2:
+        return RunsMean(values, np.nan, np.nan)
+    drawn = [replicate_values(table, [metric], replicates, seed, everywhere)[metric] for table in tables]
+    return RunsMean(values, *percentiles(np.mean(drawn, axis=0)))
 
 
 def method_difference(

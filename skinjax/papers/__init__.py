@@ -1,12 +1,8 @@
 """What the five papers print, as data, and the config that aims at each row: `PAPERS["003"]["Table II"].rows[...]`."""
 
 from skinjax.papers import paper_000, paper_001, paper_002, paper_003, paper_004
-from skinjax.papers.printed import Table
+from skinjax.papers.printed import Figure, Table
 
-PAPERS: dict[str, dict[str, Table]] = {
-    "000": paper_000.TABLES,
-    "001": paper_001.TABLES,
-    "002": paper_002.TABLES,
-    "003": paper_003.TABLES,
-    "004": paper_004.TABLES,
-}
+_MODULES = {"000": paper_000, "001": paper_001, "002": paper_002, "003": paper_003, "004": paper_004}
+PAPERS: dict[str, dict[str, Table]] = {name: module.TABLES for name, module in _MODULES.items()}
+FIGURES: dict[str, dict[str, Figure]] = {name: module.FIGURES for name, module in _MODULES.items()}

@@ -1,10 +1,14 @@
-"""How a paper's printed table is held: rows of numbers, the metric that each column is here, the config of each row."""
+"""How a paper's printed table is held: rows of numbers, the metric that each column is here, the config of each row.
 
+Figures whose points are runs are tables too, without printed numbers; what a command draws is a `Figure`.
+"""
+
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Cell = float | tuple[float, ...] | None  # a mean, a mean and its standard deviation, or a lost number
 Rows = Mapping[str, Mapping[str, Sequence[Cell]]]  # of every table of a paper
@@ -16,6 +20,14 @@ class Printed(NamedTuple):
 
     mean: float
     sd: float | None = None
+
+
+class Claim(NamedTuple):
+    """What a paper says of two rows: in this column one is higher than the other."""
+
+    higher: str
+    lower: str
+    column: str
 
 
 @dataclass(frozen=True)
@@ -30,16 +42,55 @@ class Row:
 class Table:
     """`metrics`: every column and the figure of `skinjax.evaluation.metrics` that it is, '' where it is none.
 
-    scale: what that figure, a share, is multiplied by for print.
+    Such a figure may have a prefix: `validation:` for that part, `small:` for the smallest of the classes that the
+    config judges; `seconds` are those of the training, `seconds_saved` how many times as long the row `against` took.
+    scale: what a figure, a share, is multiplied by for print. folds: over how many a row is a mean. changes: fields of
+    a row's config that differ. judged: changes after which a row's network, trained without them, is judged. against:
+    another table, in which the lower rows of the claims stand. axis: of a figure, whose rows are called `SERIES, X`.
     """
 
     metrics: dict[str, str]
     rows: dict[str, Row]
     scale: float = 100.0
+    folds: int = 1
+    claims: tuple[Claim, ...] = ()
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    judged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    against: str = ""
+    axis: str = ""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a figure shows, and the command that draws it; RUN there is the folder of the run of each config."""
+
+    shows: str
+    command: str = ""
+    configs: tuple[str, ...] = ()
+
+
+def claims(column: str, *orders: str) -> tuple[Claim, ...]:
+    """The claims of orders written as `BEST > NEXT > LAST`, each of two rows that follow one another.
+
+    >>> claims("AP", "SDL > Ensemble")
+    (Claim(higher='SDL', lower='Ensemble', column='AP'),)
+    """
+    named = [order.split(" > ") for order in orders]
+    return tuple(Claim(*pair, column) for names in named for pair in itertools.pairwise(names))
+
+
+def in_groups(groups: Iterable[str], column: str, *orders: str) -> tuple[Claim, ...]:
+    """The same claims in every group of `grouped_rows`."""
+    made = claims(column, *orders)
+    return tuple(Claim(f"{group}, {of.higher}", f"{group}, {of.lower}", column) for group in groups for of in made)
 
 
 def table(
-    metrics: dict[str, str], rows: Mapping[str, Sequence[Cell]], aims: Mapping[str, str] = NO_AIMS, scale: float = 100.0
+    metrics: dict[str, str],
+    rows: Mapping[str, Sequence[Cell]],
+    aims: Mapping[str, str] = NO_AIMS,
+    scale: float = 100.0,
+    **others: Any,
 ) -> Table:
     """The table of rows written out as they are printed. `aims`: the config of a row, for some or all of them.
 
@@ -52,7 +103,12 @@ def table(
         numbers = {name: Printed(*cell) if isinstance(cell, tuple) else Printed(cell) for name, cell in known.items()}
         return Row(numbers, aims.get(name, ""))
 
-    return Table(metrics, {name: row(name, cells) for name, cells in rows.items()}, scale)
+    return Table(metrics, {name: row(name, cells) for name, cells in rows.items()}, scale, **others)
+
+
+def sweep(axis: str, metrics: dict[str, str], configs: dict[str, str], **others: Any) -> Table:
+    """A figure whose points are runs, without numbers in print; its rows are called `SERIES, X` or X."""
+    return Table(metrics, {name: Row({}, config) for name, config in configs.items()}, axis=axis, **others)
 
 
 def grouped_rows(groups: Iterable[str], text: str) -> dict[str, list[Cell]]:

@@ -9,6 +9,7 @@ import sys
 import traceback
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,8 @@ def load_config(name: str, changes: Sequence[str] = ()) -> Recipe:
     3
     """
     path, _, variant = name.partition(":")
-    try:
-        readable = Path(path).is_file()
-    except (OSError, ValueError):  # a name too long for the system, or with a NUL in it
-        readable = False
-    if not readable:
+    path = str(_installed(path) or path)
+    if not _readable(path):
         raise UserError(f"there is no config file {path[:200]!r}: give one as FILE[:VARIANT], like configs/cdc.py:demo")
     try:
         with _importable(Path(path).parent):
@@ -64,6 +62,28 @@ def load_config(name: str, changes: Sequence[str] = ()) -> Recipe:
     if not isinstance(config, ConfigDict):
         raise UserError(f"get_config of {path} gives {type(config).__name__}, not the ConfigDict of defaults()")
     return with_changes(from_plain(Recipe, config.to_dict(), "config"), changes)
+
+
+def _readable(path: str | Path) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # a name too long for the system, or with a NUL in it
+        return False
+
+
+def _installed(path: str) -> Path | None:
+    """Where skinjax's own config of this relative path lies, if there is none here: in the checkout, or installed."""
+    if _readable(path) or Path(path).parts[:-1] != ("configs",):
+        return None
+    checkout = Path(__file__).parents[2] / path
+    if _readable(checkout):
+        return checkout
+    try:
+        files = metadata.files("skinjax") or ()
+    except metadata.PackageNotFoundError:
+        return None
+    found = (Path(str(file.locate())) for file in files if file.match(f"share/skinjax/{path}"))
+    return next(filter(_readable, found), None)
 
 
 def with_changes(recipe: Recipe, changes: Sequence[str]) -> Recipe:

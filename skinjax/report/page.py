@@ -39,7 +39,8 @@ def write_report(
         if path.exists() and not (path.is_file() and path.read_bytes()[: len(BEGINNING)] == BEGINNING):
             raise UserError(f"{path} is there and is no report of skinjax: name another file with --out")
         content = sections(subjects, metrics, swept)
-        write_atomically(path, page(content, subjects))
+        names = numbered([of.name for of in subjects])
+        write_atomically(path, page(content, names, any(of.synthetic for of in subjects)))
     return content
 
 
@@ -97,8 +98,8 @@ def numbered(names: Sequence[str]) -> list[str]:
     ]
 
 
-def page(content: Sequence[Section], subjects: Sequence[Subject]) -> str:
-    """The HTML of these sections."""
+def page(content: Sequence[Section], names: Sequence[str], synthetic: bool) -> str:
+    """The HTML of these sections, of subjects with these names, or with one name for all."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, finalize=legible, undefined=jinja2.StrictUndefined, trim_blocks=True
@@ -107,8 +108,8 @@ def page(content: Sequence[Section], subjects: Sequence[Subject]) -> str:
     environment.filters["inline"] = lambda drawing: inline(drawing, f"f{next(numbers)}-")
     return environment.get_template("report.html").render(
         sections=content,
-        names=numbered([of.name for of in subjects]),
-        synthetic=any(of.synthetic for of in subjects),
+        names=names,
+        synthetic=synthetic,
         style=Markup((TEMPLATES / "report.css").read_text()),  # our own
     )
 

@@ -154,7 +154,8 @@ excited = functools.partial(Bottleneck, groups=32, group_width=4, reduction=16)
 excited_from_zero = functools.partial(excited, last_scale_init=nn.initializers.zeros)
 
 RESNETS: dict[str, Callable[..., ResNet]] = {
-    "resnet_tiny": functools.partial(ResNet, BasicBlock, (1, 1, 1, 1), 4),  # for tests
+    "resnet_tiny": functools.partial(ResNet, BasicBlock, (1, 1, 1, 1), 4),  # this and the next for tests and demo scale
+    **{f"resnet_tiny_{width}": functools.partial(ResNet, BasicBlock, (1, 1, 1, 1), width) for width in (6, 8, 10, 12)},
     "resnet_narrow": functools.partial(ResNet, BasicBlock, (1, 1, 1, 1), 16),
     "resnet18": functools.partial(ResNet, BasicBlock, (2, 2, 2, 2)),
     "resnet34": functools.partial(ResNet, BasicBlock, (3, 4, 6, 3)),

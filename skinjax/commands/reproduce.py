@@ -1,0 +1,68 @@
+"""Train what a paper's tables ask for, and set what it came to beside the printed numbers.
+
+    skinjax reproduce 003 --table=V                   # at demo scale: drawn photographs, tiny networks, seconds a run
+    skinjax reproduce 003 --table=V --scale=full --dry_run
+    skinjax reproduce 003 --table=V --scale=full --only=Dense121
+
+Every table of the paper, or those that are named. Equal runs are one, whichever tables ask for them; rows that differ
+only in how a network is judged share its training. What is done is not done again: the same command goes on after a
+stop, and a run that failed is tried once more, then told.
+"""
+
+import argparse
+from pathlib import Path
+
+from skinjax.core.arguments import Parser
+
+
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("paper", metavar="PAPER", help="000, 001, 002, 003 or 004")
+    parser.add_argument("--table", metavar="NAME,...", help="these tables alone, such as V or 'Figure 5'")
+    parser.add_argument("--scale", default="demo", help="demo (drawn photographs, the default) or full (the paper's)")
+    parser.add_number("--seeds", 1, 1, 1000, "how many seeds of each run, from the config's on (default 1)")
+    parser.add_argument("--only", metavar="TEXT", help="the rows alone whose name has this in it")
+    parser.add_argument("--workdir", metavar="DIR", help="default: runs/reproduce-SCALE, for all papers")
+    parser.add_argument("--status", action="store_true", help="tell what is done, and do nothing")
+    parser.add_argument("--dry_run", action="store_true", help="tell which runs there are and what they cost")
+    parser.add_data_dir()
+    parser.add_config_changes()
+
+
+def run(options: argparse.Namespace) -> int:
+    from skinjax.core.errors import UserError, lookup
+    from skinjax.data.dataset import data_root
+    from skinjax.matrix import document, jobs, reproduce
+    from skinjax.matrix.cost import images_of
+    from skinjax.papers import FIGURES
+    from skinjax.training.signals import Interrupted
+
+    lookup("scale", options.scale, reproduce.SCALES)
+    names = [name.strip() for name in options.table.split(",")] if options.table else []
+    wanted = reproduce.tables_of(options.paper, names)
+    needed = {*wanted, *(table.against for table in wanted.values())}
+    every = reproduce.entries_of(options.paper, options.scale, options.seeds, options.changes)
+    entries = [of for of in every if of.table in needed and (options.only or "") in of.row]
+    if not entries:
+        raise UserError(f"no row of {', '.join(wanted)} has {options.only!r} in its name")
+    root = Path(options.workdir or f"runs/reproduce-{options.scale}").expanduser()
+    asked = [entry.job for entry in entries]
+    if options.status or options.dry_run:
+        for state, job, folder in jobs.status_lines(asked, root):
+            print(f"{state:<6} {job}  {folder}")
+        if options.dry_run:
+            print(images_of(asked, root, options.data_dir))
+        return 0
+    try:
+        outcomes = jobs.do(asked, root, options.data_dir)
+        jobs.refuse_missing(outcomes, "the same command")
+        found = reproduce.read(wanted, entries, root, data_root(options.data_dir), print)
+    except Interrupted as stop:
+        print(stop)
+        return 0
+    folders = {entry.config: entry.job.folder(root) for entry in entries}
+    figures = document.figure_lines(FIGURES[options.paper], folders)
+    paths = document.write(root / options.paper, options.paper, options.scale, found, figures)
+    for of in found:
+        print(document.markdown(of, options.scale), end="\n\n")
+    print(f"wrote {', '.join(map(str, paths))}")
+    return 0

@@ -1,0 +1,156 @@
+"""A paper's tables as they were found, as Markdown, CSV and a page of HTML."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from skinjax.core.files import write_atomically
+from skinjax.core.tables import csv_text
+from skinjax.matrix.demo import SCALE
+from skinjax.matrix.reproduce import Cell, Found
+from skinjax.papers.printed import Figure, Table
+from skinjax.report import charts
+from skinjax.report.blocks import Block, Grid, Section, Words
+from skinjax.report.blocks import Figure as Chart
+from skinjax.report.charts import Line
+from skinjax.report.drawings import Drawing
+from skinjax.report.figures import save
+from skinjax.report.page import page
+
+EXPLAINED = (
+    "Printed, ours and the difference; in round brackets the standard deviation over runs (ddof 0), in square ones "
+    "the 95 % interval over the lesions of the test part, of these networks."
+)
+CSV_HEADER = ("table", "row", "column", "printed", "printed_sd", "ours", "sd", "low", "high", "difference", "runs")
+
+
+def write(folder: Path, paper: str, scale: str, found: Sequence[Found], figures: Mapping[str, str]) -> list[Path]:
+    """Write each table as Markdown and CSV, the points of figures as PNG, and all of it as a page; where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks: list[tuple[Found, list[Block]]] = []
+    paths = []
+    for of in found:
+        stem = of.name.replace(" ", "_").replace("-", "_")
+        write_atomically(folder / f"{stem}.md", markdown(of, scale) + "\n")
+        write_atomically(folder / f"{stem}.csv", csv_text(CSV_HEADER, csv_rows(of)))
+        paths.append(folder / f"{stem}.md")
+        drawing = drawn(of, stem, scale == "demo") if of.table.axis else None
+        if drawing:
+            save(drawing.figure, folder / f"{stem}.png")
+        blocks.append((of, [*grids(of, scale), *([Chart(drawing)] if drawing else [])]))
+    sections = [Section(of.name.replace(" ", "-"), of.name, [made], joint=True) for of, made in blocks]
+    if figures:
+        rows = [[name, told] for name, told in figures.items()]
+        sections.append(Section("figures", "Figures", [[Grid("", [], rows)]], joint=True))
+    write_atomically(folder / "index.html", page(sections, [f"Paper {paper}, {scale} scale"], scale == "demo"))
+    return [*paths, folder / "index.html"]
+
+
+def figure_lines(figures: Mapping[str, Figure], folders: Mapping[str, Path]) -> dict[str, str]:
+    """What each figure shows, and the command that draws it of the runs that are there."""
+    told = {}
+    for name, figure in figures.items():
+        runs = " ".join(str(folders.get(config, f"(no run of {config})")) for config in figure.configs)
+        command = figure.command.replace("RUN", runs)
+        told[name] = f"{figure.shows}: {command}" if command else figure.shows
+    return told
+
+
+def rows_of(found: Found, scale: str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the table in words."""
+    table = found.table
+    shown = [column for column in table.metrics if any(column in cells for cells in found.cells.values())]
+    header = ["", "network", *shown, "runs"]
+    rows = []
+    for name, cells in found.cells.items():
+        told = [cell_text(table, cells[column], scale) for column in shown]
+        rows.append([name, found.networks.get(name, "-"), *told, str(found.runs[name] or "-")])
+    return header, rows
+
+
+def cell_text(table: Table, cell: Cell, scale: str) -> str:
+    """A cell in words: printed, ours with its interval, the difference."""
+    digits = 1 if table.scale > 1 else 3
+    parts = []
+    if cell.printed:
+        spread = "" if cell.printed.sd is None else f" ({cell.printed.sd:.{digits}f})"
+        parts.append(f"printed {cell.printed.mean:g}{spread}")
+    if not np.isnan(cell.mean):
+        spread = f" ({cell.sd:.{digits}f})" if len(cell.values) > 1 else ""
+        bounds = "" if np.isnan(cell.low) else f" [{cell.low:.{digits}f}, {cell.high:.{digits}f}]"
+        parts.append(f"ours {cell.mean:.{digits}f}{spread}{bounds}")
+        if cell.printed:
+            parts.append(f"difference {cell.difference:+.{digits}f}")
+        if scale == "demo":
+            parts.append(SCALE)
+    return "; ".join(parts) or "-"
+
+
+def claim_rows(found: Found) -> Iterator[list[str]]:
+    """A row for each claim of the paper."""
+    for of in found.verdicts:
+        where = f" ({found.table.against})" if found.table.against else ""
+        yield [f"{of.claim.higher} above {of.claim.lower}{where}", of.claim.column, of.state, of.told]
+
+
+def markdown(found: Found, scale: str) -> str:
+    """The table, its protocols and its claims as Markdown."""
+    header, rows = rows_of(found, scale)
+    lines = [f"## {found.name}", "", *_table(header, rows), "", EXPLAINED, ""]
+    lines += [f"- {told}" for told in protocol_lines(found)]
+    claims = list(claim_rows(found))
+    if claims:
+        lines += ["", *_table(["the paper says", "column", "here", "difference"], claims)]
+    return "\n".join(lines)
+
+
+def protocol_lines(found: Found) -> Iterator[str]:
+    """Each protocol once, with the rows that have it."""
+    rows: dict[str, list[str]] = {}
+    for row, protocol in found.protocols.items():
+        rows.setdefault(protocol, []).append(row)
+    for protocol, names in rows.items():
+        yield protocol if len(rows) == 1 else f"{'; '.join(names)}: {protocol}"
+
+
+def grids(found: Found, scale: str) -> list[Block]:
+    """The same as blocks of a page."""
+    header, rows = rows_of(found, scale)
+    blocks: list[Block] = [Grid(EXPLAINED, header, rows), *map(Words, protocol_lines(found))]
+    claims = list(claim_rows(found))
+    if claims:
+        blocks.append(Grid("What the paper says", ["claim", "column", "here", "difference"], claims))
+    return blocks
+
+
+def csv_rows(found: Found) -> Iterator[list[object]]:
+    """A line for each cell."""
+    for row, cells in found.cells.items():
+        for column, cell in cells.items():
+            printed = cell.printed or (None, None)
+            numbers = [*printed, cell.mean, cell.sd, cell.low, cell.high, cell.difference]
+            known = ["" if x is None or np.isnan(x) else x for x in numbers]
+            yield [found.name, row, column, *known, found.runs[row]]
+
+
+def drawn(found: Found, stem: str, synthetic: bool) -> Drawing:
+    """The figure whose points are runs: the first column over the axis, a line for each series."""
+    column = next(iter(found.table.metrics))
+    series: dict[str, list[tuple[float, Cell]]] = {}
+    for row, cells in found.cells.items():
+        name, _, x = row.rpartition(", ")
+        series.setdefault(name or column, []).append((float(x), cells[column]))
+    lines = {}
+    for name, points in series.items():
+        x, cells = zip(*points, strict=True)
+        y, low, high = (np.array([getattr(cell, of) for cell in cells]) for of in ("mean", "low", "high"))
+        lines[name] = Line(np.array(x), y, low, high, dots=True)
+    figure = charts.chart(lines, found.table.axis, column, title=found.name, synthetic=synthetic)
+    says = f"{column} over {found.table.axis}, with 95 % intervals of the networks"
+    rows = [[name, x, cell.mean, cell.low, cell.high] for name, points in series.items() for x, cell in points]
+    return Drawing(stem, figure, says, ["series", found.table.axis, column, "low", "high"], rows)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]

@@ -1,0 +1,270 @@
+"""A paper's tables: the runs that their rows ask for, and what these came to beside the printed numbers."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skinjax.core.errors import Print, UserError, lookup
+from skinjax.evaluation.comparisons import FEWEST_RUNS, method_difference, runs_mean
+from skinjax.evaluation.confusion import METRICS
+from skinjax.evaluation.intervals import paired_difference
+from skinjax.evaluation.predictions import Predictions, read_predictions
+from skinjax.evaluation.scores import SCORE_METRICS
+from skinjax.evaluation.sources import finished_parts, table_name
+from skinjax.evaluation.text import protocol_in_words
+from skinjax.matrix.demo import at_demo_scale
+from skinjax.matrix.jobs import Job
+from skinjax.papers import PAPERS
+from skinjax.papers.printed import Claim, Printed, Row, Table
+from skinjax.recipe.config_files import load_config, with_changes
+from skinjax.recipe.recipe import Recipe
+from skinjax.runs.again import judge_again
+
+SCALES = {"demo": "drawn photographs, tiny networks, seconds", "full": "the paper's own data, networks and durations"}
+SHOWN = ("evaluation", "window", "repeats")  # fields of views that only judging knows
+MEASURED = {**METRICS, **SCORE_METRICS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A run that a row asks for, and the changes after which its network is judged, if it was trained without them."""
+
+    table: str
+    row: str
+    config: str
+    job: Job
+    changes: tuple[str, ...] = ()
+
+    def folder(self, root: Path, data: Path, say: Print = print) -> Path:
+        """The folder of its figures, judged now if need be."""
+        trained = self.job.folder(root)
+        return judge_again(trained, self.changes, data, say) if self.changes else trained
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """What a row's runs have in a column: printed as the paper does, in its scale; unknown figures are nan."""
+
+    printed: Printed | None
+    values: tuple[float, ...] = ()
+    low: float = np.nan
+    high: float = np.nan
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.values)) if self.values else np.nan
+
+    @property
+    def sd(self) -> float:
+        """The deviation over the runs (ddof 0)."""
+        return float(np.std(self.values)) if self.values else np.nan
+
+    @property
+    def difference(self) -> float:
+        return self.mean - self.printed.mean if self.printed else np.nan
+
+
+def tables_of(paper: str, names: Sequence[str] = ()) -> dict[str, Table]:
+    """The tables of a paper, or those that are named, as `V` or `Table V`."""
+    tables = lookup("paper", paper, PAPERS)
+    if not names:
+        return tables
+    short = {name.removeprefix("Table "): name for name in tables}
+    chosen = [name if name in tables else short[lookup("table", name, {of: of for of in short})] for name in names]
+    return {name: tables[name] for name in chosen}
+
+
+def entries_of(paper: str, scale: str, seeds: int = 1, changes: Sequence[str] = ()) -> list[Entry]:
+    """All runs of all tables of a paper; runs that differ only in how they are judged are one."""
+    found: list[Entry] = []
+    trained: dict[Any, Recipe] = {}
+    for name, table in PAPERS[paper].items():
+        for row_name, row in table.rows.items():
+            if not row.config:
+                continue
+            recipe = load_config(row.config, table.changes.get(row_name, ()))
+            judged = table.judged.get(row_name, ())
+            recipe = with_changes(scaled(recipe, scale), changes)
+            folds = 1 if scale == "demo" else table.folds
+            for seed in range(recipe.seed, recipe.seed + seeds):
+                for fold in range(folds):
+                    of_fold = dataclasses.replace(recipe, seed=seed, split=recipe.split.replace(fold=fold))
+                    first = trained.setdefault(repr(as_trained(of_fold)), of_fold)
+                    again = (*view_changes(first, of_fold), *judged_at(scale, recipe, judged))
+                    found.append(
+                        Entry(name, row_name, row.config, Job(f"{paper} {name}: {row_name}", fold, first), again)
+                    )
+    return found
+
+
+def scaled(recipe: Recipe, scale: str) -> Recipe:
+    """A recipe at a scale."""
+    return at_demo_scale(recipe) if lookup("scale", scale, dict.fromkeys(SCALES, scale)) == "demo" else recipe
+
+
+def judged_at(scale: str, recipe: Recipe, judged: Sequence[str]) -> tuple[str, ...]:
+    """The changes after which a row is judged; at demo scale on photographs that another seed draws."""
+    if not judged or scale == "full":
+        return tuple(judged)
+    elsewhere = recipe.dataset.arguments | {"seed": 1}
+    return (f"dataset.arguments={dict(elsewhere)!r}", "split.protocol=lesion_grouped", "split.test=0.5")
+
+
+def as_trained(recipe: Recipe) -> Recipe:
+    """The recipe without what it is called, and without what only judging knows where no figure steers its training."""
+    phases = recipe.in_order().values()
+    steered = recipe.evaluate != "last" or any(
+        recipe.evaluations_in(of).patience
+        or recipe.evaluations_in(of).target is not None
+        or of.begin == "best"
+        or of.features == "stored"
+        or not of.augment
+        for of in phases
+    )
+    plain = dataclasses.replace(recipe, name="", variant="")
+    if steered:
+        return plain
+    views = recipe.views.replace(evaluation="squash", window=None, repeats="none")
+    if not views.several_in_training:
+        views = views.replace(crops=9, grid=None)
+    return dataclasses.replace(plain, views=views)
+
+
+def view_changes(trained: Recipe, recipe: Recipe) -> tuple[str, ...]:
+    """The changes that make the views of the one recipe those of the other."""
+    names = [field.name for field in dataclasses.fields(recipe.views)]
+    pairs = {name: (getattr(trained.views, name), getattr(recipe.views, name)) for name in names}
+    return tuple(f"views.{name}={after}" for name, (before, after) in pairs.items() if before != after)
+
+
+class Run(NamedTuple):
+    """A finished run: where it was trained, where it was judged, and of how many smallest classes it tells figures."""
+
+    trained: Path
+    judged: Path
+    small: int
+
+    @property
+    def part(self) -> str:
+        """The part that its figures are of."""
+        parts = finished_parts(self.judged)
+        if not parts:
+            raise UserError(f"the run in {self.trained} holds nothing out: set split.test")
+        return "test" if "test" in parts else parts[0]
+
+    def table(self, part: str = "") -> Predictions:
+        """Its predictions."""
+        return read_predictions(self.judged / table_name(part or self.part))
+
+    def seconds(self) -> float:
+        """How long it trained: what its log says last."""
+        return float(json.loads((self.trained / "metrics.jsonl").read_text().splitlines()[-1])["seconds"])
+
+    def of_smallest(self, figure: str) -> float:
+        """A figure of its smallest classes."""
+        found = json.loads((self.judged / f"metrics_{self.part}.json").read_text())["small_classes"]
+        value = found[str(self.small)][figure]
+        return np.nan if value is None else value
+
+
+def cells_of(table: Table, row: Row, runs: Sequence[Run], against: Sequence[Run]) -> dict[str, Cell]:
+    """The cells of a row; `against`: the runs of the row that it is compared to."""
+    cells = {}
+    for column, figure in table.metrics.items():
+        printed, (prefix, _, name) = row.cells.get(column), figure.rpartition(":")
+        values: Sequence[float] = ()
+        low = high = np.nan
+        if runs and figure == "seconds":
+            values = [run.seconds() for run in runs]
+        elif runs and against and figure == "seconds_saved":
+            values = [sum(run.seconds() for run in against) / sum(run.seconds() for run in runs)]
+        elif runs and prefix == "small":
+            values = [table.scale * run.of_smallest(name) for run in runs]
+        elif (runs and figure in MEASURED) or prefix == "validation":
+            found = runs_mean([run.table(prefix) for run in runs], name)
+            values, low, high = (
+                [table.scale * value for value in found.values],
+                table.scale * found.low,
+                table.scale * found.high,
+            )
+        cells[column] = Cell(printed, tuple(values), low, high)
+    return cells
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What became of a claim: `held`, `not held` or `undecided`, and why, with the difference in the paper's scale."""
+
+    claim: Claim
+    state: str
+    told: str
+
+
+def verdict(table: Table, claim: Claim, higher: Sequence[Run], lower: Sequence[Run]) -> Verdict:
+    """A claim judged by the paired interval: of methods over five runs or more, of two networks where there is one."""
+    part, _, metric = table.metrics[claim.column].rpartition(":")
+    if part == "small" or not (higher and lower):
+        return Verdict(claim, "undecided", "no interval is known" if higher and lower else "not every row was trained")
+    ours, others = ([run.table(part) for run in runs] for runs in (higher, lower))
+    if len(ours) == 1:
+        pair = paired_difference(others[0], ours[0], metric)
+        low, high = pair.low, pair.high
+        told = f"{_signed(table, pair.value, low, high)}, of these two networks"
+    else:
+        found = method_difference(others, ours, metric)
+        low, high = found.low, found.high
+        few = f": fewer than {FEWEST_RUNS} decide nothing" if found.runs < FEWEST_RUNS else ""
+        told = f"{_signed(table, found.value, low, high)}, over {found.runs} runs{few}"
+    return Verdict(claim, "held" if low > 0 else "not held" if high < 0 else "undecided", told)
+
+
+def _signed(table: Table, value: float, low: float, high: float) -> str:
+    digits = 1 if table.scale > 1 else 3
+    value, low, high = (table.scale * x for x in (value, low, high))
+    bounds = "" if np.isnan(low) else f" [{low:+.{digits}f}, {high:+.{digits}f}]"
+    return f"{value:+.{digits}f}{bounds}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A table as it was found: the cells of its rows, how many runs each has and their protocol, and its claims."""
+
+    name: str
+    table: Table
+    cells: Mapping[str, Mapping[str, Cell]]
+    runs: Mapping[str, int]
+    protocols: Mapping[str, str]
+    verdicts: Sequence[Verdict]
+    networks: Mapping[str, str]
+
+
+def read(wanted: Mapping[str, Table], entries: Sequence[Entry], root: Path, data: Path, say: Print) -> list[Found]:
+    """The tables whose runs are done; rows that are judged otherwise than they were trained are judged now."""
+    runs: dict[tuple[str, str], list[Run]] = {}
+    networks: dict[tuple[str, str], str] = {}
+    for entry in entries:
+        place, recipe = (entry.table, entry.row), entry.job.recipe
+        run = Run(entry.job.folder(root), entry.folder(root, data, say), recipe.evaluations.small[0])
+        runs.setdefault(place, []).append(run)
+        networks[place] = recipe.model.backbone
+    found = []
+    for name, table in wanted.items():
+        base = table.against or name
+        of = {row: runs.get((name, row), []) for row in table.rows}
+        below = {row: runs.get((base, row), []) for row in {*table.rows, *(claim.lower for claim in table.claims)}}
+        cells = {row: cells_of(table, table.rows[row], of[row], below[row]) for row in table.rows}
+        verdicts = [verdict(table, claim, of[claim.higher], below[claim.lower]) for claim in table.claims]
+        protocols = {row: protocol_of(several[0]) for row, several in of.items() if several}
+        named = {row: networks[name, row] for row in table.rows if of[row]}
+        found.append(Found(name, table, cells, {row: len(r) for row, r in of.items()}, protocols, verdicts, named))
+    return found
+
+
+def protocol_of(run: Run) -> str:
+    """The protocol of a run's figures in words, with the part and its size."""
+    protocol = run.table().protocol
+    return f"{protocol['dataset']}, {protocol['images']:,} {protocol['part']} images{protocol_in_words(protocol)}"
