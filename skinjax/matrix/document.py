@@ -75,7 +75,8 @@ def cell_text(table: Table, cell: Cell, scale: str) -> str:
     parts = []
     if cell.printed:
         spread = "" if cell.printed.sd is None else f" ({cell.printed.sd:.{digits}f})"
-        parts.append(f"printed {cell.printed.mean:g}{spread}")
+        mean = f"{cell.printed.mean:.1f}" if table.scale > 1 else f"{cell.printed.mean:g}"
+        parts.append(f"printed {mean}{spread}")
     if not np.isnan(cell.mean):
         spread = f" ({cell.sd:.{digits}f})" if len(cell.values) > 1 else ""
         bounds = "" if np.isnan(cell.low) else f" [{cell.low:.{digits}f}, {cell.high:.{digits}f}]"
@@ -143,9 +144,8 @@ def drawn(found: Found, stem: str, synthetic: bool) -> Drawing:
         series.setdefault(name or column, []).append((float(x), cells[column]))
     lines = {}
     for name, points in series.items():
-        x, cells = zip(*points, strict=True)
-        y, low, high = (np.array([getattr(cell, of) for cell in cells]) for of in ("mean", "low", "high"))
-        lines[name] = Line(np.array(x), y, low, high, dots=True)
+        x, y, low, high = np.array([(x, cell.mean, cell.low, cell.high) for x, cell in points]).T
+        lines[name] = Line(x, y, low, high, dots=True)
     figure = charts.chart(lines, found.table.axis, column, title=found.name, synthetic=synthetic)
     says = f"{column} over {found.table.axis}, with 95 % intervals of the networks"
     rows = [[name, x, cell.mean, cell.low, cell.high] for name, points in series.items() for x, cell in points]

@@ -1,6 +1,7 @@
 """A paper's tables: the runs that their rows ask for, and what these came to beside the printed numbers."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,6 @@ from skinjax.recipe.recipe import Recipe
 from skinjax.runs.again import judge_again
 
 SCALES = {"demo": "drawn photographs, tiny networks, seconds", "full": "the paper's own data, networks and durations"}
-SHOWN = ("evaluation", "window", "repeats")  # fields of views that only judging knows
 MEASURED = {**METRICS, **SCORE_METRICS}
 
 
@@ -87,31 +87,22 @@ def entries_of(paper: str, scale: str, seeds: int = 1, changes: Sequence[str] = 
             if not row.config:
                 continue
             recipe = load_config(row.config, table.changes.get(row_name, ()))
-            judged = table.judged.get(row_name, ())
-            recipe = with_changes(scaled(recipe, scale), changes)
+            network = load_config(table.judged[row_name]) if row_name in table.judged else recipe
+            recipe, network = (with_changes(scaled(of, scale), changes) for of in (recipe, network))
             folds = 1 if scale == "demo" else table.folds
-            for seed in range(recipe.seed, recipe.seed + seeds):
-                for fold in range(folds):
-                    of_fold = dataclasses.replace(recipe, seed=seed, split=recipe.split.replace(fold=fold))
-                    first = trained.setdefault(repr(as_trained(of_fold)), of_fold)
-                    again = (*view_changes(first, of_fold), *judged_at(scale, recipe, judged))
-                    found.append(
-                        Entry(name, row_name, row.config, Job(f"{paper} {name}: {row_name}", fold, first), again)
-                    )
+            for seed, fold in itertools.product(range(recipe.seed, recipe.seed + seeds), range(folds)):
+                wanted, made = (
+                    dataclasses.replace(of, seed=seed, split=of.split.replace(fold=fold)) for of in (recipe, network)
+                )
+                first = trained.setdefault(repr(as_trained(made)), made)
+                job = Job(f"{paper} {name}: {row_name}", fold, first)
+                found.append(Entry(name, row_name, row.config, job, judging_changes(first, wanted)))
     return found
 
 
 def scaled(recipe: Recipe, scale: str) -> Recipe:
     """A recipe at a scale."""
     return at_demo_scale(recipe) if lookup("scale", scale, dict.fromkeys(SCALES, scale)) == "demo" else recipe
-
-
-def judged_at(scale: str, recipe: Recipe, judged: Sequence[str]) -> tuple[str, ...]:
-    """The changes after which a row is judged; at demo scale on photographs that another seed draws."""
-    if not judged or scale == "full":
-        return tuple(judged)
-    elsewhere = recipe.dataset.arguments | {"seed": 1}
-    return (f"dataset.arguments={dict(elsewhere)!r}", "split.protocol=lesion_grouped", "split.test=0.5")
 
 
 def as_trained(recipe: Recipe) -> Recipe:
@@ -134,11 +125,14 @@ def as_trained(recipe: Recipe) -> Recipe:
     return dataclasses.replace(plain, views=views)
 
 
-def view_changes(trained: Recipe, recipe: Recipe) -> tuple[str, ...]:
-    """The changes that make the views of the one recipe those of the other."""
-    names = [field.name for field in dataclasses.fields(recipe.views)]
-    pairs = {name: (getattr(trained.views, name), getattr(recipe.views, name)) for name in names}
-    return tuple(f"views.{name}={after}" for name, (before, after) in pairs.items() if before != after)
+def judging_changes(trained: Recipe, wanted: Recipe) -> tuple[str, ...]:
+    """The changes after which the network of the one recipe is judged as that of the other."""
+    found: list[str] = []
+    for section in ("views", "dataset", "split"):
+        before, after = getattr(trained, section), getattr(wanted, section)
+        pairs = {of.name: (getattr(before, of.name), getattr(after, of.name)) for of in dataclasses.fields(after)}
+        found += [f"{section}.{name}={now}" for name, (was, now) in pairs.items() if was != now]
+    return tuple(found)
 
 
 class Run(NamedTuple):

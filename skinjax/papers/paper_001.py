@@ -38,7 +38,7 @@ AIMS = {
         "Approach 1": "configs/rotation.py:ham10000_sequential",
         "Approach 2": "configs/restoration.py:ham10000_sequential",
     },
-    "Table Test": {"2 stage EfficientNet, gamma 1": "configs/two_stage.py:ham10000"},
+    "Table Test": {"2 stage EfficientNet, gamma 1": "configs/two_stage.py:isic2018"},
 }
 RESNET, B7 = "ResNet-50, gamma ", "2 stage EfficientNet, gamma 1 > EfficientNet, gamma 1 > "
 GAMMAS = ("0", "1", "1.5", "2", "5")
@@ -51,11 +51,7 @@ CLAIMS = {
     "Table Test": (),
 }
 # The same network as in Table Pretrained, judged on the challenge's own test part.
-JUDGED = {
-    "Table Test": {
-        "2 stage EfficientNet, gamma 1": ("dataset.name=isic2018", "split.protocol=official", "split.validation=0.0")
-    }
-}
+JUDGED = {"Table Test": {"2 stage EfficientNet, gamma 1": "configs/two_stage.py:ham10000"}}
 TABLES = {
     name: table(METRICS, rows, AIMS[name], scale=1, claims=CLAIMS[name], judged=JUDGED.get(name, {}))
     for name, rows in ROWS.items()

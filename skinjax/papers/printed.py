@@ -45,8 +45,8 @@ class Table:
     Such a figure may have a prefix: `validation:` for that part, `small:` for the smallest of the classes that the
     config judges; `seconds` are those of the training, `seconds_saved` how many times as long the row `against` took.
     scale: what a figure, a share, is multiplied by for print. folds: over how many a row is a mean. changes: fields of
-    a row's config that differ. judged: changes after which a row's network, trained without them, is judged. against:
-    another table, in which the lower rows of the claims stand. axis: of a figure, whose rows are called `SERIES, X`.
+    a row's config that differ. judged: the config of a row's network, where its own only judges that. against: another
+    table, in which the lower rows of the claims stand. axis: of a figure, whose rows are called `SERIES, X`.
     """
 
     metrics: dict[str, str]
@@ -55,7 +55,7 @@ class Table:
     folds: int = 1
     claims: tuple[Claim, ...] = ()
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    judged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    judged: Mapping[str, str] = field(default_factory=dict)
     against: str = ""
     axis: str = ""
 

@@ -50,10 +50,11 @@ class CheckpointSettings(Saves):
 
 @dataclasses.dataclass(frozen=True)
 class LoggingSettings(Settings):
-    """Steps between two lines of the log, and the threads that load images."""
+    """Steps between two lines of the log, what is written beside it, and the threads that load images."""
 
     every: int = number(20, 1, 2**31)
     tensorboard: bool = True
+    report: bool = True  # report.html at the end
     threads: int = number(4, 0, 1024)
 
 

@@ -67,7 +67,7 @@ def run(recipe: Recipe, workdir: str | None = None, data_dir: str | None = None,
             figures = train_and_evaluate(recipe, folder, root, should_stop, say)
         for split, values in figures.items():
             say(format_figures(split, values))
-        if figures and leads():
+        if figures and recipe.logging.report and leads():
             report(folder, root, say)
         return figures
 

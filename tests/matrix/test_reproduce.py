@@ -30,7 +30,7 @@ def test_every_claim_holds_in_print_where_both_numbers_are_there():
                 if all(pair):
                     assert pair[0].mean > pair[1].mean, claim
                     compared += 1
-    assert compared == 118
+    assert compared == 126
     assert [(of.higher, of.lower) for of in claims("AP", "a > b > c")] == [("a", "b"), ("b", "c")]
 
 
@@ -38,11 +38,11 @@ def test_every_claim_holds_in_print_where_both_numbers_are_there():
 def test_every_run_of_every_table_could_train_at_demo_scale(paper):
     entries = reproduce.entries_of(paper, "demo")
     assert {entry.table for entry in entries} == set(PAPERS[paper])
-    for recipe in {entry.job.recipe for entry in entries}:
+    for recipe in {repr(entry.job.recipe): entry.job.recipe for entry in entries}.values():
         check(recipe)
         assert recipe.dataset.name == "synthetic"
         assert recipe.model.weights == ""
-        assert sum(phase.duration for phase in recipe.in_order().values()) <= 30
+        assert sum(phase.duration for phase in recipe.in_order().values()) <= 60
         assert {phase.unit for phase in recipe.in_order().values()} == {"steps"}
     assert all(config for figure in FIGURES[paper].values() for config in map(load_config, figure.configs))
 
@@ -51,7 +51,7 @@ def test_at_demo_scale_a_row_stays_what_it_is():
     recipe = at_demo_scale(load_config("configs/cdc.py:skin198_fl"))
     assert (recipe.method.name, recipe.loss.name, recipe.method.beta) == ("decoder_classifier", "focal", 0.2)
     (phase,) = recipe.in_order().values()
-    assert (phase.schedule.name, phase.schedule.milestones, phase.duration) == ("step", (12.0,), 24.0)
+    assert (phase.schedule.name, phase.schedule.milestones, phase.duration) == ("step", (24.0,), 48.0)
     assert recipe.stored_size.height == 43  # 300 for a crop of 224
     assert recipe.evaluations.small == (4, 1)
     staged = at_demo_scale(load_config("configs/two_stage.py:ham10000"))
@@ -70,9 +70,9 @@ def test_what_differs_in_judging_alone_is_one_training():
     assert (nine.changes, five.changes) == ((), ("views.crops=5",))
     attention = [of["Table III", f"Dense121, Attention {crops}"].job.recipe for crops in (9, 5)]
     assert attention[0] != attention[1]
-    assert len({entry.job.recipe for entry in entries if entry.table == "Table V"}) == 3 * 15
+    assert len({repr(entry.job.recipe) for entry in entries if entry.table == "Table V"}) == 3 * 15
     (test,) = (entry for entry in reproduce.entries_of("001", "full") if entry.table == "Table Test")
-    assert test.changes[0] == "dataset.name=isic2018"
+    assert test.changes[:2] == ("dataset.name=isic2018", "split.protocol=official")
     assert test.job.recipe.dataset.name == "ham10000"
 
 

@@ -55,9 +55,14 @@ def read(cell: str) -> list[float | None]:
 
 
 def printed(file: str) -> dict[str, dict[str, Row]]:
-    """The rows at which the variants of a file aim, by table and config."""
+    """The rows at which the variants of a file aim, by table and config.
+
+    Figures print no numbers; a table of one config with changes shows none, nor Table 2, which rounds Table 1's.
+    """
     found: dict[str, dict[str, Row]] = {}
     for name, table in (item for tables in PAPERS.values() for item in tables.items()):
+        if table.axis or table.changes or table is PAPERS["004"]["Table 2"]:
+            continue
         rows = {row.config: row for row in table.rows.values() if row.config.startswith(f"configs/{file}.py:")}
         if rows:
             found[name] = rows

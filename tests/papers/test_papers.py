@@ -49,13 +49,14 @@ def test_rows_of_one_run_aim_at_one_config():
 
 
 def test_columns_are_metrics_of_this_package():
-    known = {*METRICS, *SCORE_METRICS, ""}
+    of_training = {"seconds", "seconds_saved", "small:f1", "small:precision", "small:recall"}
+    known = {*METRICS, *SCORE_METRICS, *of_training, "validation:average_precision_old"}
     assert {metric for tables in PAPERS.values() for t in tables.values() for metric in t.metrics.values()} <= known
 
 
 def test_every_row_of_papers_000_and_003_has_a_config():
     rows = [row for paper in ("000", "003") for t in PAPERS[paper].values() for row in t.rows.values()]
-    assert len(rows) == 24 + 21 + 18 + 9 + 15 + 15
+    assert len(rows) == 24 + 21 + 18 + 9 + 15 + 15 + 18
     assert all(row.config for row in rows)
 
 
@@ -71,7 +72,7 @@ def test_two_numbers_are_lost():
         (name, row)
         for name, table in paper_003.TABLES.items()
         for row, printed in table.rows.items()
-        if len(printed.cells) < 3
+        if len(printed.cells) < 3 and not table.axis
     ]
     assert lost == [("Table III", "Dense121, Multi-Crop 5"), ("Table III", "SE-RX, Multi-Crop 5")]
 

@@ -18,7 +18,12 @@ from tests.report.conftest import HOSTILE, make_run, table_of
 
 def html_of(*paths):
     subjects = [open_subject(path) for path in paths]
-    return page(sections(subjects), subjects)
+    return page_of(subjects)
+
+
+def page_of(subjects):
+    names = numbered([of.name for of in subjects])
+    return page(sections(subjects), names, any(of.synthetic for of in subjects))
 
 
 def written(table, path):
@@ -147,7 +152,7 @@ def test_tables_of_the_same_images_are_compared_and_of_others_not(table, tmp_pat
 
 def test_runs_of_one_name_are_methods_and_have_a_speed_up(tmp_path):
     subjects = [open_subject(make_run(tmp_path / f"{n}", seed=n), name="AABB"[n]) for n in range(4)]
-    text = text_of(page(sections(subjects), subjects))
+    text = text_of(page_of(subjects))
     assert "fewer than 5 runs of a method decide nothing" in text
     assert "Speed-up of training" in text
     assert "A (2)" in text
