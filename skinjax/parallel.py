@@ -16,17 +16,20 @@ from skinjax.core.files import human_bytes
 Stored = Mapping[str, jax.Array]  # by name, with a row for each record of the data set, whole on every device
 
 
-def make_mesh(batch: int = 0, accumulate: int = 1, say: Print = print) -> Mesh:
-    """The devices that train a batch as ('fold', 'data'), with one fold: as many of each process as it divides over.
+def make_mesh(batch: int = 0, accumulate: int = 1, say: Print = print, folds: int = 1) -> Mesh:
+    """The devices that train a batch of each fold as ('fold', 'data'): as many of each process as it divides over.
 
     Every process must keep a device. Without a batch all devices are taken.
     """
-    devices = devices_for(batch, accumulate, jax.local_device_count(), jax.process_count())
-    if devices < jax.device_count():
-        say(f"a batch of {batch} divides over {devices} of {jax.device_count()} devices: the others are idle")
-    each = devices // jax.process_count()
+    devices = devices_for(batch, accumulate, jax.local_device_count() // folds, jax.process_count())
+    if devices * folds < jax.device_count():
+        of_each = f" of each of {folds} folds" if folds > 1 else ""
+        idle = f"divides over {devices * folds} of {jax.device_count()} devices: the others are idle"
+        say(f"a batch of {batch}{of_each} {idle}")
+    each = devices * folds // jax.process_count()
     chosen = [device for p in range(jax.process_count()) for device in jax.local_devices(p)[:each]]
-    return jax.make_mesh((1, devices), ("fold", "data"), axis_types=(AxisType.Auto, AxisType.Auto), devices=chosen)
+    types = (AxisType.Auto, AxisType.Auto)
+    return jax.make_mesh((folds, devices), ("fold", "data"), axis_types=types, devices=chosen)
 
 
 def devices_for(batch: int, accumulate: int, local: int, processes: int) -> int:
@@ -53,13 +56,19 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def over_data(mesh: Mesh) -> NamedSharding:
-    """The first axis cut over `data`: a batch."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+    """The first axis cut over `data`, a batch; of several folds side by side the first over `fold`, then so."""
+    return NamedSharding(mesh, PartitionSpec("fold", "data") if mesh.shape["fold"] > 1 else PartitionSpec("data"))
+
+
+def over_folds(mesh: Mesh) -> NamedSharding:
+    """The first axis cut over `fold`: what several folds have each for itself."""
+    return NamedSharding(mesh, PartitionSpec("fold"))
 
 
 def process_rows(batch: int, mesh: Mesh) -> np.ndarray:
     """The rows of a global batch that lie on devices of this process, ascending."""
-    places = over_data(mesh).addressable_devices_indices_map((batch,)).values()
+    cut = NamedSharding(mesh, PartitionSpec("data"))
+    places = cut.addressable_devices_indices_map((batch,)).values()
     return np.unique(np.concatenate([np.arange(batch)[place] for place in places]))
 
 

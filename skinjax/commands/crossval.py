@@ -19,6 +19,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--config", metavar="FILE[:VARIANT]", required=True, help="as in configs/cdc.py:demo")
     parser.add_number("--folds", 5, 2, 1000, "how many folds (default 5)")
     parser.add_number("--seeds", 1, 1, 1000, "how many seeds of each, from the config's on (default 1)")
+    parser.add_argument("--side_by_side", action="store_true", help="train as many at once as there are devices")
     parser.add_argument("--workdir", metavar="DIR", help="default: runs/crossval-CONFIG-VARIANT-FOLDSxSEEDS")
     parser.add_argument("--status", action="store_true", help="tell what is done, and do nothing")
     parser.add_argument("--dry_run", action="store_true", help="tell which runs there are and what they cost")
@@ -40,6 +41,8 @@ def run(options: argparse.Namespace) -> int:
     name = f"crossval-{recipe.name}-{recipe.variant}-{options.folds}x{options.seeds}"
     root = Path(options.workdir).expanduser() if options.workdir else Path("runs") / name
     asked = crossval.jobs_of(recipe, options.folds, options.seeds)
+    if options.side_by_side:
+        asked = jobs.of_equal_steps(asked, options.data_dir)
     if options.status or options.dry_run:
         for state, job, folder in jobs.status_lines(asked, root):
             print(f"{state:<6} {job}  {folder}")
@@ -47,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             print(images_of(asked, root, options.data_dir))
         return 0
     try:
-        outcomes = jobs.do(asked, root, options.data_dir)
+        outcomes = jobs.do(asked, root, options.data_dir, abreast=options.side_by_side)
     except Interrupted as stop:
         print(stop)
         return 0

@@ -16,6 +16,7 @@ from skinjax.images.views import ViewSettings
 from skinjax.recipe.recipe import CheckpointSettings, LoggingSettings, Recipe
 from skinjax.training.optimizers import OptimizerSettings
 from skinjax.training.phases import PhaseSettings
+from skinjax.training.schedules import WarmRestartsSettings
 
 SCALE = "demo scale, synthetic"
 IMAGES, STEPS, SIDE = 420, 48, 32  # photographs, steps of all phases, and pixels of a network's input
@@ -130,24 +131,11 @@ def narrow(method: Settings, factor: float) -> Any:
 
 
 def shortened(phase: PhaseSettings, steps: int) -> PhaseSettings:
-    """The phase over so many steps, with all that it counts in its unit."""
-    factor = steps / phase.duration
-    lengths = {"milestones", "half_after", "cycle"} & {field.name for field in dataclasses.fields(phase.schedule)}
-    stretched = {}
-    for name in lengths:
-        value = getattr(phase.schedule, name)
-        stretched[name] = tuple(factor * x for x in value) if isinstance(value, tuple) else max(1.0, factor * value)
-    evaluations = {name: value for name, value in phase.evaluations.items() if name in ("metric", "better")}
-    other = dict(phase.dataset)
-    if other:
-        arguments = {"images": IMAGES, "height": SIDE, "width": SIDE, "seed": 2}
-        other = {"name": "synthetic", "arguments": arguments}
-    return phase.replace(
-        duration=float(steps),
-        unit="steps",
-        warmup=factor * phase.warmup,
-        schedule=phase.schedule.replace(**stretched),
-        evaluations=evaluations,
-        checkpoints={},
-        dataset=other,
-    )
+    """The phase over so many steps, without early ends; what it reads beside the run's data set is drawn."""
+    elsewhere = {"images": IMAGES, "height": SIDE, "width": SIDE, "seed": 2}
+    whole = phase.lasting(steps)
+    if isinstance(whole.schedule, WarmRestartsSettings):
+        whole = whole.replace(schedule=whole.schedule.replace(cycle=max(1.0, whole.schedule.cycle)))
+    evaluations = {name: value for name, value in whole.evaluations.items() if name not in ("patience", "target")}
+    dataset = {"name": "synthetic", "arguments": elsewhere} if phase.dataset else {}
+    return whole.replace(evaluations=evaluations, dataset=dataset)

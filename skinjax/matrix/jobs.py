@@ -4,17 +4,22 @@ Runs of one process share their compiled programs. A run that fails is tried onc
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+import jax
 
 from skinjax.core.errors import Print, UserError, first_line
 from skinjax.core.hashes import short_hash
 from skinjax.core.locks import Busy
+from skinjax.data.dataset import data_root
 from skinjax.recipe.recipe import Recipe
-from skinjax.runs import building
+from skinjax.runs import building, side_by_side
 from skinjax.runs.experiment import run
 from skinjax.runs.results import finished_figures
 from skinjax.runs.workdir import CONFIG_FILE, run_identity
+from skinjax.training.signals import stopped_by_signals
 
 TRIES = 2
 
@@ -61,16 +66,48 @@ def distinct(jobs: Iterable[Job], root: Path) -> dict[Path, Job]:
     return found
 
 
-def do(jobs: Sequence[Job], root: Path, data_dir: str | None = None, say: Print = print) -> list[Outcome]:
-    """Do every run that is not done; a signal stops all of them, and the same call goes on."""
+def do(
+    jobs: Sequence[Job], root: Path, data_dir: str | None = None, say: Print = print, abreast: bool = False
+) -> list[Outcome]:
+    """Do every run that is not done; a signal stops all of them, and the same call goes on.
+
+    abreast: those that differ in fold and seed alone are trained side by side first, as many as there are devices
+    """
     runs = distinct(jobs, root)
     for job in runs.values():
         building.check(job.recipe)  # a mistake in the last is told before the first is trained
+    for group in groups_abreast(runs) if abreast else ():
+        try:
+            with stopped_by_signals() as should_stop:
+                side_by_side.train(group, data_root(data_dir), should_stop, say)
+        except (Busy, UserError, RuntimeError, OSError, MemoryError) as error:
+            say(f"side by side: {first_line(error)}; now one after the other")
     outcomes = []
     for number, (folder, job) in enumerate(runs.items(), start=1):
         say(f"[{number}/{len(runs)}] {job.name}")
         outcomes.append(_done(job, folder, data_dir, say))
     return outcomes
+
+
+def of_equal_steps(jobs: Sequence[Job], data_dir: str | None) -> list[Job]:
+    """The jobs of one config with as many steps each as the first has, as side by side needs them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        recipes = side_by_side.of_equal_steps([job.recipe for job in jobs], data_root(data_dir), Path(scratch))
+    return [dataclasses.replace(job, recipe=recipe) for job, recipe in zip(jobs, recipes, strict=True)]
+
+
+def groups_abreast(runs: Mapping[Path, Job]) -> Iterator[list[tuple[Recipe, Path]]]:
+    """Runs that are not done and differ in fold and seed alone, as many at once as there are devices."""
+    alike: dict[str, list[tuple[Recipe, Path]]] = {}
+    for folder, job in runs.items():
+        if state_of(folder) != "done":
+            side_by_side.check(job.recipe)
+            same = dataclasses.replace(job.recipe, seed=0, split=job.recipe.split.replace(fold=0, seed=0))
+            alike.setdefault(repr(same), []).append((job.recipe, folder))
+    width = jax.local_device_count()
+    for group in alike.values():
+        chunks = (group[start : start + width] for start in range(0, len(group), width))
+        yield from (chunk for chunk in chunks if len(chunk) > 1)
 
 
 def _done(job: Job, folder: Path, data_dir: str | None, say: Print) -> Outcome:

@@ -77,10 +77,20 @@ class Built:
         return told_arrays(find)
 
 
-def build(recipe: Recipe, folder: Path, root: Path, say: Print) -> Built:
-    """What the run in `folder` trains and on what, before anything is trained; data sets lie under `root`."""
+def build(
+    recipe: Recipe,
+    folder: Path,
+    root: Path,
+    say: Print,
+    mesh: jax.sharding.Mesh | None = None,
+    pixels: Pixels | None = None,
+) -> Built:
+    """What the run in `folder` trains and on what, before anything is trained; data sets lie under `root`.
+
+    On all devices, if no `mesh` is given, with `pixels` of its data set that are open already, if there are any.
+    """
     use_compilation_cache(root / "compilation_cache")
-    mesh = make_mesh(recipe.batch, recipe.accumulate, say)
+    mesh = mesh or make_mesh(recipe.batch, recipe.accumulate, say)
 
     def begin() -> tuple[StartingWeights | None, Data]:
         return open_weights(recipe, folder, root, say), make_data(recipe, folder, root, say)
@@ -90,7 +100,7 @@ def build(recipe: Recipe, folder: Path, root: Path, say: Print) -> Built:
         weights.check_leak(data)
     method = make_method(recipe, data.dataset.classes, weights.facts if weights else NO_FACTS)
     phases = make_phases(recipe, data)
-    pixels = open_pixels(recipe.cache, data.dataset, data.size, root, mesh, say)
+    pixels = pixels or open_pixels(recipe.cache, data.dataset, data.size, root, mesh, say)
     inputs = Inputs(recipe, method, data, pixels, mesh, ("train", data.held_out), say=say)
     inputs.check_memory(phases)
     return Built(recipe, mesh, weights, data, method, phases, pixels, inputs)

@@ -275,7 +275,7 @@ class Trainer:
         return history.target_reached or 0 < phase.evaluations.patience <= waited
 
     def _evaluate(self, phase: Phase, state: TrainState, history: History, pending: list) -> History:
-        self._check_finite(phase, history.phase_start, pending)
+        self.check_finite(phase, history.phase_start, pending)
         step = int(state.step)
         if self.validate is None:
             return dataclasses.replace(history, evaluated=step)
@@ -296,7 +296,7 @@ class Trainer:
 
     def _save(self, phase: Phase, state: TrainState, history: History, pending: list) -> None:
         step = int(state.step)
-        reports = self._check_finite(phase, history.phase_start, pending)
+        reports = self.check_finite(phase, history.phase_start, pending)
         unlogged = [[before, report] for (before, _), report in zip(pending, reports, strict=True)]
         now = {"unlogged": unlogged, "seconds": self._seconds()}
         seal = Seal(step, phase.name, dataclasses.asdict(history) | now)
@@ -309,7 +309,7 @@ class Trainer:
         self._saved = seal
 
     def _report(self, phase: Phase, step: int, start: int, pending: list) -> None:
-        reports = self._check_finite(phase, start, pending)
+        reports = self.check_finite(phase, start, pending)
         means = {name: sum(report[name] for report in reports) / len(reports) for name in reports[0]}
         values = {f"train/{name}": value for name, value in means.items()}
         highest = max(factor for _, factor in phase.learning_rate_multipliers)
@@ -322,7 +322,7 @@ class Trainer:
         return round(working_seconds() - self._clock_zero, 3)
 
     @staticmethod
-    def _check_finite(phase: Phase, start: int, pending: list) -> list[dict[str, float]]:
+    def check_finite(phase: Phase, start: int, pending: list) -> list[dict[str, float]]:
         """The reports on the host; the first that is not finite ends the run before anything of it is saved."""
         fetched = jax.device_get([report for _, report in pending])
         reports = [{name: float(value) for name, value in report.items()} for report in fetched]

@@ -18,7 +18,7 @@ from skinjax.evaluation.scores import LOWER_IS_BETTER, SCORE_METRICS
 from skinjax.methods.base import Objective
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.training.optimizers import EVERYTHING
-from skinjax.training.schedules import SCHEDULES
+from skinjax.training.schedules import SCHEDULES, stretched
 
 UNITS = {unit: unit for unit in ("steps", "epochs", "examples")}
 CLASS_FIGURES = {**METRICS, **SCORE_METRICS}
@@ -88,6 +88,20 @@ class PhaseSettings(Settings):
     loss: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata={"overrides": ClassificationLoss})
     evaluations: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata={"overrides": Evaluations})
     checkpoints: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata={"overrides": Saves})
+
+    def lasting(self, steps: int) -> "PhaseSettings":
+        """The same phase over so many steps, with all that it counts in its unit; it is judged and saved at its end."""
+        factor = steps / self.duration
+        evaluations = {name: value for name, value in self.evaluations.items() if name not in ("every", "unit")}
+        schedule = stretched(self.schedule, factor)
+        return self.replace(
+            duration=float(steps),
+            unit="steps",
+            warmup=factor * self.warmup,
+            schedule=schedule,
+            evaluations={**evaluations, "every": 0.0},
+            checkpoints={},
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,15 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
+from jax.sharding import PartitionSpec
 
 from skinjax.methods.base import TABLE_OUTPUTS, Array, Batch, FeatureMethod, Method, Objective, Variables
 from skinjax.models.layers import compiler_options
-from skinjax.parallel import put_whole, replicated
+from skinjax.parallel import over_folds, put_whole, replicated
 from skinjax.training.optimizers import OptimizerSettings, Rows, make_optimizer
-from skinjax.training.state import begin_phase, make_train_step
+from skinjax.training.state import TrainState, begin_phase, make_train_step
 
 Given = Callable[[Variables], Mapping[tuple[str, ...], np.ndarray]]  # from shapes to the arrays, by path, not to draw
 T = TypeVar("T")
@@ -118,6 +120,43 @@ def train_program(training: Training) -> Program:
     optimizer, decay, options = training.make_optimizer(), training.ema_decay, compiler_options(training.remat)
     step = make_train_step(training.method, training.phase, optimizer, accumulate=training.accumulate, ema_decay=decay)
     return Program(step, donate_argnums=0, out_shardings=replicated(training.mesh), compiler_options=options)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def folds_program(training: Training) -> Program:
+    """The same step of a stack of states and batches, one for each fold of the mesh, which hear nothing of each other.
+
+    Each fold's computation is that of one run over its devices: only the axis `fold` is mapped by hand.
+    """
+    optimizer, decay, options = training.make_optimizer(), training.ema_decay, compiler_options(training.remat)
+    step = make_train_step(training.method, training.phase, optimizer, accumulate=training.accumulate, ema_decay=decay)
+
+    def of_fold(state: TrainState, batch: Batch, rate: Array) -> tuple[TrainState, dict[str, Array]]:
+        own_state, own_batch = jax.tree.map(lambda x: x[0], (state, batch))
+        return jax.tree.map(lambda x: x[None], step(own_state, own_batch, rate))
+
+    cut = PartitionSpec("fold")
+    apart = jax.shard_map(
+        of_fold,
+        mesh=training.mesh,
+        in_specs=(cut, cut, PartitionSpec()),
+        out_specs=cut,
+        axis_names={"fold"},
+        check_vma=False,
+    )
+    return Program(apart, donate_argnums=0, out_shardings=over_folds(training.mesh), compiler_options=options)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def stack_program(mesh: jax.sharding.Mesh) -> Program:
+    """States, one of each fold, to their stack."""
+    return Program(lambda *states: jax.tree.map(lambda *x: jnp.stack(x), *states), out_shardings=over_folds(mesh))
+
+
+@functools.lru_cache(maxsize=KEPT)
+def unstack_program(mesh: jax.sharding.Mesh) -> Program:
+    """(stack, number of a fold) to its state."""
+    return Program(lambda stack, fold: jax.tree.map(lambda x: x[fold], stack), out_shardings=replicated(mesh))
 
 
 @functools.lru_cache(maxsize=KEPT)

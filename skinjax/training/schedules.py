@@ -177,4 +177,18 @@ SCHEDULES: dict[str, Kind] = {
     "one_cycle": Kind(OneCycleSettings, one_cycle),
     "warm_restarts": Kind(WarmRestartsSettings, warm_restarts),
 }
+LENGTHS = {"step": "milestones", "inverse_time": "half_after", "warm_restarts": "cycle"}  # in the phase's unit
 CYCLES: dict[str, Callable[[Span, Any], list[int]]] = {"warm_restarts": restart_ends}
+
+
+def stretched(settings: Named, factor: float) -> Named:
+    """The settings with all that they count in the phase's unit so many times as long.
+
+    >>> stretched(StepSettings(milestones=(4, 8)), 0.5).milestones
+    (2.0, 4.0)
+    """
+    if settings.name not in LENGTHS:
+        return settings
+    field = LENGTHS[settings.name]
+    value = getattr(settings, field)
+    return settings.replace(**{field: tuple(factor * x for x in value) if isinstance(value, tuple) else factor * value})
