@@ -1,4 +1,4 @@
-"""The runs of a matrix, done one after the other: equal recipes are one run, and what is done stays done.
+"""The runs of a matrix, one after the other, side by side or on a cluster: equal recipes are one run, done once.
 
 Runs of one process share their compiled programs. A run that fails is tried once more, then told, and the others go on.
 """
@@ -14,14 +14,13 @@ from skinjax.core.errors import Print, UserError, first_line
 from skinjax.core.hashes import short_hash
 from skinjax.core.locks import Busy
 from skinjax.data.dataset import data_root
+from skinjax.matrix import ray_tasks
+from skinjax.matrix.attempts import attempt
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs import building, side_by_side
-from skinjax.runs.experiment import run
 from skinjax.runs.results import finished_figures
 from skinjax.runs.workdir import CONFIG_FILE, run_identity
 from skinjax.training.signals import stopped_by_signals
-
-TRIES = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,11 +81,23 @@ def do(
                 side_by_side.train(group, data_root(data_dir), should_stop, say)
         except (Busy, UserError, RuntimeError, OSError, MemoryError) as error:
             say(f"side by side: {first_line(error)}; now one after the other")
+    if ray_tasks.wanted():
+        return _on_cluster(runs, data_dir, say)
     outcomes = []
     for number, (folder, job) in enumerate(runs.items(), start=1):
         say(f"[{number}/{len(runs)}] {job.name}")
-        outcomes.append(_done(job, folder, data_dir, say))
+        outcomes.append(Outcome(job, *attempt(job.recipe, folder, data_dir, say)))
     return outcomes
+
+
+def _on_cluster(runs: Mapping[Path, Job], data_dir: str | None, say: Print) -> list[Outcome]:
+    """The outcomes of all runs, those that are not done as tasks of a Ray cluster."""
+    outcomes = {folder: Outcome(job, "done") for folder, job in runs.items() if state_of(folder) == "done"}
+    left = {folder: job.recipe for folder, job in runs.items() if folder not in outcomes}
+    for folder, state, reason in ray_tasks.outcomes(left, data_dir, say) if left else ():
+        outcomes[folder] = Outcome(runs[folder], state, reason)
+        say(f"[{len(outcomes)}/{len(runs)}] {runs[folder].name}: {state} {reason}".rstrip())
+    return [outcomes[folder] for folder in runs]
 
 
 def of_equal_steps(jobs: Sequence[Job], data_dir: str | None) -> list[Job]:
@@ -108,20 +119,6 @@ def groups_abreast(runs: Mapping[Path, Job]) -> Iterator[list[tuple[Recipe, Path
     for group in alike.values():
         chunks = (group[start : start + width] for start in range(0, len(group), width))
         yield from (chunk for chunk in chunks if len(chunk) > 1)
-
-
-def _done(job: Job, folder: Path, data_dir: str | None, say: Print) -> Outcome:
-    reason = ""
-    for attempt in range(TRIES):
-        try:
-            run(job.recipe, str(folder), data_dir, say)
-            return Outcome(job, "done")
-        except Busy as error:
-            return Outcome(job, "busy", str(error))
-        except (UserError, RuntimeError, OSError, MemoryError) as error:
-            reason = first_line(error)
-            say(f"{job.name} failed: {reason}" + ("; once more" if attempt + 1 < TRIES else ""))
-    return Outcome(job, "failed", reason)
 
 
 def refuse_missing(outcomes: Sequence[Outcome], command: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from skinjax import cli
 from skinjax.evaluation.predictions import read_predictions
-from skinjax.matrix import jobs
+from skinjax.matrix import attempts
 from skinjax.runs import experiment
 from tests.end_to_end.conftest import SMALL, data_dir  # noqa: F401 (a fixture)
 
@@ -71,7 +71,7 @@ def test_a_run_that_fails_is_tried_again_then_told_and_the_others_are_done(data_
         if recipe.split.fold == 0:
             raise RuntimeError("the device is gone\nand more")
 
-    monkeypatch.setattr(jobs, "run", failing)
+    monkeypatch.setattr(attempts, "run", failing)
     assert cli.main([*COMMAND, f"--workdir={tmp_path}", f"--data_dir={data_dir}"]) == 1
     assert tried == [0, 0, 1]
     error = capsys.readouterr().err
