@@ -3,6 +3,7 @@
     skinjax reproduce 003 --table=V                   # at demo scale: drawn photographs, tiny networks, seconds a run
     skinjax reproduce 003 --table=V --scale=full --dry_run
     skinjax reproduce 003 --table=V --scale=full --only=Dense121
+    skinjax reproduce leaderboard --scale=full --groups=lesions.csv
 
 Every table of the paper, or those that are named. Equal runs are one, whichever tables ask for them; rows that differ
 only in how a network is judged share its training. What is done is not done again: the same command goes on after a
@@ -16,11 +17,12 @@ from skinjax.core.arguments import Parser
 
 
 def add_arguments(parser: Parser) -> None:
-    parser.add_argument("paper", metavar="PAPER", help="000, 001, 002, 003 or 004")
+    parser.add_argument("paper", metavar="PAPER", help="000, 001, 002, 003, 004 or leaderboard")
     parser.add_argument("--table", metavar="NAME,...", help="these tables alone, such as V or 'Figure 5'")
     parser.add_argument("--scale", default="demo", help="demo (drawn photographs, the default) or full (the paper's)")
     parser.add_number("--seeds", 1, 1, 1000, "how many seeds of each run, from the config's on (default 1)")
     parser.add_argument("--only", metavar="TEXT", help="the rows alone whose name has this in it")
+    parser.add_argument("--groups", metavar="FILE", help="lesions of the test images: a CSV with image_id and group")
     parser.add_argument("--workdir", metavar="DIR", help="default: runs/reproduce-SCALE, for all papers")
     parser.add_argument("--status", action="store_true", help="tell what is done, and do nothing")
     parser.add_argument("--dry_run", action="store_true", help="tell which runs there are and what they cost")
@@ -44,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
     entries = [of for of in every if of.table in needed and (options.only or "") in of.row]
     if not entries:
         raise UserError(f"no row of {', '.join(wanted)} has {options.only!r} in its name")
+    groups = Path(options.groups).expanduser() if options.groups else None
     root = Path(options.workdir or f"runs/reproduce-{options.scale}").expanduser()
     asked = [entry.job for entry in entries]
     if options.status or options.dry_run:
@@ -55,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         outcomes = jobs.do(asked, root, options.data_dir)
         jobs.refuse_missing(outcomes, "the same command")
-        found = reproduce.read(wanted, entries, root, data_root(options.data_dir), print)
+        found = reproduce.read(wanted, entries, root, data_root(options.data_dir), print, groups)
     except Interrupted as stop:
         print(stop)
         return 0

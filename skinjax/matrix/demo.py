@@ -33,10 +33,13 @@ STAND_INS = {
     "resnet152": "resnet_tiny_10",
     "densenet161": "resnet_tiny_12",
     "inception_v3": "resnet_tiny",
-    "densenet121": "resnet_tiny_6",
+    "densenet121": "resnet_tiny_12",
     "legacy_seresnext50_32x4d": "resnet_tiny_8",
     "tf_efficientnet_b7": "resnet_tiny_8",
     "mobilenetv1_100": "resnet_tiny_10",
+    "mobilenetv2_100": "resnet_tiny",
+    "efficientnet_b0": "resnet_tiny_10",
+    "convnext_tiny": "resnet_tiny_8",
 }
 # Widths of what methods build beside the network.
 WIDTHS: dict[str, Any] = {"width": 2, "decoder": {"channels": 16}, "gru": {"features": 32}}

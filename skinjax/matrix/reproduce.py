@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skinjax.core.errors import Print, UserError, lookup
+from skinjax.evaluation.cases import with_groups
 from skinjax.evaluation.comparisons import FEWEST_RUNS, method_difference, runs_mean
 from skinjax.evaluation.confusion import METRICS
 from skinjax.evaluation.intervals import paired_difference
 from skinjax.evaluation.predictions import Predictions, read_predictions
+from skinjax.evaluation.priors import choose_tau, training_prior, with_prior
 from skinjax.evaluation.scores import SCORE_METRICS
 from skinjax.evaluation.sources import finished_parts, table_name
 from skinjax.evaluation.text import protocol_in_words
@@ -136,11 +138,16 @@ def judging_changes(trained: Recipe, wanted: Recipe) -> tuple[str, ...]:
 
 
 class Run(NamedTuple):
-    """A finished run: where it was trained, where it was judged, and of how many smallest classes it tells figures."""
+    """A finished run: where it was trained, where it was judged, and of how many smallest classes it tells figures.
+
+    corrected: its decisions are for equally frequent classes; groups: a file with those of the test part
+    """
 
     trained: Path
     judged: Path
     small: int
+    corrected: bool = False
+    groups: Path | None = None
 
     @property
     def part(self) -> str:
@@ -152,7 +159,13 @@ class Run(NamedTuple):
 
     def table(self, part: str = "") -> Predictions:
         """Its predictions."""
-        return read_predictions(self.judged / table_name(part or self.part))
+        part = part or self.part
+        table = read_predictions(self.judged / table_name(part))
+        if self.corrected:
+            prior, equal = training_prior(table), np.full(len(table.classes), 1 / len(table.classes))
+            kept = read_predictions(self.judged / table_name("validation"))
+            table = with_prior(table, prior, equal, choose_tau(kept, prior, equal))
+        return with_groups(table, self.groups) if self.groups and part == "test" else table
 
     def seconds(self) -> float:
         """How long it trained: what its log says last."""
@@ -236,13 +249,22 @@ class Found:
     networks: Mapping[str, str]
 
 
-def read(wanted: Mapping[str, Table], entries: Sequence[Entry], root: Path, data: Path, say: Print) -> list[Found]:
+def read(
+    wanted: Mapping[str, Table],
+    entries: Sequence[Entry],
+    root: Path,
+    data: Path,
+    say: Print,
+    groups: Path | None = None,
+) -> list[Found]:
     """The tables whose runs are done; rows that are judged otherwise than they were trained are judged now."""
     runs: dict[tuple[str, str], list[Run]] = {}
     networks: dict[tuple[str, str], str] = {}
     for entry in entries:
         place, recipe = (entry.table, entry.row), entry.job.recipe
-        run = Run(entry.job.folder(root), entry.folder(root, data, say), recipe.evaluations.small[0])
+        folders = entry.job.folder(root), entry.folder(root, data, say)
+        corrected = entry.table in wanted and entry.row in wanted[entry.table].corrected
+        run = Run(*folders, recipe.evaluations.small[0], corrected, groups)
         runs.setdefault(place, []).append(run)
         networks[place] = recipe.model.backbone
     found = []
@@ -260,5 +282,7 @@ def read(wanted: Mapping[str, Table], entries: Sequence[Entry], root: Path, data
 
 def protocol_of(run: Run) -> str:
     """The protocol of a run's figures in words, with the part and its size."""
-    protocol = run.table().protocol
-    return f"{protocol['dataset']}, {protocol['images']:,} {protocol['part']} images{protocol_in_words(protocol)}"
+    table = run.table()
+    protocol, groups = table.protocol, len(np.unique(table.groups))
+    of = f"of {groups:,} lesions" if groups < len(table) else "by image, whose lesions are not known"
+    return f"{protocol['dataset']}, {len(table):,} {protocol['part']} images {of}{protocol_in_words(protocol)}"

@@ -45,8 +45,9 @@ class Table:
     Such a figure may have a prefix: `validation:` for that part, `small:` for the smallest of the classes that the
     config judges; `seconds` are those of the training, `seconds_saved` how many times as long the row `against` took.
     scale: what a figure, a share, is multiplied by for print. folds: over how many a row is a mean. changes: fields of
-    a row's config that differ. judged: the config of a row's network, where its own only judges that. against: another
-    table, in which the lower rows of the claims stand. axis: of a figure, whose rows are called `SERIES, X`.
+    a row's config that differ. judged: the config of a row's network, where its own only judges that. corrected: rows
+    whose decisions are for equally frequent classes, by what validation chooses. against: another table, in which the
+    lower rows of the claims stand. axis: of a figure, whose rows are called `SERIES, X`.
     """
 
     metrics: dict[str, str]
@@ -56,6 +57,7 @@ class Table:
     claims: tuple[Claim, ...] = ()
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     judged: Mapping[str, str] = field(default_factory=dict)
+    corrected: tuple[str, ...] = ()
     against: str = ""
     axis: str = ""
 
