@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import pathlib
 
+import pytest
 from absl import flags
 
 flags.FLAGS.mark_as_parsed()
@@ -27,3 +28,13 @@ os.environ["XLA_FLAGS"] = " ".join(
         *(("--xla_cpu_use_fusion_emitters=false",) if OLD_EMITTERS else ()),
     )
 )
+
+
+@pytest.fixture(scope="module")
+def no_reports():
+    """Runs in this process write no report: its figures take longer than the training of a tiny run."""
+    from skinjax.runs import experiment
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, "report", lambda folder, root, say: None)
+        yield

@@ -18,6 +18,8 @@ from skinjax.methods import METHODS
 from tests.end_to_end import tutor
 from tests.end_to_end.conftest import SMALL, TINY
 
+pytestmark = pytest.mark.usefixtures("no_reports")
+
 COMMAND = [
     TINY[0],
     *SMALL,
