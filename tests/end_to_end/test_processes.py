@@ -23,6 +23,7 @@ PLAIN = [
     *SMALL,
     "--config.phases.train.duration=40.0",
     "--config.evaluations.every=20.0",
+    "--config.checkpoints.every=10.0",
     "--config.logging.every=1",
 ]
 
