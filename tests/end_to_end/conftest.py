@@ -1,12 +1,18 @@
 """A run small enough for tests, and the means to start it as a user would."""
 
+import contextlib
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from skinjax.main import main
+from skinjax.runs import experiment
+
 ROOT = Path(__file__).parent.parent.parent
+REPORT = experiment.report  # before a fixture takes it away
 TINY = [
     f"--config={ROOT / 'configs' / 'cdc.py'}",
     "--config.dataset.arguments.images=120",
@@ -48,10 +54,13 @@ def start(data_dir):
 
 
 @pytest.fixture(scope="session")
-def tiny_run(start, tmp_path_factory):
-    """The workdir of a finished tiny run that nothing disturbed, and what it printed."""
+def tiny_run(data_dir, tmp_path_factory):
+    """The workdir of a finished tiny run that nothing disturbed, and what it printed.
+
+    In this process, so that what it compiles serves the runs of the tests that compare theirs with it.
+    """
     workdir = tmp_path_factory.mktemp("runs") / "undisturbed"
-    process = start(*TINY, f"--workdir={workdir}")
-    output, errors = process.communicate()
-    assert process.returncode == 0, errors
-    return workdir, output
+    with contextlib.redirect_stdout(io.StringIO()) as output, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, "report", REPORT)
+        assert main([*TINY, f"--workdir={workdir}", f"--data_dir={data_dir}"]) == 0
+    return workdir, output.getvalue()

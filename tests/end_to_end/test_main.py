@@ -19,6 +19,8 @@ from skinjax.runs.workdir import read_recipe
 from tests.disks import small_disk
 from tests.end_to_end.conftest import ROOT, TINY
 
+pytestmark = pytest.mark.usefixtures("no_reports")
+
 
 def outcome(process):
     output, errors = process.communicate()
@@ -116,7 +118,7 @@ def test_a_finished_run_without_its_model_makes_it_again(tiny_run, tmp_path, dat
     assert ours == theirs
 
 
-def test_sigterm_saves_and_the_same_command_goes_on(tiny_run, start, tmp_path):
+def test_sigterm_saves_and_the_same_command_goes_on(tiny_run, start, tmp_path, data_dir, capsys):
     process = start(*TINY, f"--workdir={tmp_path}")
     for line in process.stderr:
         if line.startswith("step 6/16"):
@@ -126,9 +128,8 @@ def test_sigterm_saves_and_the_same_command_goes_on(tiny_run, start, tmp_path):
     assert status == 0
     assert "the same command continues" in errors
     assert "Traceback" not in errors
-    status, output, errors = outcome(start(*TINY, f"--workdir={tmp_path}"))
-    assert status == 0
-    assert "continuing from the checkpoint" in output
+    assert main([*TINY, f"--workdir={tmp_path}", f"--data_dir={data_dir}"]) == 0
+    assert "continuing from the checkpoint" in capsys.readouterr().out
     assert results(tmp_path) == results(tiny_run[0])
 
 
@@ -139,7 +140,7 @@ def test_a_full_data_folder_leaves_nothing_half_built(capsys, tmp_path):
         assert not list((tmp_path / "data").glob("*synthetic*[!k]"))
 
 
-def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path):
+def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path, data_dir, capsys):
     with small_disk(tmp_path, "1200k"):
         command = [*TINY, f"--workdir={tmp_path / 'run'}"]
         status, _, errors = outcome(start(*command))
@@ -149,8 +150,7 @@ def test_a_full_disk_loses_nothing(tiny_run, start, tmp_path):
         assert len(message) == 1
         assert "intact" in message[0]
         subprocess.run(["mount", "-o", "remount,size=20m", str(tmp_path)], check=True)
-        status, _, errors = outcome(start(*command))
-        assert status == 0, errors
+        assert main([*command, f"--data_dir={data_dir}"]) == 0, capsys.readouterr().err
         assert results(tmp_path / "run") == results(tiny_run[0])
 
 

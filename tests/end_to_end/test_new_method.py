@@ -11,12 +11,15 @@ import pytest
 import skinjax
 from skinjax import cli
 from skinjax.core.settings import Kind
-from skinjax.data.dataset import read_dataset
+from skinjax.data.dataset import open_dataset
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from skinjax.methods import METHODS
+from skinjax.runs.workdir import read_recipe
 from tests.end_to_end import tutor
 from tests.end_to_end.conftest import SMALL, TINY
+
+pytestmark = pytest.mark.usefixtures("no_reports")
 
 COMMAND = [
     TINY[0],
@@ -78,8 +81,8 @@ def test_it_opens_and_predicts_alone(run, tmp_path, data_dir, capsys):
     model = skinjax.load(run)
     assert type(model.method).__name__ == "Tutored"
     table = read_predictions(run / "predictions_test.csv")
-    [drawn] = (path for path in data_dir.iterdir() if path.name.startswith("synthetic"))
-    dataset = read_dataset(drawn, "synthetic")
+    recipe = read_recipe(run)
+    dataset = open_dataset(recipe.dataset.name, recipe.dataset.arguments, data_dir)
     records = [dataset.columns["image_id"].tolist().index(name) for name in table.image_ids]
     for name, record in zip(table.image_ids, records, strict=True):
         (tmp_path / f"{name}.jpg").write_bytes(dataset.encoded(record))

@@ -16,11 +16,14 @@ from tests.devices import environment_of_devices
 from tests.end_to_end.conftest import ROOT, SMALL
 from tests.end_to_end.process import batches
 
+pytestmark = pytest.mark.usefixtures("no_reports")
+
 PLAIN = [
     f"--config={ROOT / 'configs' / 'baselines.py'}",
     *SMALL,
     "--config.phases.train.duration=40.0",
     "--config.evaluations.every=20.0",
+    "--config.checkpoints.every=10.0",
     "--config.logging.every=1",
 ]
 

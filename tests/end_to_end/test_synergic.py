@@ -1,5 +1,7 @@
 """Paper 004 as a user starts it: pairs, members' predictions, weights for both networks, and going on after a stop."""
 
+import contextlib
+import io
 import json
 import shutil
 
@@ -10,6 +12,8 @@ import skinjax
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from tests.end_to_end.conftest import ROOT, SMALL
+
+pytestmark = pytest.mark.usefixtures("no_reports")
 
 PAIRS = [
     f"--config={ROOT / 'configs' / 'synergic.py'}",
@@ -22,11 +26,17 @@ PAIRS = [
 
 
 @pytest.fixture(scope="module")
-def run(data_dir, tmp_path_factory):
-    """A finished run of two networks on pairs, and the data sets' folder."""
+def finished(data_dir, tmp_path_factory):
+    """The workdir of a finished run of two networks on pairs, and what it printed."""
     workdir = tmp_path_factory.mktemp("runs") / "pairs"
-    assert main([*PAIRS, f"--workdir={workdir}", f"--data_dir={data_dir}"]) == 0
-    return workdir
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        assert main([*PAIRS, f"--workdir={workdir}", f"--data_dir={data_dir}"]) == 0
+    return workdir, output.getvalue()
+
+
+@pytest.fixture(scope="module")
+def run(finished):
+    return finished[0]
 
 
 def test_pairs_are_controlled_and_told(run, capsys):
@@ -60,14 +70,10 @@ def test_a_run_that_lost_its_last_steps_ends_alike(run, data_dir, tmp_path):
     assert (again / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
 
 
-def test_the_start_tells_the_shares_of_tuples(data_dir, tmp_path, capsys):
-    short = [*PAIRS, "--config.phases.train.duration=3.0"]
-    told = "phase train: in tuples the classes have other shares than in the data: class_000 7"
-    status = main([*short, f"--workdir={tmp_path / 'two'}", f"--data_dir={data_dir}"])
-    output = "".join(capsys.readouterr())
-    assert status == 0, output
-    assert told in output
-    assert main([*short, "--config.method.members=1", f"--workdir={tmp_path / 'one'}", f"--data_dir={data_dir}"]) == 0
+def test_the_start_tells_the_shares_of_tuples(finished, data_dir, tmp_path, capsys):
+    assert "phase train: in tuples the classes have other shares than in the data: class_000 7" in finished[1]
+    alone = [*PAIRS, "--config.method.members=1", "--config.phases.train.duration=3.0"]
+    assert main([*alone, f"--workdir={tmp_path}", f"--data_dir={data_dir}"]) == 0
     assert "in tuples" not in "".join(capsys.readouterr())
 
 

@@ -327,7 +327,7 @@ def test_what_is_no_dark_hair_stays():
 @pytest.fixture(scope="module")
 def drawn():
     """Synthetic photographs of all classes as they are and without hairs, and which of them have dark hairs."""
-    painter = synthetic.Painter(Settings(images=28, height=160, width=200, imbalance=1.0, seed=1))
+    painter = synthetic.Painter(Settings(images=16, height=160, width=200, imbalance=1.0, seed=1))
     hairs_drawn = []
 
     def draw_none(layers, view, rng):
@@ -336,9 +336,9 @@ def drawn():
         hairs_drawn.append(not np.array_equal(layers["melanin"], as_they_are["melanin"]))
         layers.update(as_they_are)
 
-    hairy = np.stack([painter.draw(row) for row in range(28)])
+    hairy = np.stack([painter.draw(row) for row in range(16)])
     with mock.patch.object(synthetic, "draw_hairs", draw_none):
-        bald = np.stack([painter.draw(row) for row in range(28)])
+        bald = np.stack([painter.draw(row) for row in range(16)])
     return hairy, bald, np.array(hairs_drawn)
 
 
