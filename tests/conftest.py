@@ -5,7 +5,6 @@ import importlib.metadata
 import os
 import pathlib
 
-import pytest
 from absl import flags
 
 flags.FLAGS.mark_as_parsed()
@@ -16,7 +15,7 @@ gc.set_threshold(50_000, 20, 20)
 
 # Read by jax when it is imported, here and in the processes that tests start.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(pathlib.Path(__file__).parent.parent / ".pytest_cache" / "xla"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # the smallest too is read sooner
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
 # Small programs, most of them run once: compiled sooner, not the fastest. XLA's older emitters of fused loops, which
 # releases after jax 0.10 no longer have, take a third of the time of its newer ones.
@@ -28,13 +27,3 @@ os.environ["XLA_FLAGS"] = " ".join(
         *(("--xla_cpu_use_fusion_emitters=false",) if OLD_EMITTERS else ()),
     )
 )
-
-
-@pytest.fixture(scope="module")
-def no_reports():
-    """Runs in this process write no report: its figures take a third of a tiny run."""
-    from skinjax.runs import experiment
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "report", lambda folder, root, say: None)
-        yield

@@ -132,7 +132,6 @@ def test_the_library_example_runs(tmp_path, monkeypatch):
     exec(compile(example, "docs/library.md", "exec"), {})
 
 
-@pytest.mark.usefixtures("no_reports")
 def test_the_method_of_the_page_is_trained_by_its_command(tmp_path, monkeypatch, capsys):
     source, *_ = blocks("add_a_method.md")
     page: dict = {"__name__": "compact"}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # cluster.sh start | run ARGUMENTS of skinjax | watch | collect | stop | delete
-# For example: cluster.sh run reproduce 003 --table=V. Everything lies in $STORAGE/runs and $STORAGE/data of the shared
-# folder; run, repeated, goes on. DRY_RUN=1 prints the commands and runs none.
+# For example: cluster.sh run reproduce 003 --table=V --scale=full. Everything lies in $STORAGE/runs and $STORAGE/data
+# of the shared folder; run, repeated, goes on. DRY_RUN=1 prints the commands and runs none.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . launch/commands.sh

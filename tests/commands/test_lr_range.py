@@ -18,7 +18,6 @@ CONFIG += ["--config.phases.train.learning_rate_multipliers=(('stem',0.1),('.*',
 SWEEP = ["--steps=36", "--start=1e-3", "--end=1"]
 
 
-@pytest.mark.usefixtures("no_reports")
 def test_a_range_test_of_a_run_leaves_a_table_and_a_picture_and_the_run_as_it_was(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     data = f"--data_dir={tmp_path / 'data'}"

@@ -19,8 +19,6 @@ from skinjax.runs.workdir import read_recipe
 from tests.disks import small_disk
 from tests.end_to_end.conftest import ROOT, TINY
 
-pytestmark = pytest.mark.usefixtures("no_reports")
-
 
 def outcome(process):
     output, errors = process.communicate()

@@ -19,8 +19,6 @@ from skinjax.runs.workdir import read_recipe
 from tests.end_to_end import tutor
 from tests.end_to_end.conftest import SMALL, TINY
 
-pytestmark = pytest.mark.usefixtures("no_reports")
-
 COMMAND = [
     TINY[0],
     *SMALL,

@@ -12,8 +12,6 @@ from skinjax.main import main
 from skinjax.recipe.config_files import load_config
 from tests.end_to_end.conftest import ROOT, SMALL
 
-pytestmark = pytest.mark.usefixtures("no_reports")
-
 SHORT = [
     *SMALL,
     "--config.views.size=(24,24)",

@@ -16,8 +16,6 @@ from tests.devices import environment_of_devices
 from tests.end_to_end.conftest import ROOT, SMALL
 from tests.end_to_end.process import batches
 
-pytestmark = pytest.mark.usefixtures("no_reports")
-
 PLAIN = [
     f"--config={ROOT / 'configs' / 'baselines.py'}",
     *SMALL,

@@ -12,8 +12,6 @@ from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from tests.end_to_end.conftest import ROOT, SMALL
 
-pytestmark = pytest.mark.usefixtures("no_reports")
-
 SHORT = [change for change in SMALL if "phases" not in change]
 EVERY = [
     "--config.phases.{}.duration=3.0",

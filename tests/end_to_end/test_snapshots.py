@@ -16,8 +16,6 @@ from skinjax.main import main
 from skinjax.runs.workdir import read_recipe
 from tests.end_to_end.conftest import ROOT, TINY
 
-pytestmark = pytest.mark.usefixtures("no_reports")
-
 RESTARTS = [
     *TINY,
     "--config.evaluate=snapshots",

@@ -13,8 +13,6 @@ from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from tests.end_to_end.conftest import ROOT, SMALL
 
-pytestmark = pytest.mark.usefixtures("no_reports")
-
 PAIRS = [
     f"--config={ROOT / 'configs' / 'synergic.py'}",
     *SMALL,

@@ -25,8 +25,6 @@ from skinjax.training.programs import draw
 from tests.end_to_end.conftest import ROOT, TINY
 from tests.models.pretrained.test_mapping import tensors_of
 
-pytestmark = pytest.mark.usefixtures("no_reports")
-
 # With the normalisation that TINY has, so that its compiled programs serve.
 FACTS = {"mean": "0.485,0.456,0.406", "std": "0.229,0.224,0.225", "interpolation": "bicubic"}
 

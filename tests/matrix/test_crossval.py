@@ -11,8 +11,6 @@ from skinjax.matrix import attempts
 from skinjax.runs import experiment
 from tests.end_to_end.conftest import SMALL, data_dir  # noqa: F401 (a fixture)
 
-pytestmark = pytest.mark.usefixtures("no_reports")
-
 COMMAND = [
     "crossval",
     "--config=configs/baselines.py",

@@ -75,7 +75,6 @@ def test_they_fit_the_network_of_their_padding_alone(weights):
         check_backbone("mobilenetv2_100", weights)
 
 
-@pytest.mark.usefixtures("no_reports")
 def test_a_run_starts_from_them(shared, weights, capsys, tmp_path):
     own = {
         "model.backbone": BACKBONE,

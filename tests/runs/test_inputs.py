@@ -22,8 +22,6 @@ from skinjax.runs.range_test import range_test
 from skinjax.training.lr_range import Sweep
 from skinjax.training.signals import Interrupted
 
-pytestmark = pytest.mark.usefixtures("no_reports")
-
 HEAD = {"duration": 6.0, "unit": "steps", "frozen": ("backbone",), "augment": False}
 CONFIG = {
     "dataset": {"arguments": {"images": 90, "height": 32, "width": 32}},
