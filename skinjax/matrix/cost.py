@@ -1,6 +1,7 @@
 """What the runs of a matrix cost, in images, before any is trained."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +14,17 @@ def images_of(jobs: Sequence[Job], root: Path, data_dir: str | None) -> str:
     """A sentence: the images that are to be trained on, in all and in runs that are not done."""
     runs, data = distinct(jobs, root), data_root(data_dir)
     counts: dict[Path, int] = {}
+    unknown: Counter[str] = Counter()
     for folder, job in runs.items():
         dataset = job.recipe.dataset
         if not is_prepared(prepared_folder(dataset.name, dataset.arguments, data)):
-            return f"{len(runs)} runs; what they cost is known when the data set {dataset.name} is prepared"
+            unknown[dataset.name] += 1
+            continue
         with tempfile.TemporaryDirectory() as scratch:
             made = building.make_data(job.recipe, Path(scratch), data, lambda line: None)
         steps = sum(phase.steps for phase in building.make_phases(job.recipe, made))
         counts[folder] = steps * job.recipe.batch * job.recipe.method.places
     left = sum(count for folder, count in counts.items() if state_of(folder) != "done")
-    return f"{len(runs)} runs of {sum(counts.values()):,} images in all, {left:,} of them to do"
+    told = f"{len(counts)} runs of {sum(counts.values()):,} images in all, {left:,} of them to do"
+    others = ", ".join(f"{count} on {name}" for name, count in unknown.items())
+    return f"{told}; not counted, as their data set is not prepared: {others}" if others else told
