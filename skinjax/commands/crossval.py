@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> int:
 
     name = f"crossval-{recipe.name}-{recipe.variant}-{options.folds}x{options.seeds}"
     root = Path(options.workdir).expanduser() if options.workdir else Path("runs") / name
-    asked = crossval.jobs_of(recipe, options.folds, options.seeds)
+    changes = [change for change in options.changes if not change.startswith("model.weights")]
+    asked = crossval.jobs_of(recipe, options.folds, options.seeds, lambda name: load_config(name, changes))
     if options.side_by_side:
         asked = jobs.of_equal_steps(asked, options.data_dir)
     if options.status or options.dry_run:

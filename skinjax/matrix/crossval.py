@@ -1,7 +1,7 @@
 """Cross-validation: the same recipe on every fold, and the table of the folds and of their test parts together."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,24 @@ from skinjax.evaluation.metrics import evaluate
 from skinjax.evaluation.predictions import Predictions, joined, read_predictions
 from skinjax.evaluation.sources import table_name
 from skinjax.evaluation.text import HEADLINE, interval, protocol_in_words
-from skinjax.matrix.jobs import Job
+from skinjax.matrix.jobs import Job, job_of
+from skinjax.recipe.config_files import load_config
 from skinjax.recipe.recipe import Recipe
 
 Tables = Mapping[tuple[int, int], Predictions]  # the test predictions of every run, by seed and fold
 
 
-def jobs_of(recipe: Recipe, folds: int, seeds: int) -> list[Job]:
-    """A job for every fold and seed. Of drawn splits the folds are the test parts; a file has folds of its own."""
+def jobs_of(recipe: Recipe, folds: int, seeds: int, load: Callable[[str], Recipe] = load_config) -> list[Job]:
+    """A job for every fold and seed. Of drawn splits the folds are the test parts; a file has folds of its own.
+
+    load: see `skinjax.matrix.jobs.job_of`
+    """
     made = []
     for seed in range(recipe.seed, recipe.seed + seeds):
         for fold in range(folds):
             drawn = {"folds": folds, "test": 0.0} if recipe.split.protocol in DRAWN else {}
             of_fold = dataclasses.replace(recipe, seed=seed, split=recipe.split.replace(fold=fold, **drawn))
-            made.append(Job(f"{recipe.name}:{recipe.variant}", fold, of_fold))
+            made.append(job_of(f"{recipe.name}:{recipe.variant}", fold, of_fold, load))
     return made
 
 

@@ -25,13 +25,18 @@ EXPLAINED = (
 CSV_HEADER = ("table", "row", "column", "printed", "printed_sd", "ours", "sd", "low", "high", "difference", "runs")
 
 
+def stem_of(table: str) -> str:
+    """The stem of the files of a table of this name."""
+    return table.replace(" ", "_").replace("-", "_")
+
+
 def write(folder: Path, paper: str, scale: str, found: Sequence[Found], figures: Mapping[str, str]) -> list[Path]:
     """Write each table as Markdown and CSV, the points of figures as PNG, and all of it as a page; where they are."""
     folder.mkdir(parents=True, exist_ok=True)
     blocks: list[tuple[Found, list[Block]]] = []
     paths = []
     for of in found:
-        stem = of.name.replace(" ", "_").replace("-", "_")
+        stem = stem_of(of.name)
         write_atomically(folder / f"{stem}.md", markdown(of, scale) + "\n")
         write_atomically(folder / f"{stem}.csv", csv_text(CSV_HEADER, csv_rows(of)))
         paths.append(folder / f"{stem}.md")

@@ -4,8 +4,9 @@ Runs of one process share their compiled programs. A run that fails is tried onc
 """
 
 import dataclasses
+import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -25,11 +26,12 @@ from skinjax.training.signals import stopped_by_signals
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A run that a table asks for: of which row, fold and seed it is, and its recipe."""
+    """A run that a table asks for: of which row, fold and seed it is, its recipe, and the run that it starts from."""
 
     row: str
     fold: int
     recipe: Recipe
+    parent: "Job | None" = None
 
     @property
     def name(self) -> str:
@@ -38,7 +40,16 @@ class Job:
 
     def folder(self, root: Path) -> Path:
         """Where it lies below the folder of a matrix, by what it is and not by who asks for it."""
-        return root / "runs" / short_hash(run_identity(self.recipe), length=12)
+        identity = run_identity(self.recipe)
+        origin = {"starts_from": self.parent.folder(root).name} if self.parent else {}
+        return root / "runs" / short_hash(identity | origin, length=12)
+
+    def ready(self, root: Path) -> Recipe:
+        """Its recipe once its parent is done: the weights are that run's."""
+        if not self.parent:
+            return self.recipe
+        weights = str(self.parent.folder(root).absolute())
+        return dataclasses.replace(self.recipe, model=self.recipe.model.replace(weights=weights))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +68,35 @@ def state_of(folder: Path) -> str:
     return "begun" if (folder / CONFIG_FILE).exists() else "to do"
 
 
+def job_of(row: str, fold: int, recipe: Recipe, load: Callable[[str], Recipe]) -> Job:
+    """The job of a recipe, whose `model.weights` may name a config, FILE.py:VARIANT: a run of that comes first.
+
+    load: gives the recipe of such a name, which gets the fold and seed of this one
+    """
+    weights = recipe.model.weights
+    if not re.search(r"\.py(:|$)", weights):
+        return Job(row, fold, recipe)
+    of_fold = dataclasses.replace(load(weights), seed=recipe.seed, split=recipe.split)
+    return Job(row, fold, recipe, job_of(f"{row}, begun by {weights}", fold, of_fold, load))
+
+
 def distinct(jobs: Iterable[Job], root: Path) -> dict[Path, Job]:
-    """The first job of every folder: equal recipes are one run, whoever asks for them."""
+    """The first job of every folder, parents first: equal recipes are one run, whoever asks for them."""
     found: dict[Path, Job] = {}
     for job in jobs:
+        if job.parent:
+            found |= {folder: of for folder, of in distinct([job.parent], root).items() if folder not in found}
         found.setdefault(job.folder(root), job)
     return found
+
+
+def generations(runs: Mapping[Path, Job], root: Path) -> Iterator[dict[Path, Job]]:
+    """The runs that start from no other, then those that start from these, and so on."""
+    left = dict(runs)
+    while left:
+        now = {path: job for path, job in left.items() if not job.parent or job.parent.folder(root) not in left}
+        yield now
+        left = {path: job for path, job in left.items() if path not in now}
 
 
 def do(
@@ -75,28 +109,31 @@ def do(
     runs = distinct(jobs, root)
     for job in runs.values():
         building.check(job.recipe)  # a mistake in the last is told before the first is trained
-    for group in groups_abreast(runs) if abreast else ():
-        try:
-            with stopped_by_signals() as should_stop:
-                side_by_side.train(group, data_root(data_dir), should_stop, say)
-        except (Busy, UserError, RuntimeError, OSError, MemoryError) as error:
-            say(f"side by side: {first_line(error)}; now one after the other")
-    if ray_tasks.wanted():
-        return _on_cluster(runs, data_dir, say)
-    outcomes = []
-    for number, (folder, job) in enumerate(runs.items(), start=1):
-        say(f"[{number}/{len(runs)}] {job.name}")
-        outcomes.append(Outcome(job, *attempt(job.recipe, folder, data_dir, say)))
-    return outcomes
+    outcomes: dict[Path, Outcome] = {}
 
-
-def _on_cluster(runs: Mapping[Path, Job], data_dir: str | None, say: Print) -> list[Outcome]:
-    """The outcomes of all runs, those that are not done as tasks of a Ray cluster."""
-    outcomes = {folder: Outcome(job, "done") for folder, job in runs.items() if state_of(folder) == "done"}
-    left = {folder: job.recipe for folder, job in runs.items() if folder not in outcomes}
-    for folder, state, reason in ray_tasks.outcomes(left, data_dir, say) if left else ():
+    def ended(folder: Path, state: str, reason: str = "") -> None:
         outcomes[folder] = Outcome(runs[folder], state, reason)
-        say(f"[{len(outcomes)}/{len(runs)}] {runs[folder].name}: {state} {reason}".rstrip())
+
+    for now in generations(runs, root):
+        recipes = {folder: job.ready(root) for folder, job in now.items()}
+        for group in groups_abreast(recipes) if abreast else ():
+            try:
+                with stopped_by_signals() as should_stop:
+                    side_by_side.train(group, data_root(data_dir), should_stop, say)
+            except (Busy, UserError, RuntimeError, OSError, MemoryError) as error:
+                say(f"side by side: {first_line(error)}; now one after the other")
+        done = [folder for folder in now if state_of(folder) == "done"] if ray_tasks.wanted() else []
+        for folder in done:
+            ended(folder, "done")
+        left = {folder: recipe for folder, recipe in recipes.items() if folder not in done}
+        if left and ray_tasks.wanted():
+            for folder, state, reason in ray_tasks.outcomes(left, data_dir, say):
+                ended(folder, state, reason)
+                say(f"[{len(outcomes)}/{len(runs)}] {runs[folder].name}: {state} {reason}".rstrip())
+            continue
+        for folder, recipe in left.items():
+            say(f"[{len(outcomes) + 1}/{len(runs)}] {runs[folder].name}")
+            ended(folder, *attempt(recipe, folder, data_dir, say))
     return [outcomes[folder] for folder in runs]
 
 
@@ -107,14 +144,14 @@ def of_equal_steps(jobs: Sequence[Job], data_dir: str | None) -> list[Job]:
     return [dataclasses.replace(job, recipe=recipe) for job, recipe in zip(jobs, recipes, strict=True)]
 
 
-def groups_abreast(runs: Mapping[Path, Job]) -> Iterator[list[tuple[Recipe, Path]]]:
+def groups_abreast(runs: Mapping[Path, Recipe]) -> Iterator[list[tuple[Recipe, Path]]]:
     """Runs that are not done and differ in fold and seed alone, as many at once as there are devices."""
     alike: dict[str, list[tuple[Recipe, Path]]] = {}
-    for folder, job in runs.items():
+    for folder, recipe in runs.items():
         if state_of(folder) != "done":
-            side_by_side.check(job.recipe)
-            same = dataclasses.replace(job.recipe, seed=0, split=job.recipe.split.replace(fold=0, seed=0))
-            alike.setdefault(repr(same), []).append((job.recipe, folder))
+            side_by_side.check(recipe)
+            same = dataclasses.replace(recipe, seed=0, split=recipe.split.replace(fold=0, seed=0))
+            alike.setdefault(repr(same), []).append((recipe, folder))
     width = jax.local_device_count()
     for group in alike.values():
         chunks = (group[start : start + width] for start in range(0, len(group), width))

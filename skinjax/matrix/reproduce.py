@@ -20,7 +20,7 @@ from skinjax.evaluation.scores import SCORE_METRICS
 from skinjax.evaluation.sources import finished_parts, table_name
 from skinjax.evaluation.text import protocol_in_words
 from skinjax.matrix.demo import at_demo_scale
-from skinjax.matrix.jobs import Job
+from skinjax.matrix.jobs import Job, job_of
 from skinjax.papers import PAPERS
 from skinjax.papers.printed import Claim, Printed, Row, Table
 from skinjax.recipe.config_files import load_config, with_changes
@@ -82,6 +82,10 @@ def tables_of(paper: str, names: Sequence[str] = ()) -> dict[str, Table]:
 
 def entries_of(paper: str, scale: str, seeds: int = 1, changes: Sequence[str] = ()) -> list[Entry]:
     """All runs of all tables of a paper; runs that differ only in how they are judged are one."""
+
+    def load(config: str) -> Recipe:
+        return with_changes(scaled(load_config(config), scale), changes)
+
     found: list[Entry] = []
     trained: dict[Any, Recipe] = {}
     for name, table in PAPERS[paper].items():
@@ -97,7 +101,7 @@ def entries_of(paper: str, scale: str, seeds: int = 1, changes: Sequence[str] = 
                     dataclasses.replace(of, seed=seed, split=of.split.replace(fold=fold)) for of in (recipe, network)
                 )
                 first = trained.setdefault(repr(as_trained(made)), made)
-                job = Job(f"{paper} {name}: {row_name}", fold, first)
+                job = job_of(f"{paper} {name}: {row_name}", fold, first, load)
                 found.append(Entry(name, row_name, row.config, job, judging_changes(first, wanted)))
     return found
 

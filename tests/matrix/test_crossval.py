@@ -1,6 +1,7 @@
 """`skinjax crossval`: folds that part the images, runs that are done once, and a table of all of them."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -92,3 +93,16 @@ def test_a_mistake_is_one_sentence(change, message, tmp_path, capsys):
     assert errors.startswith("error: ")
     assert errors.count("\n") == 1
     assert message in errors
+
+
+def test_a_run_waits_for_the_one_that_it_starts_from(data_dir, tmp_path, capsys):  # noqa: F811
+    weights = "--config.model.weights=configs/baselines.py:demo_fl"
+    arguments = [*COMMAND, weights, f"--workdir={tmp_path}", f"--data_dir={data_dir}"]
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "[1/4] baselines:demo, begun by configs/baselines.py:demo_fl, fold 0, seed 0" in said
+    assert said.count("are taken") == 2
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/weights.json")]
+    assert [record["parent"]["config"] for record in records] == ["baselines:demo_fl"] * 2
+    assert cli.main([*arguments, "--status"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["done"] * 4
