@@ -19,7 +19,7 @@ on_head() {
 case $verb in
   start) run ray up "$cluster" ;; # asks first; repeated, it brings changes to a cluster that is there
   run)
-    command=$(quoted launch/gpu_box/keep_running.sh skinjax "$@" --workdir="$STORAGE/runs")
+    command=$(quoted launch/gpu_box/keep_running.sh skinjax "$@" --gpus=1 --workdir="$STORAGE/runs")
     on_head --tmux "cd skinjax && RAY_ADDRESS=auto SKINJAX_DATA=$STORAGE/data $command 2>&1 | tee -a $STORAGE/log.txt"
     ;;
   watch) on_head "ray status && tail -n 50 -F $STORAGE/log.txt" ;;

@@ -11,7 +11,6 @@ import argparse
 from pathlib import Path
 
 from skinjax.core.arguments import Parser
-from skinjax.core.errors import UserError
 from skinjax.core.files import write_atomically
 
 
@@ -21,6 +20,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_number("--seeds", 1, 1, 1000, "how many seeds of each, from the config's on (default 1)")
     parser.add_argument("--side_by_side", action="store_true", help="train as many at once as there are devices")
     parser.add_argument("--workdir", metavar="DIR", help="default: runs/crossval-CONFIG-VARIANT-FOLDSxSEEDS")
+    parser.add_argument(
+        "--gpus", type=float, metavar="N", help="of each run on a Ray cluster (default 1, if it has any)"
+    )
     parser.add_argument("--status", action="store_true", help="tell what is done, and do nothing")
     parser.add_argument("--dry_run", action="store_true", help="tell which runs there are and what they cost")
     parser.add_data_dir()
@@ -28,20 +30,20 @@ def add_arguments(parser: Parser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    for field in ("folds", "fold"):
-        if any(change.startswith(f"split.{field}=") for change in options.changes):
-            raise UserError(f"--folds says which folds there are: leave --config.split.{field} out")
+    from skinjax.data.dataset import data_root
+    from skinjax.matrix import crossval, jobs
     from skinjax.recipe.config_files import load_config
 
+    jobs.refuse_changes(options.changes, ("split.folds", "split.fold"), "--folds says which folds there are")
     recipe = load_config(options.config, options.changes)
-    from skinjax.matrix import crossval, jobs
     from skinjax.matrix.cost import images_of
     from skinjax.training.signals import Interrupted
 
     name = f"crossval-{recipe.name}-{recipe.variant}-{options.folds}x{options.seeds}"
     root = Path(options.workdir).expanduser() if options.workdir else Path("runs") / name
-    changes = [change for change in options.changes if not change.startswith("model.weights")]
+    changes = jobs.changes_of_parents(options.changes)
     asked = crossval.jobs_of(recipe, options.folds, options.seeds, lambda name: load_config(name, changes))
+    crossval.check_folds(asked, data_root(options.data_dir))
     if options.side_by_side:
         asked = jobs.of_equal_steps(asked, options.data_dir)
     if options.status or options.dry_run:
@@ -51,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
             print(images_of(asked, root, options.data_dir))
         return 0
     try:
-        outcomes = jobs.do(asked, root, options.data_dir, abreast=options.side_by_side)
+        outcomes = jobs.do(asked, root, options.data_dir, abreast=options.side_by_side, gpus=options.gpus)
     except Interrupted as stop:
         print(stop)
         return 0

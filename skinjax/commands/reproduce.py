@@ -21,9 +21,12 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--table", metavar="NAME,...", help="these tables alone, such as V or 'Figure 5'")
     parser.add_argument("--scale", default="demo", help="demo (drawn photographs, the default) or full (the paper's)")
     parser.add_number("--seeds", 1, 1, 1000, "how many seeds of each run, from the config's on (default 1)")
-    parser.add_argument("--only", metavar="TEXT", help="the rows alone whose name has this in it")
+    parser.add_argument("--only", metavar="TEXT", help="train only the rows whose name has this in it")
     parser.add_argument("--groups", metavar="FILE", help="lesions of the test images: a CSV with image_id and group")
     parser.add_argument("--workdir", metavar="DIR", help="default: runs/reproduce-SCALE, for all papers")
+    parser.add_argument(
+        "--gpus", type=float, metavar="N", help="of each run on a Ray cluster (default 1, if it has any)"
+    )
     parser.add_argument("--status", action="store_true", help="tell what is done, and do nothing")
     parser.add_argument("--dry_run", action="store_true", help="tell which runs there are and what they cost")
     parser.add_data_dir()
@@ -32,23 +35,26 @@ def add_arguments(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from skinjax.core.errors import UserError, lookup
+    from skinjax.core.tables import read_file
     from skinjax.data.dataset import data_root
     from skinjax.matrix import document, jobs, reproduce
     from skinjax.matrix.cost import images_of
-    from skinjax.papers import FIGURES
+    from skinjax.papers import FIGURES, PAPERS
     from skinjax.training.signals import Interrupted
 
     lookup("scale", options.scale, reproduce.SCALES)
+    jobs.refuse_changes(options.changes, ("split.fold", "split.folds"), "the paper says which folds a table is of")
     names = [name.strip() for name in options.table.split(",")] if options.table else []
     wanted = reproduce.tables_of(options.paper, names)
     needed = {*wanted, *(table.against for table in wanted.values())}
-    every = reproduce.entries_of(options.paper, options.scale, options.seeds, options.changes)
-    entries = [of for of in every if of.table in needed and (options.only or "") in of.row]
-    if not entries:
+    entries = reproduce.entries_of(options.paper, options.scale, options.seeds, options.changes, needed)
+    asked = [entry.job for entry in entries if (options.only or "") in entry.row]
+    if not asked:
         raise UserError(f"no row of {', '.join(wanted)} has {options.only!r} in its name")
     groups = Path(options.groups).expanduser() if options.groups else None
+    if groups:
+        read_file(groups)
     root = Path(options.workdir or f"runs/reproduce-{options.scale}").expanduser()
-    asked = [entry.job for entry in entries]
     if options.status or options.dry_run:
         for state, job, folder in jobs.status_lines(asked, root):
             print(f"{state:<6} {job}  {folder}")
@@ -56,16 +62,18 @@ def run(options: argparse.Namespace) -> int:
             print(images_of(asked, root, options.data_dir))
         return 0
     try:
-        outcomes = jobs.do(asked, root, options.data_dir)
-        jobs.refuse_missing(outcomes, "the same command")
-        found = reproduce.read(wanted, entries, root, data_root(options.data_dir), print, groups)
+        jobs.refuse_missing(jobs.do(asked, root, options.data_dir, gpus=options.gpus), "the same command")
+        done = reproduce.whole_rows(entries, root)
+        found = reproduce.read(wanted, done, root, data_root(options.data_dir), print, groups)
     except Interrupted as stop:
         print(stop)
         return 0
-    folders = {entry.config: entry.job.folder(root) for entry in entries}
+    tables = PAPERS[options.paper]
+    folders = {of.config: of.job.folder(root) for of in done if not tables[of.table].changes}
     figures = document.figure_lines(FIGURES[options.paper], folders)
-    paths = document.write(root / options.paper, options.paper, options.scale, found, figures)
+    told = "".join(f" Every run with --config.{change}." for change in options.changes)
+    paths = document.write(root / options.paper, options.paper, options.scale, found, figures, told)
     for of in found:
-        print(document.markdown(of, options.scale), end="\n\n")
-    print(f"wrote {', '.join(map(str, paths))}")
+        print(document.markdown(of, options.scale, told), end="\n\n")
+    print(f"wrote {', '.join(map(str, paths))}, with CSV and HTML beside")
     return 0

@@ -47,6 +47,16 @@ def leak_lines(protocol: Mapping[str, Any], part: str) -> list[str]:
     return found
 
 
+def leaks_in_words(protocols: Sequence[Mapping[str, Any]], part: str) -> str:
+    """A sentence, with a blank before it, about the images of several runs whose lesions were trained on, if any."""
+    shares = [_leaked(record_of(protocol, "split", "name"), part) for protocol in protocols]
+    if not any(shares):
+        return ""
+    low, high = min(shares), max(shares)
+    told = f"{low:.1f}" if low == high else f"{low:.1f} to {high:.1f}"
+    return f" LEAK: {told} % of the {part} images share a lesion with a training image."
+
+
 def _leaked(record: Mapping[str, Any], part: str) -> float:
     """The per cent of a part that a record calls leaked, 0 where it does not say."""
     percent = record.get("leak_percent")

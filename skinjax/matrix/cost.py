@@ -16,14 +16,19 @@ def images_of(jobs: Sequence[Job], root: Path, data_dir: str | None) -> str:
     counts: dict[Path, int] = {}
     unknown: Counter[str] = Counter()
     for folder, job in runs.items():
-        dataset = job.recipe.dataset
+        recipe, dataset = job.recipe, job.recipe.dataset
+        each = recipe.batch * recipe.method.places
+        lengths = {"steps": each, "examples": recipe.method.places}
+        if all(phase.unit in lengths for phase in recipe.in_order().values()):  # which no data set changes
+            counts[folder] = round(sum(of.duration * lengths[of.unit] for of in recipe.in_order().values()))
+            continue
         if not is_prepared(prepared_folder(dataset.name, dataset.arguments, data)):
             unknown[dataset.name] += 1
             continue
         with tempfile.TemporaryDirectory() as scratch:
             made = building.make_data(job.recipe, Path(scratch), data, lambda line: None)
         steps = sum(phase.steps for phase in building.make_phases(job.recipe, made))
-        counts[folder] = steps * job.recipe.batch * job.recipe.method.places
+        counts[folder] = steps * each
     left = sum(count for folder, count in counts.items() if state_of(folder) != "done")
     told = f"{len(counts)} runs of {sum(counts.values()):,} images in all, {left:,} of them to do"
     others = ", ".join(f"{count} on {name}" for name, count in unknown.items())

@@ -1,6 +1,7 @@
 """Cross-validation: the same recipe on every fold, and the table of the folds and of their test parts together."""
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,17 @@ import numpy as np
 from skinjax.core.errors import UserError
 from skinjax.core.tables import csv_text
 from skinjax.data.splits.protocols import DRAWN
+from skinjax.evaluation.comparisons import runs_mean
 from skinjax.evaluation.intervals import summary_with_intervals
 from skinjax.evaluation.metrics import evaluate
 from skinjax.evaluation.predictions import Predictions, joined, read_predictions
+from skinjax.evaluation.proportions import json_number
 from skinjax.evaluation.sources import table_name
-from skinjax.evaluation.text import HEADLINE, interval, protocol_in_words
+from skinjax.evaluation.text import HEADLINE, interval, leaks_in_words, protocol_in_words
 from skinjax.matrix.jobs import Job, job_of
 from skinjax.recipe.config_files import load_config
 from skinjax.recipe.recipe import Recipe
+from skinjax.runs import building
 
 Tables = Mapping[tuple[int, int], Predictions]  # the test predictions of every run, by seed and fold
 
@@ -27,6 +31,8 @@ def jobs_of(recipe: Recipe, folds: int, seeds: int, load: Callable[[str], Recipe
 
     load: see `skinjax.matrix.jobs.job_of`
     """
+    if recipe.split.protocol == "official":
+        raise UserError("official parts are a single fold: set split.protocol to lesion_grouped, or to a file of folds")
     made = []
     for seed in range(recipe.seed, recipe.seed + seeds):
         for fold in range(folds):
@@ -36,14 +42,21 @@ def jobs_of(recipe: Recipe, folds: int, seeds: int, load: Callable[[str], Recipe
     return made
 
 
+def check_folds(jobs: Sequence[Job], root: Path) -> None:
+    """Refuse folds that a published split does not have, or that hold nothing out, before any is trained."""
+    for job in jobs:
+        if job.recipe.split.protocol not in DRAWN:
+            with tempfile.TemporaryDirectory() as scratch:
+                data = building.make_data(job.recipe, Path(scratch), root, lambda line: None)
+            if not len(data.records["test"]):
+                raise UserError(f"{job.name} holds no test part out: choose a split that does")
+
+
 def read(jobs: Sequence[Job], root: Path) -> Tables:
     """The predictions that the runs of these jobs have left."""
     tables = {}
     for job in jobs:
-        path = job.folder(root) / table_name("test")
-        if not path.exists():
-            raise UserError(f"{job.name} holds no test part out: set split.test or give --folds")
-        tables[job.recipe.seed, job.fold] = read_predictions(path)
+        tables[job.recipe.seed, job.fold] = read_predictions(job.folder(root) / table_name("test"))
     return tables
 
 
@@ -63,7 +76,11 @@ def rows(tables: Tables) -> list[dict[str, Any]]:
         values = np.array([evaluate(table, metric) for table in tables.values()])
         record: dict[str, Any] = {"metric": metric, "mean": float(values.mean()), "sd": float(values.std())}
         record |= {"runs": len(values), "values": values.tolist()}
-        record["pooled"] = summary[metric] if summary else None
+        if summary:
+            record["pooled"] = summary[metric]
+        else:
+            found = runs_mean(list(tables.values()), metric)
+            record["pooled"] = {"value": record["mean"], "low": json_number(found.low), "high": json_number(found.high)}
         records.append(record)
     return records
 
@@ -77,23 +94,26 @@ def markdown(tables: Tables, records: Sequence[dict[str, Any]]) -> str:
     lines = [header, ["---"] * len(header)]
     for of in records:
         values = [f"{value:.3f}" for value in of["values"]]
-        together = interval(of["pooled"]) if of["pooled"] else "-"
-        lines.append([of["metric"].replace("_", " "), *values, f"{of['mean']:.3f} ({of['sd']:.3f})", together])
+        shown = [f"{of['mean']:.3f} ({of['sd']:.3f})", interval(of["pooled"])]
+        lines.append([of["metric"].replace("_", " "), *values, *shown])
     counts = ", ".join(f"{len(table):,}" for table in tables.values())
+    if pooled(tables):
+        judged = "of all folds together" + (f", seed {min(keys)[0]}" if several else "")
+    else:
+        judged = "of the mean, as folds share test images"
     told = (
         f"{len(keys)} runs{protocol_in_words(first.protocol)}; test parts of {counts} images. The deviation is over "
-        "the runs (ddof 0); the interval counts lesions, of all folds together"
-        + (f", seed {min(keys)[0]}." if several else ".")
+        f"the runs (ddof 0); the interval counts lesions, {judged}."
     )
-    return "\n".join(["| " + " | ".join(line) + " |" for line in lines] + ["", told])
+    leaks = leaks_in_words([table.protocol for table in tables.values()], "test")
+    return "\n".join(["| " + " | ".join(line) + " |" for line in lines] + ["", told + leaks])
 
 
 def table_csv(records: Sequence[dict[str, Any]]) -> str:
     """The same as CSV."""
     body = []
     for of in records:
-        together = of["pooled"] or dict.fromkeys(("value", "low", "high"))
-        cells = ["" if together[name] is None else together[name] for name in ("value", "low", "high")]
+        cells = ["" if of["pooled"][name] is None else of["pooled"][name] for name in ("value", "low", "high")]
         body.append([of["metric"], of["runs"], of["mean"], of["sd"], *cells, *of["values"]])
     runs = [f"run_{number}" for number in range(records[0]["runs"])]
     return csv_text(["metric", "runs", "mean", "sd", "pooled", "pooled_low", "pooled_high", *runs], body)

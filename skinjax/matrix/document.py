@@ -9,7 +9,7 @@ from skinjax.core.files import write_atomically
 from skinjax.core.tables import csv_text
 from skinjax.matrix.demo import SCALE
 from skinjax.matrix.reproduce import Cell, Found
-from skinjax.papers.printed import Figure, Table
+from skinjax.papers.printed import Figure, Table, series_of
 from skinjax.report import charts
 from skinjax.report.blocks import Block, Grid, Section, Words
 from skinjax.report.blocks import Figure as Chart
@@ -18,9 +18,10 @@ from skinjax.report.drawings import Drawing
 from skinjax.report.figures import save
 from skinjax.report.page import page
 
+DIGITS = {"seconds": 0, "seconds_saved": 2, "seconds_times": 2}
 EXPLAINED = (
     "Printed, ours and the difference; in round brackets the standard deviation over runs (ddof 0), in square ones "
-    "the 95 % interval over the lesions of the test part, of these networks."
+    "the 95 % interval over the lesions of the test part (or its images, where it says so), of these networks."
 )
 CSV_HEADER = ("table", "row", "column", "printed", "printed_sd", "ours", "sd", "low", "high", "difference", "runs")
 
@@ -30,26 +31,30 @@ def stem_of(table: str) -> str:
     return table.replace(" ", "_").replace("-", "_")
 
 
-def write(folder: Path, paper: str, scale: str, found: Sequence[Found], figures: Mapping[str, str]) -> list[Path]:
-    """Write each table as Markdown and CSV, the points of figures as PNG, and all of it as a page; where they are."""
+def write(
+    folder: Path, paper: str, scale: str, found: Sequence[Found], figures: Mapping[str, str], told: str
+) -> list[Path]:
+    """Write each table as Markdown, CSV and a page, the points of figures as PNG; the paths of the first.
+
+    told: what every run has that the configs do not say
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    blocks: list[tuple[Found, list[Block]]] = []
     paths = []
     for of in found:
         stem = stem_of(of.name)
-        write_atomically(folder / f"{stem}.md", markdown(of, scale) + "\n")
+        write_atomically(folder / f"{stem}.md", markdown(of, scale, told) + "\n")
         write_atomically(folder / f"{stem}.csv", csv_text(CSV_HEADER, csv_rows(of)))
         paths.append(folder / f"{stem}.md")
-        drawing = drawn(of, stem, scale == "demo") if of.table.axis else None
-        if drawing:
-            save(drawing.figure, folder / f"{stem}.png")
-        blocks.append((of, [*grids(of, scale), *([Chart(drawing)] if drawing else [])]))
-    sections = [Section(of.name.replace(" ", "-"), of.name, [made], joint=True) for of, made in blocks]
-    if figures:
-        rows = [[name, told] for name, told in figures.items()]
-        sections.append(Section("figures", "Figures", [[Grid("", [], rows)]], joint=True))
-    write_atomically(folder / "index.html", page(sections, [f"Paper {paper}, {scale} scale"], scale == "demo"))
-    return [*paths, folder / "index.html"]
+        drawings = drawn(of, stem, scale == "demo") if of.table.axis else []
+        for drawing in drawings:
+            save(drawing.figure, folder / f"{drawing.stem}.png")
+        blocks = [*grids(of, scale, told), *map(Chart, drawings)]
+        sections = [Section("table", of.name, [blocks], joint=True)]
+        if figures:
+            rows = [[name, command] for name, command in figures.items()]
+            sections.append(Section("figures", "Figures", [[Grid("", [], rows)]], joint=True))
+        write_atomically(folder / f"{stem}.html", page(sections, [f"{paper}, {scale} scale"], scale == "demo"))
+    return paths
 
 
 def figure_lines(figures: Mapping[str, Figure], folders: Mapping[str, Path]) -> dict[str, str]:
@@ -69,19 +74,18 @@ def rows_of(found: Found, scale: str) -> tuple[list[str], list[list[str]]]:
     header = ["", "network", *shown, "runs"]
     rows = []
     for name, cells in found.cells.items():
-        told = [cell_text(table, cells[column], scale) for column in shown]
+        told = [cell_text(table, column, cells[column], scale) for column in shown]
         rows.append([name, found.networks.get(name, "-"), *told, str(found.runs[name] or "-")])
     return header, rows
 
 
-def cell_text(table: Table, cell: Cell, scale: str) -> str:
-    """A cell in words: printed, ours with its interval, the difference."""
-    digits = 1 if table.scale > 1 else 3
+def cell_text(table: Table, column: str, cell: Cell, scale: str) -> str:
+    """A cell in words: as it is printed, ours with its interval, the difference."""
+    digits = DIGITS.get(table.metrics[column], 1 if table.scale > 1 else 3)
     parts = []
     if cell.printed:
-        spread = "" if cell.printed.sd is None else f" ({cell.printed.sd:.{digits}f})"
-        mean = f"{cell.printed.mean:.1f}" if table.scale > 1 else f"{cell.printed.mean:g}"
-        parts.append(f"printed {mean}{spread}")
+        spread = "" if cell.printed.sd is None else f" ({cell.printed.sd})"
+        parts.append(f"printed {cell.printed.mean}{spread}")
     if not np.isnan(cell.mean):
         spread = f" ({cell.sd:.{digits}f})" if len(cell.values) > 1 else ""
         bounds = "" if np.isnan(cell.low) else f" [{cell.low:.{digits}f}, {cell.high:.{digits}f}]"
@@ -100,10 +104,10 @@ def claim_rows(found: Found) -> Iterator[list[str]]:
         yield [f"{of.claim.higher} above {of.claim.lower}{where}", of.claim.column, of.state, of.told]
 
 
-def markdown(found: Found, scale: str) -> str:
+def markdown(found: Found, scale: str, told: str = "") -> str:
     """The table, its protocols and its claims as Markdown."""
     header, rows = rows_of(found, scale)
-    lines = [f"## {found.name}", "", *_table(header, rows), "", EXPLAINED, ""]
+    lines = [f"## {found.name}", "", *_table(header, rows), "", EXPLAINED + told, ""]
     lines += [f"- {told}" for told in protocol_lines(found)]
     claims = list(claim_rows(found))
     if claims:
@@ -120,10 +124,10 @@ def protocol_lines(found: Found) -> Iterator[str]:
         yield protocol if len(rows) == 1 else f"{'; '.join(names)}: {protocol}"
 
 
-def grids(found: Found, scale: str) -> list[Block]:
+def grids(found: Found, scale: str, told: str) -> list[Block]:
     """The same as blocks of a page."""
     header, rows = rows_of(found, scale)
-    blocks: list[Block] = [Grid(EXPLAINED, header, rows), *map(Words, protocol_lines(found))]
+    blocks: list[Block] = [Grid(EXPLAINED + told, header, rows), *map(Words, protocol_lines(found))]
     claims = list(claim_rows(found))
     if claims:
         blocks.append(Grid("What the paper says", ["claim", "column", "here", "difference"], claims))
@@ -140,13 +144,16 @@ def csv_rows(found: Found) -> Iterator[list[object]]:
             yield [found.name, row, column, *known, found.runs[row]]
 
 
-def drawn(found: Found, stem: str, synthetic: bool) -> Drawing:
-    """The figure whose points are runs: the first column over the axis, a line for each series."""
-    column = next(iter(found.table.metrics))
+def drawn(found: Found, stem: str, synthetic: bool) -> list[Drawing]:
+    """The figures whose points are runs: each column over the axis, a line for each series."""
+    return [_drawn(found, column, f"{stem}_{number}", synthetic) for number, column in enumerate(found.table.metrics)]
+
+
+def _drawn(found: Found, column: str, stem: str, synthetic: bool) -> Drawing:
     series: dict[str, list[tuple[float, Cell]]] = {}
     for row, cells in found.cells.items():
-        name, _, x = row.rpartition(", ")
-        series.setdefault(name or column, []).append((float(x), cells[column]))
+        name, x = series_of(row)
+        series.setdefault(name or column, []).append((x, cells[column]))
     lines = {}
     for name, points in series.items():
         x, y, low, high = np.array([(x, cell.mean, cell.low, cell.high) for x, cell in points]).T

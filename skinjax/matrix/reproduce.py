@@ -3,13 +3,14 @@
 import dataclasses
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from skinjax.core.errors import Print, UserError, lookup
+from skinjax.data.splits.protocols import DRAWN
 from skinjax.evaluation.cases import with_groups
 from skinjax.evaluation.comparisons import FEWEST_RUNS, method_difference, runs_mean
 from skinjax.evaluation.confusion import METRICS
@@ -18,11 +19,11 @@ from skinjax.evaluation.predictions import Predictions, read_predictions
 from skinjax.evaluation.priors import choose_tau, training_prior, with_prior
 from skinjax.evaluation.scores import SCORE_METRICS
 from skinjax.evaluation.sources import finished_parts, table_name
-from skinjax.evaluation.text import protocol_in_words
+from skinjax.evaluation.text import leaks_in_words, protocol_in_words
 from skinjax.matrix.demo import at_demo_scale
-from skinjax.matrix.jobs import Job, job_of
+from skinjax.matrix.jobs import Job, changes_of_parents, job_of, state_of
 from skinjax.papers import PAPERS
-from skinjax.papers.printed import Claim, Printed, Row, Table
+from skinjax.papers.printed import Claim, Printed, Row, Table, series_of
 from skinjax.recipe.config_files import load_config, with_changes
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs.again import judge_again
@@ -80,30 +81,43 @@ def tables_of(paper: str, names: Sequence[str] = ()) -> dict[str, Table]:
     return {name: tables[name] for name in chosen}
 
 
-def entries_of(paper: str, scale: str, seeds: int = 1, changes: Sequence[str] = ()) -> list[Entry]:
-    """All runs of all tables of a paper; runs that differ only in how they are judged are one."""
+def entries_of(
+    paper: str, scale: str, seeds: int = 1, changes: Sequence[str] = (), needed: Collection[str] = ()
+) -> list[Entry]:
+    """All runs of the needed tables of a paper, or of all; runs that differ only in how they are judged are one."""
 
     def load(config: str) -> Recipe:
-        return with_changes(scaled(load_config(config), scale), changes)
+        return with_changes(scaled(load_config(config, own=True), scale), changes_of_parents(changes))
 
     found: list[Entry] = []
-    trained: dict[Any, Recipe] = {}
+    trained: dict[str, Recipe] = {}  # the first recipe that is trained like it, whichever table asks for it
     for name, table in PAPERS[paper].items():
         for row_name, row in table.rows.items():
             if not row.config:
                 continue
-            recipe = load_config(row.config, table.changes.get(row_name, ()))
-            network = load_config(table.judged[row_name]) if row_name in table.judged else recipe
-            recipe, network = (with_changes(scaled(of, scale), changes) for of in (recipe, network))
+            recipe = load_config(row.config, table.changes.get(row_name, ()), own=True)
+            network = load_config(table.judged[row_name], own=True) if row_name in table.judged else recipe
+            recipe, network = scaled(recipe, scale), scaled(network, scale)
+            first = trained.setdefault(repr(as_trained(network)), network)
+            if needed and name not in needed:
+                continue
+            first, recipe = with_changes(first, changes), with_changes(recipe, changes)
+            if is_blind(table, row_name, recipe):
+                raise UserError(f"{name} has figures of the validation part: leave split.validation above 0")
             folds = 1 if scale == "demo" else table.folds
             for seed, fold in itertools.product(range(recipe.seed, recipe.seed + seeds), range(folds)):
-                wanted, made = (
-                    dataclasses.replace(of, seed=seed, split=of.split.replace(fold=fold)) for of in (recipe, network)
+                made, wanted = (
+                    dataclasses.replace(of, seed=seed, split=of.split.replace(fold=fold)) for of in (first, recipe)
                 )
-                first = trained.setdefault(repr(as_trained(made)), made)
-                job = job_of(f"{paper} {name}: {row_name}", fold, first, load)
-                found.append(Entry(name, row_name, row.config, job, judging_changes(first, wanted)))
+                job = job_of(f"{paper} {name}: {row_name}", fold, made, load)
+                found.append(Entry(name, row_name, row.config, job, judging_changes(made, wanted)))
     return found
+
+
+def is_blind(table: Table, row: str, recipe: Recipe) -> bool:
+    """Whether a row needs validation images, and its split draws none."""
+    needs = row in table.corrected or any(figure.startswith("validation:") for figure in table.metrics.values())
+    return needs and recipe.split.protocol in DRAWN and not recipe.split.validation
 
 
 def scaled(recipe: Recipe, scale: str) -> Recipe:
@@ -191,17 +205,15 @@ def cells_of(table: Table, row: Row, runs: Sequence[Run], against: Sequence[Run]
         low = high = np.nan
         if runs and figure == "seconds":
             values = [run.seconds() for run in runs]
-        elif runs and against and figure == "seconds_saved":
-            values = [sum(run.seconds() for run in against) / sum(run.seconds() for run in runs)]
+        elif runs and against and figure in ("seconds_saved", "seconds_times"):
+            ours, theirs = (sum(run.seconds() for run in of) for of in (runs, against))
+            values = [theirs / ours if figure == "seconds_saved" else ours / theirs]
         elif runs and prefix == "small":
             values = [table.scale * run.of_smallest(name) for run in runs]
-        elif (runs and figure in MEASURED) or prefix == "validation":
+        elif runs and name in MEASURED:
             found = runs_mean([run.table(prefix) for run in runs], name)
-            values, low, high = (
-                [table.scale * value for value in found.values],
-                table.scale * found.low,
-                table.scale * found.high,
-            )
+            low, high = table.scale * found.low, table.scale * found.high
+            values = [table.scale * value for value in found.values]
         cells[column] = Cell(printed, tuple(values), low, high)
     return cells
 
@@ -215,21 +227,34 @@ class Verdict:
     told: str
 
 
-def verdict(table: Table, claim: Claim, higher: Sequence[Run], lower: Sequence[Run]) -> Verdict:
-    """A claim judged by the paired interval: of methods over five runs or more, of two networks where there is one."""
+def verdict(
+    table: Table, claim: Claim, higher: Sequence[Run], lower: Sequence[Run], constant: Printed | None = None
+) -> Verdict:
+    """A claim judged by the paired interval: of methods over five runs or more, of two networks where there is one.
+
+    constant: the printed number of the row of the two that nobody here trains
+    """
     part, _, metric = table.metrics[claim.column].rpartition(":")
-    if part == "small" or not (higher and lower):
-        return Verdict(claim, "undecided", "no interval is known" if higher and lower else "not every row was trained")
+    if part == "small":
+        return Verdict(claim, "undecided", "no interval is known")
     ours, others = ([run.table(part) for run in runs] for runs in (higher, lower))
-    if len(ours) == 1:
+    if constant and bool(ours) != bool(others):
+        found = runs_mean(ours or others, metric)
+        value, sign = constant.mean / table.scale, 1 if ours else -1
+        mean, *bounds = (sign * (x - value) for x in (float(np.mean(found.values)), found.low, found.high))
+        low, high = min(bounds), max(bounds)
+        told = f"{_signed(table, mean, low, high)}, to a printed number, by our test images alone"
+    elif not (ours and others):
+        return Verdict(claim, "undecided", "not every row was trained")
+    elif len(ours) == 1:
         pair = paired_difference(others[0], ours[0], metric)
         low, high = pair.low, pair.high
         told = f"{_signed(table, pair.value, low, high)}, of these two networks"
     else:
-        found = method_difference(others, ours, metric)
-        low, high = found.low, found.high
-        few = f": fewer than {FEWEST_RUNS} decide nothing" if found.runs < FEWEST_RUNS else ""
-        told = f"{_signed(table, found.value, low, high)}, over {found.runs} runs{few}"
+        of = method_difference(others, ours, metric)
+        low, high = of.low, of.high
+        few = f": fewer than {FEWEST_RUNS} decide nothing" if of.runs < FEWEST_RUNS else ""
+        told = f"{_signed(table, of.value, low, high)}, over {of.runs} runs{few}"
     return Verdict(claim, "held" if low > 0 else "not held" if high < 0 else "undecided", told)
 
 
@@ -253,6 +278,12 @@ class Found:
     networks: Mapping[str, str]
 
 
+def whole_rows(entries: Sequence[Entry], root: Path) -> list[Entry]:
+    """The entries of the rows all of whose runs are done."""
+    lacking = {(of.table, of.row) for of in entries if state_of(of.job.folder(root)) != "done"}
+    return [of for of in entries if (of.table, of.row) not in lacking]
+
+
 def read(
     wanted: Mapping[str, Table],
     entries: Sequence[Entry],
@@ -273,20 +304,34 @@ def read(
         networks[place] = recipe.model.backbone
     found = []
     for name, table in wanted.items():
-        base = table.against or name
         of = {row: runs.get((name, row), []) for row in table.rows}
-        below = {row: runs.get((base, row), []) for row in {*table.rows, *(claim.lower for claim in table.claims)}}
-        cells = {row: cells_of(table, table.rows[row], of[row], below[row]) for row in table.rows}
-        verdicts = [verdict(table, claim, of[claim.higher], below[claim.lower]) for claim in table.claims]
-        protocols = {row: protocol_of(several[0]) for row, several in of.items() if several}
-        named = {row: networks[name, row] for row in table.rows if of[row]}
-        found.append(Found(name, table, cells, {row: len(r) for row, r in of.items()}, protocols, verdicts, named))
+
+        def compared(row: str, name: str = name, table: Table = table) -> list[Run]:
+            """The runs that those of a row are compared to: of the same row elsewhere, or the first of its series."""
+            if table.axis:
+                row = next(other for other in table.rows if series_of(other)[0] == series_of(row)[0])
+            return runs.get((table.against or name, row), [])
+
+        cells = {row: cells_of(table, table.rows[row], of[row], compared(row)) for row in table.rows}
+        verdicts = []
+        for claim in table.claims:
+            lower = runs.get((table.against or name, claim.lower), [])
+            named = () if table.against else (table.rows[claim.higher], table.rows[claim.lower])
+            constant = next((row.cells.get(claim.column) for row in named if not row.config), None)
+            verdicts.append(verdict(table, claim, of[claim.higher], lower, constant))
+        protocols = {row: protocol_of(several) for row, several in of.items() if several}
+        shown = {row: networks[name, row] for row in table.rows if of[row]}
+        found.append(Found(name, table, cells, {row: len(r) for row, r in of.items()}, protocols, verdicts, shown))
     return found
 
 
-def protocol_of(run: Run) -> str:
-    """The protocol of a run's figures in words, with the part and its size."""
-    table = run.table()
-    protocol, groups = table.protocol, len(np.unique(table.groups))
-    of = f"of {groups:,} lesions" if groups < len(table) else "by image, whose lesions are not known"
-    return f"{protocol['dataset']}, {len(table):,} {protocol['part']} images {of}{protocol_in_words(protocol)}"
+def protocol_of(runs: Sequence[Run]) -> str:
+    """The protocol of a row's figures in words, with the part and its size, those of its first run, and any leak."""
+    tables = [run.table() for run in runs]
+    first = tables[0]
+    protocol, groups = first.protocol, len(np.unique(first.groups))
+    of = f"of {groups:,} lesions" if groups < len(first) else "by image, whose lesions are not known"
+    several = f" (the first of {len(runs)} runs)" if len(runs) > 1 else ""
+    leaks = leaks_in_words([table.protocol for table in tables], str(protocol["part"]))
+    told = f"{len(first):,} {protocol['part']} images {of}{protocol_in_words(protocol)}{several}"
+    return f"{protocol['dataset']}, {told}.{leaks}"

@@ -73,9 +73,9 @@ OF_TWO_STAGES = ("configs/two_stage.py:ham10000",)
 FIGURES = {
     "Figure 1": Figure("photographs of each class", "skinjax show ham10000"),
     "Figure 2": Figure("how often the classes are", "skinjax show ham10000"),
-    "Figure 3": Figure("a picture with patches swapped", "skinjax show --config=configs/restoration.py:ham10000_joint"),
+    "Figure 3": Figure("a picture with patches swapped", "skinjax show configs/restoration.py:ham10000_joint"),
     "Figure 4": Figure("the architecture of the second approach: no run draws it"),
-    "Figure 5": Figure("two pictures and their mixture", "skinjax show --config=configs/focal.py:demo_mixup"),
+    "Figure 5": Figure("two pictures and their mixture", "skinjax show configs/focal.py:demo_mixup"),
     "Figure 6": Figure("the confusion matrix of two stages", "skinjax report RUN", OF_TWO_STAGES),
     "Figure 7": Figure("its losses by epoch", "skinjax report RUN", OF_TWO_STAGES),
     "Figure 8": Figure("its ROC curves", "skinjax report RUN", OF_TWO_STAGES),

@@ -43,7 +43,8 @@ class Table:
     """`metrics`: every column and the figure of `skinjax.evaluation.metrics` that it is, '' where it is none.
 
     Such a figure may have a prefix: `validation:` for that part, `small:` for the smallest of the classes that the
-    config judges; `seconds` are those of the training, `seconds_saved` how many times as long the row `against` took.
+    config judges; `seconds` are those of the training, `seconds_saved` how many times as long the row `against` took,
+    `seconds_times` how many times as long as the first of its series a row of a figure takes.
     scale: what a figure, a share, is multiplied by for print. folds: over how many a row is a mean. changes: fields of
     a row's config that differ. judged: the config of a row's network, where its own only judges that. corrected: rows
     whose decisions are for equally frequent classes, by what validation chooses. against: another table, in which the
@@ -106,6 +107,16 @@ def table(
         return Row(numbers, aims.get(name, ""))
 
     return Table(metrics, {name: row(name, cells) for name, cells in rows.items()}, scale, **others)
+
+
+def series_of(row: str) -> tuple[str, float]:
+    """The series ('' if there is one alone) and the x of a figure's row.
+
+    >>> series_of("N = 5, 0.2")
+    ('N = 5', 0.2)
+    """
+    name, _, x = row.rpartition(", ")
+    return name, float(x)
 
 
 def sweep(axis: str, metrics: dict[str, str], configs: dict[str, str], **others: Any) -> Table:

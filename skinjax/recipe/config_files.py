@@ -38,14 +38,16 @@ def defaults(name: str, variant: str) -> ConfigDict:
     return ConfigDict(to_plain(Recipe(name=name, variant=variant)), type_safe=False)
 
 
-def load_config(name: str, changes: Sequence[str] = ()) -> Recipe:
+def load_config(name: str, changes: Sequence[str] = (), own: bool = False) -> Recipe:
     """The recipe that `get_config(variant)` of the file `name` (`FILE[:VARIANT]`) gives, with `FIELD=VALUE` changes.
+
+    own: skinjax's own file of that name comes before one of the user's
 
     >>> load_config("configs/cdc.py:demo", ["seed=3", "views.size=(64, 64)"]).seed  # doctest: +SKIP
     3
     """
     path, _, variant = name.partition(":")
-    path = str(_installed(path) or path)
+    path = str(((own or not _readable(path)) and _installed(path)) or path)
     if not _readable(path):
         raise UserError(f"there is no config file {path[:200]!r}: give one as FILE[:VARIANT], like configs/cdc.py:demo")
     try:
@@ -72,8 +74,8 @@ def _readable(path: str | Path) -> bool:
 
 
 def _installed(path: str) -> Path | None:
-    """Where skinjax's own config of this relative path lies, if there is none here: in the checkout, or installed."""
-    if _readable(path) or Path(path).parts[:-1] != ("configs",):
+    """Where skinjax's own config of this relative path lies, if it is one: in the checkout, or installed."""
+    if Path(path).parts[:-1] != ("configs",):
         return None
     checkout = Path(__file__).parents[2] / path
     if _readable(checkout):

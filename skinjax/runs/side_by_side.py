@@ -15,7 +15,7 @@ import numpy as np
 
 from skinjax.core.errors import Print, UserError
 from skinjax.data.pipeline import HostBatch
-from skinjax.parallel import make_mesh, prefetch
+from skinjax.parallel import check_step_fits, make_mesh, prefetch
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs import building
 from skinjax.runs.workdir import claim
@@ -118,6 +118,8 @@ class SideBySide:
             states, history, begun = [state for state, _, _ in found], found[0][1], found[0][2]
             step, start = seals[0].step, seals[0].step if history.phase_finished else history.phase_start
             self.say(f"continuing from the checkpoints after {step} steps")
+        for lane in self.lanes:
+            lane.checkpoints.remove_after(step)  # which would outlive all that is saved before them
         self.clock = working_seconds() - (history.seconds if seals else 0.0)
         self.say(f"{len(self.lanes)} runs side by side, {total} steps each")
         images = self.lanes[0].trainer.settings.batch * len(self.lanes)
@@ -153,9 +155,14 @@ class SideBySide:
         stored = trainer.stored(phase, states[0].variables)
         stack, pending = stack_program(self.mesh)(*states), []
         every, saved, end = trainer.settings.log_every, phase.checkpoint_every, start + phase.steps
+        first = True
         with contextlib.closing(prefetch(self.batches(number, step - start), self.mesh, stored=stored)) as batches:
             while step < end:
-                stack, report = program(stack, next(batches), phase.rates[step - start])
+                arguments = stack, next(batches), phase.rates[step - start]
+                if first:
+                    check_step_fits(program.working_bytes(*arguments), trainer.settings.batch, self.mesh, self.say)
+                    first = False
+                stack, report = program(*arguments)
                 pending.append((step, report))
                 step += 1
                 if step % every == 0 or step == end:

@@ -155,6 +155,12 @@ class Checkpoints:
         if leads():
             self._saver.close()
 
+    def remove_after(self, step: int) -> None:
+        """Forget what was saved after a step, where training goes on from there."""
+        for later in self.steps():
+            if later > step:
+                self._remove(later)
+
     def _path(self, step: int) -> Path:
         return self._folder.absolute() / f"{step:08d}"
 

@@ -90,7 +90,7 @@ class PhaseSettings(Settings):
     checkpoints: Mapping[str, Any] = dataclasses.field(default_factory=dict, metadata={"overrides": Saves})
 
     def lasting(self, steps: int) -> "PhaseSettings":
-        """The same phase over so many steps, with all that it counts in its unit; it is judged and saved at its end."""
+        """The same phase over so many steps, with all that it counts in its unit; it is judged at its end."""
         factor = steps / self.duration
         evaluations = {name: value for name, value in self.evaluations.items() if name not in ("every", "unit")}
         schedule = stretched(self.schedule, factor)

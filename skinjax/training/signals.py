@@ -35,6 +35,9 @@ class stopped_by_signals:  # noqa: N801 (used as a context manager)
     def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+            around = getattr(handler, "__self__", None)
+            if self._stop and isinstance(around, stopped_by_signals):  # who runs several hears of it too
+                around._stop = True
 
     def _should_stop(self) -> bool:
         self._asked = True
