@@ -40,6 +40,7 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
+    title = f"Paper {paper}" if paper.isdecimal() else paper.capitalize()
     for of in found:
         stem = stem_of(of.name)
         write_atomically(folder / f"{stem}.md", markdown(of, scale, told) + "\n")
@@ -53,7 +54,7 @@ def write(
         if figures:
             rows = [[name, command] for name, command in figures.items()]
             sections.append(Section("figures", "Figures", [[Grid("", [], rows)]], joint=True))
-        write_atomically(folder / f"{stem}.html", page(sections, [f"{paper}, {scale} scale"], scale == "demo"))
+        write_atomically(folder / f"{stem}.html", page(sections, [f"{title}, {scale} scale"], scale == "demo"))
     return paths
 
 
@@ -127,10 +128,11 @@ def protocol_lines(found: Found) -> Iterator[str]:
 def grids(found: Found, scale: str, told: str) -> list[Block]:
     """The same as blocks of a page."""
     header, rows = rows_of(found, scale)
-    blocks: list[Block] = [Grid(EXPLAINED + told, header, rows), *map(Words, protocol_lines(found))]
+    blocks: list[Block] = [Words(EXPLAINED + told), Grid("", header, rows, wordy=True)]
+    blocks += map(Words, protocol_lines(found))
     claims = list(claim_rows(found))
     if claims:
-        blocks.append(Grid("What the paper says", ["claim", "column", "here", "difference"], claims))
+        blocks.append(Grid("What the paper says", ["claim", "column", "here", "difference"], claims, wordy=True))
     return blocks
 
 

@@ -22,12 +22,13 @@ class Lines(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A table: the first cell of a row names it. `folded` ones are opened by the reader."""
+    """A table: the first cell of a row names it. `folded` ones are opened by the reader, cells of `wordy` ones wrap."""
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     folded: bool = False
+    wordy: bool = False
     kind: str = "grid"
 
 
