@@ -33,7 +33,7 @@ def test_weights_are_fetched_listed_and_looked_into(capsys, tmp_path, monkeypatc
         "--config.views.normalisation=weights"
     )
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # from here on nobody is asked
-    assert main(["weights", "list", "resnet_tiny", f"--data_dir={tmp_path}"]) == 0
+    assert main(["weights", "list", "resnet_tiny.tag", f"--data_dir={tmp_path}"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "resnet_tiny",
         f"  {name}: 224 px, bicubic, 1,000 classes, apache-2.0, here",
