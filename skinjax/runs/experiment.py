@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import operator
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,11 +100,17 @@ def train_and_evaluate(
     objectives = [phase.objective for phase in phases]
     tells_classes = {phase.name: trains_classes(method, objectives[:end]) for end, phase in enumerate(phases, start=1)}
 
+    last: tuple[Any, ...] = ()  # what was judged last, and what came of it: the end of training is not judged twice
+
     def judge(
         of: Method, phase: Phase, variables: Variables, part: str, source: Pixels, protocol: dict[str, Any]
     ) -> tuple[dict[str, Predictions], dict[str, float]]:
+        nonlocal last
         program, records = evaluation_program(of, phase.objective, built.mesh), data.records[part]
-        columns, terms = inputs.outputs(program, variables, records, source)
+        asked = program, records, source, *jax.tree.leaves(variables)
+        if not (last and len(asked) == len(last[0]) and all(map(operator.is_, asked, last[0]))):
+            last = asked, inputs.outputs(program, variables, records, source)
+        columns, terms = last[1]
         known = tells_classes[phase.name]  # or the figures were of a head that learned nothing yet
         return tables(columns, data.dataset, records, split=part, protocol=protocol) if known else {}, terms
 

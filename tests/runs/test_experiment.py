@@ -2,7 +2,10 @@
 
 import os
 
+from skinjax.main import main
 from skinjax.runs.experiment import report
+from skinjax.runs.inputs import Inputs
+from tests.end_to_end.conftest import ROOT, SMALL, data_dir  # noqa: F401 (a fixture)
 from tests.report.conftest import make_run
 
 
@@ -25,3 +28,19 @@ def test_a_run_does_not_fail_for_want_of_a_report(tmp_path):
     report(folder, tmp_path, lines.append)
     assert len(lines) == 1
     assert lines[0].startswith("no report: ")
+
+
+def test_the_end_of_training_is_judged_once(data_dir, tmp_path, monkeypatch):  # noqa: F811
+    judged, outputs = [], Inputs.outputs
+
+    def counted(self, program, variables, records, source):
+        judged.append(len(records))
+        return outputs(self, program, variables, records, source)
+
+    monkeypatch.setattr(Inputs, "outputs", counted)
+    config = [f"--config={ROOT / 'configs' / 'baselines.py'}", *SMALL, "--config.evaluations.every=8.0"]
+    assert main([*config, f"--workdir={tmp_path}", f"--data_dir={data_dir}"]) == 0
+    validation, test = (
+        len((tmp_path / f"predictions_{of}.csv").read_text().splitlines()) - 1 for of in ("validation", "test")
+    )
+    assert judged == [validation, validation, test]  # in the middle, at the end, and what is judged at the end alone
