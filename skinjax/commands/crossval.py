@@ -17,16 +17,8 @@ from skinjax.core.files import write_atomically
 def add_arguments(parser: Parser) -> None:
     parser.add_argument("--config", metavar="FILE[:VARIANT]", required=True, help="as in configs/cdc.py:demo")
     parser.add_number("--folds", 5, 2, 1000, "how many folds (default 5)")
-    parser.add_number("--seeds", 1, 1, 1000, "how many seeds of each, from the config's on (default 1)")
     parser.add_argument("--side_by_side", action="store_true", help="train as many at once as there are devices")
-    parser.add_argument("--workdir", metavar="DIR", help="default: runs/crossval-CONFIG-VARIANT-FOLDSxSEEDS")
-    parser.add_argument(
-        "--gpus", type=float, metavar="N", help="of each run on a Ray cluster (default 1, if it has any)"
-    )
-    parser.add_argument("--status", action="store_true", help="tell what is done, and do nothing")
-    parser.add_argument("--dry_run", action="store_true", help="tell which runs there are and what they cost")
-    parser.add_data_dir()
-    parser.add_config_changes()
+    parser.add_matrix("default: runs/crossval-CONFIG-VARIANT-FOLDSxSEEDS")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
 
     jobs.refuse_changes(options.changes, ("split.folds", "split.fold"), "--folds says which folds there are")
     recipe = load_config(options.config, options.changes)
-    from skinjax.matrix.cost import images_of
+    from skinjax.matrix.cost import tell
     from skinjax.training.signals import Interrupted
 
     name = f"crossval-{recipe.name}-{recipe.variant}-{options.folds}x{options.seeds}"
@@ -47,10 +39,7 @@ def run(options: argparse.Namespace) -> int:
     if options.side_by_side:
         asked = jobs.of_equal_steps(asked, options.data_dir)
     if options.status or options.dry_run:
-        for state, job, folder in jobs.status_lines(asked, root):
-            print(f"{state:<6} {job}  {folder}")
-        if options.dry_run:
-            print(images_of(asked, root, options.data_dir))
+        tell(asked, root, options.data_dir, options.dry_run, print)
         return 0
     try:
         outcomes = jobs.do(asked, root, options.data_dir, abreast=options.side_by_side, gpus=options.gpus)

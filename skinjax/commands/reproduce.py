@@ -20,17 +20,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("paper", metavar="PAPER", help="000, 001, 002, 003, 004 or leaderboard")
     parser.add_argument("--table", metavar="NAME,...", help="these tables alone, such as V or 'Figure 5'")
     parser.add_argument("--scale", default="demo", help="demo (drawn photographs, the default) or full (the paper's)")
-    parser.add_number("--seeds", 1, 1, 1000, "how many seeds of each run, from the config's on (default 1)")
     parser.add_argument("--only", metavar="TEXT", help="train only the rows whose name has this in it")
     parser.add_argument("--groups", metavar="FILE", help="lesions of the test images: a CSV with image_id and group")
-    parser.add_argument("--workdir", metavar="DIR", help="default: runs/reproduce-SCALE, for all papers")
-    parser.add_argument(
-        "--gpus", type=float, metavar="N", help="of each run on a Ray cluster (default 1, if it has any)"
-    )
-    parser.add_argument("--status", action="store_true", help="tell what is done, and do nothing")
-    parser.add_argument("--dry_run", action="store_true", help="tell which runs there are and what they cost")
-    parser.add_data_dir()
-    parser.add_config_changes()
+    parser.add_matrix("default: runs/reproduce-SCALE, for all papers")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     from skinjax.core.tables import read_file
     from skinjax.data.dataset import data_root
     from skinjax.matrix import document, jobs, reproduce
-    from skinjax.matrix.cost import images_of
+    from skinjax.matrix.cost import tell
     from skinjax.papers import FIGURES, PAPERS
     from skinjax.training.signals import Interrupted
 
@@ -56,10 +48,7 @@ def run(options: argparse.Namespace) -> int:
         read_file(groups)
     root = Path(options.workdir or f"runs/reproduce-{options.scale}").expanduser()
     if options.status or options.dry_run:
-        for state, job, folder in jobs.status_lines(asked, root):
-            print(f"{state:<6} {job}  {folder}")
-        if options.dry_run:
-            print(images_of(asked, root, options.data_dir))
+        tell(asked, root, options.data_dir, options.dry_run, print)
         return 0
     try:
         jobs.refuse_missing(jobs.do(asked, root, options.data_dir, gpus=options.gpus), "the same command")

@@ -30,6 +30,17 @@ class Parser(argparse.ArgumentParser):
         """Add --data_dir, which `skinjax.data.dataset.data_root` resolves."""
         self.add_argument("--data_dir", help="where data sets lie (default: $SKINJAX_DATA, else the user's cache)")
 
+    def add_matrix(self, workdir: str) -> None:
+        """Add what every command of many runs takes; `workdir` says where they lie by default."""
+        self.add_number("--seeds", 1, 1, 1000, "how many seeds of each run, from the config's on (default 1)")
+        self.add_argument("--workdir", metavar="DIR", help=workdir)
+        gpus = "of each run on a Ray cluster (default 1, if it has any)"
+        self.add_argument("--gpus", type=float, metavar="N", help=gpus)
+        self.add_argument("--status", action="store_true", help="tell what is done, and do nothing")
+        self.add_argument("--dry_run", action="store_true", help="tell which runs there are and what they cost")
+        self.add_data_dir()
+        self.add_config_changes()
+
     def add_config_changes(self) -> None:
         """Accept --config.FIELD=VALUE anywhere and any number of times; `changes` lists their FIELD=VALUE."""
         self.add_argument("--config.FIELD", metavar="VALUE", help="another value of a field: --config.seed=1")

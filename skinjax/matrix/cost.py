@@ -5,9 +5,18 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from skinjax.core.errors import Print
 from skinjax.data.dataset import data_root, is_prepared, prepared_folder
-from skinjax.matrix.jobs import Job, distinct, state_of
+from skinjax.matrix.jobs import Job, distinct, state_of, status_lines
 from skinjax.runs import building
+
+
+def tell(jobs: Sequence[Job], root: Path, data_dir: str | None, with_cost: bool, say: Print) -> None:
+    """List the runs and what is done of them, and, if it is asked for, their cost."""
+    for state, name, folder in status_lines(jobs, root):
+        say(f"{state:<6} {name}  {folder}")
+    if with_cost:
+        say(images_of(jobs, root, data_dir))
 
 
 def images_of(jobs: Sequence[Job], root: Path, data_dir: str | None) -> str:

@@ -27,6 +27,7 @@ from skinjax.papers.printed import Claim, Printed, Row, Table, series_of
 from skinjax.recipe.config_files import load_config, with_changes
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs.again import judge_again
+from skinjax.runs.side_by_side import watched_by
 
 SCALES = {"demo": "drawn photographs, tiny networks, seconds", "full": "the paper's own data, networks and durations"}
 MEASURED = {**METRICS, **SCORE_METRICS}
@@ -127,15 +128,7 @@ def scaled(recipe: Recipe, scale: str) -> Recipe:
 
 def as_trained(recipe: Recipe) -> Recipe:
     """The recipe without what it is called, and without what only judging knows where no figure steers its training."""
-    phases = recipe.in_order().values()
-    steered = recipe.evaluate != "last" or any(
-        recipe.evaluations_in(of).patience
-        or recipe.evaluations_in(of).target is not None
-        or of.begin == "best"
-        or of.features == "stored"
-        or not of.augment
-        for of in phases
-    )
+    steered = watched_by(recipe) or not all(phase.augment for phase in recipe.in_order().values())
     plain = dataclasses.replace(recipe, name="", variant="")
     if steered:
         return plain

@@ -28,8 +28,8 @@ from skinjax.training.signals import Interrupted
 from skinjax.training.state import TrainState
 
 
-def check(recipe: Recipe) -> None:
-    """Refuse what needs to look at a fold while it trains."""
+def watched_by(recipe: Recipe) -> list[str]:
+    """The fields by which a recipe looks at a run while it trains, or at pictures as in evaluation."""
     phases = recipe.in_order()
     wrong = {
         "evaluate": recipe.evaluate != "last",
@@ -38,12 +38,16 @@ def check(recipe: Recipe) -> None:
         **{f"phases.{name}.begin": of.begin == "best" for name, of in phases.items()},
         **{f"phases.{name}.features": of.features == "stored" for name, of in phases.items()},
     }
-    for field, is_wrong in wrong.items():
-        if is_wrong:
-            raise UserError(
-                f"folds side by side are judged at their end, with the last weights, and {field} asks for more: leave "
-                "it at its default, or train them one after the other"
-            )
+    return [field for field, is_wrong in wrong.items() if is_wrong]
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse what needs to look at a fold while it trains."""
+    for field in watched_by(recipe):
+        raise UserError(
+            f"folds side by side are judged at their end, with the last weights, and {field} asks for more: leave it "
+            "at its default, or train them one after the other"
+        )
 
 
 def of_equal_steps(recipes: Sequence[Recipe], root: Path, scratch: Path) -> list[Recipe]:
