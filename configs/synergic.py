@@ -76,7 +76,7 @@ def demo(name, variant):
 
 
 def melanomas(name, variant):
-    """As the demo at 64 px, on 900 drawn photographs, as ISIC 2016 has them (tools/synergy_table.py prepares them)."""
+    """As the demo at 64 px, on 900 drawn photographs, as ISIC 2016 has them (tools/drawn_sets.py)."""
     config = demo(name, variant)
     config.dataset = {"name": "synthetic_melanomas", "arguments": {}}
     config.split.update(protocol="official", validation=0.0)
@@ -107,7 +107,7 @@ def isic2016(name, variant):
 
 
 def ham10000(name, variant):
-    """What two cores can fine-tune (tools/synergic_folds.py)."""
+    """What two cores can fine-tune (tables/ham10000.py)."""
     config = on_two_cores(name, variant)
     config.model.head = "fc1024"
     config.optimizer.update(name="adam", learning_rate=1e-3)

@@ -91,7 +91,7 @@ def ham10000(name, variant, dataset="ham10000", trunk="two", discount=True):
 
 
 def copies(name, variant, stages):
-    """One stage or two, five lesion-grouped folds (tools/stages_folds.py), 10,000 images in all."""
+    """One stage or two, five lesion-grouped folds (tables/ham10000.py), 10,000 images in all."""
     config = on_two_cores(name, variant)
     config.loss.update(name="focal", gamma=1.0, reduction="batch_mean")
     images = 10000.0 / stages

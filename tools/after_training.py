@@ -11,7 +11,7 @@ on 2 idle cores. What the document says below its line "## What it says" stays.
 from collections.abc import Mapping
 from pathlib import Path
 
-from demo_table import budget, finish, in_percent, markdown_table, parser_of_seeds, write_document
+from measuring import budget, finish, in_percent, markdown_table, parser_of_seeds, write_document
 
 from skinjax.data.dataset import data_root
 from skinjax.evaluation.calibration import calibration_error

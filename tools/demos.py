@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from demo_table import in_percent, markdown_table, run, write_document
+from measuring import in_percent, markdown_table, run, write_document
 
 from skinjax.evaluation.intervals import bootstrap
 

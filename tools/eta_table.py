@@ -9,19 +9,22 @@ best validation accuracy of the baseline from scratch. Resumable; 55 minutes on 
 below its line "## What it says" stays.
 """
 
-from collections.abc import Mapping
+import csv
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import time_to_accuracy
-from demo_table import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
-from schedule_table import range_test
+from measuring import budget, in_percent, markdown_table, parser_of_seeds, run, write_document
 
 from skinjax.core.files import write_atomically
 from skinjax.core.tables import csv_text
 from skinjax.data.dataset import Dataset, data_root, open_dataset
 from skinjax.evaluation.intervals import bootstrap
 from skinjax.evaluation.predictions import read_predictions
+from skinjax.training.lr_range import Curve, suggest
 
 STARTS = ("scratch", "ImageNet")
 RECIPES = ("baseline", "speed-up")
@@ -62,6 +65,40 @@ def main() -> None:
     text = document(folders, rates)
     print(text)
     write_document(options.doc, text)
+
+
+def range_test(
+    folder: Path, arguments: Sequence[str], data_dir: str | None, phase: str = "train", reading: str = "steepest"
+) -> float:
+    """What `skinjax lr-range` suggests, the median of three seeds; its curves are left in `folder`."""
+    path = folder / f"{phase}.csv"
+    if not path.exists():
+        there = [f"--data_dir={data_dir}"] if data_dir else []
+        command = [
+            sys.executable,
+            "-m",
+            "skinjax.cli",
+            "lr-range",
+            *arguments,
+            "--repeats=3",
+            f"--out={folder}",
+            *there,
+        ]
+        subprocess.run(command, check=True)
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = []
+    for seed in sorted({row["seed"] for row in rows}):
+        curve = Curve(
+            seed,
+            "all",
+            *np.array(
+                [[row[key] for key in ("rate", "loss", "smoothed")] for row in rows if row["seed"] == seed], float
+            ).T,
+        )
+        shown = curve.shown()
+        found.append(getattr(suggest(shown.rates, shown.smoothed), reading))
+    return float(np.exp(np.median(np.log(found))))
 
 
 def parts(dataset: Dataset) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from demo_table import markdown_table, write_document
+from measuring import markdown_table, write_document
 
 from skinjax.evaluation.confusion import confusion_matrix, macro_recall, recall, specificity
 from skinjax.evaluation.intervals import auc_bounds, class_groups, replicate_values

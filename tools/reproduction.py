@@ -9,7 +9,7 @@ What the document says below its line "## What it says" stays.
 import argparse
 from pathlib import Path
 
-from demo_table import write_document
+from measuring import write_document
 
 from skinjax.matrix.document import stem_of
 from skinjax.papers import PAPERS

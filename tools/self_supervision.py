@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from demo_table import budget, finish, in_percent, markdown_table, parser_of_seeds, run, write_document
-from focal_table import told, with_interval
+from measuring import budget, finish, in_percent, markdown_table, parser_of_seeds, run, write_document
+from scipy import stats
 
 from skinjax.core.files import write_atomically
 from skinjax.core.tables import csv_text
@@ -109,6 +109,17 @@ def rotation_accuracy(folder: Path) -> float:
     """The last validation figure of a pretext."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [line["validation/rotation_accuracy"] for line in lines if "validation/rotation_accuracy" in line][-1]
+
+
+def told(values: np.ndarray) -> list[str]:
+    """Mean and deviation of each column of values [seeds, metrics]."""
+    return [f"{x.mean():.1f} ({x.std(ddof=1):.1f})" for x in values.T]
+
+
+def with_interval(values: np.ndarray) -> list[str]:
+    """Mean and t interval of each column of differences [seeds, metrics]."""
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(0, ddof=1) / len(values) ** 0.5
+    return [f"{m:+.1f} [{m - h:+.1f}, {m + h:+.1f}]" for m, h in zip(values.mean(0), half, strict=True)]
 
 
 if __name__ == "__main__":

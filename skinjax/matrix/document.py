@@ -1,4 +1,4 @@
-"""A paper's tables as they were found, as Markdown, CSV and a page of HTML."""
+"""Tables as they were found, as Markdown, CSV and a page of HTML."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,8 +20,8 @@ from skinjax.report.page import page
 
 DIGITS = {"seconds": 0, "seconds_saved": 2, "seconds_times": 2}
 EXPLAINED = (
-    "Printed, ours and the difference; in round brackets the standard deviation over runs (ddof 0), in square ones "
-    "the 95 % interval over the lesions of the test part (or its images, where it says so), of these networks."
+    "In round brackets the standard deviation over runs (ddof 0), in square ones the 95 % interval over the lesions of "
+    "the test part (or its images, where it says so), of these networks."
 )
 CSV_HEADER = ("table", "row", "column", "printed", "printed_sd", "ours", "sd", "low", "high", "difference", "runs")
 
@@ -90,7 +90,7 @@ def cell_text(table: Table, column: str, cell: Cell, scale: str) -> str:
     if not np.isnan(cell.mean):
         spread = f" ({cell.sd:.{digits}f})" if len(cell.values) > 1 else ""
         bounds = "" if np.isnan(cell.low) else f" [{cell.low:.{digits}f}, {cell.high:.{digits}f}]"
-        parts.append(f"ours {cell.mean:.{digits}f}{spread}{bounds}")
+        parts.append(f"{'ours ' if cell.printed else ''}{cell.mean:.{digits}f}{spread}{bounds}")
         if cell.printed:
             parts.append(f"difference {cell.difference:+.{digits}f}")
         if scale == "demo":
@@ -99,7 +99,7 @@ def cell_text(table: Table, column: str, cell: Cell, scale: str) -> str:
 
 
 def claim_rows(found: Found) -> Iterator[list[str]]:
-    """A row for each claim of the paper."""
+    """A row for each claim."""
     for of in found.verdicts:
         where = f" ({found.table.against})" if found.table.against else ""
         yield [f"{of.claim.higher} above {of.claim.lower}{where}", of.claim.column, of.state, of.told]
@@ -112,7 +112,7 @@ def markdown(found: Found, scale: str, told: str = "") -> str:
     lines += [f"- {told}" for told in protocol_lines(found)]
     claims = list(claim_rows(found))
     if claims:
-        lines += ["", *_table(["the paper says", "column", "here", "difference"], claims)]
+        lines += ["", *_table(["what is claimed", "column", "here", "difference"], claims)]
     return "\n".join(lines)
 
 
@@ -132,7 +132,7 @@ def grids(found: Found, scale: str, told: str) -> list[Block]:
     blocks += map(Words, protocol_lines(found))
     claims = list(claim_rows(found))
     if claims:
-        blocks.append(Grid("What the paper says", ["claim", "column", "here", "difference"], claims, wordy=True))
+        blocks.append(Grid("What is claimed", ["claim", "column", "here", "difference"], claims, wordy=True))
     return blocks
 
 

@@ -22,14 +22,17 @@ from skinjax.evaluation.sources import finished_parts, table_name
 from skinjax.evaluation.text import leaks_in_words, protocol_in_words
 from skinjax.matrix.demo import at_demo_scale
 from skinjax.matrix.jobs import Job, changes_of_parents, job_of, state_of
-from skinjax.papers import PAPERS
+from skinjax.papers import Source
 from skinjax.papers.printed import Claim, Printed, Row, Table, series_of
 from skinjax.recipe.config_files import load_config, with_changes
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs.again import judge_again
 from skinjax.runs.side_by_side import watched_by
 
-SCALES = {"demo": "drawn photographs, tiny networks, seconds", "full": "the paper's own data, networks and durations"}
+SCALES = {
+    "demo": "drawn photographs, tiny networks, seconds",
+    "full": "the data, networks and durations of the configs",
+}
 MEASURED = {**METRICS, **SCORE_METRICS}
 
 
@@ -72,33 +75,35 @@ class Cell:
         return self.mean - self.printed.mean if self.printed else np.nan
 
 
-def tables_of(paper: str, names: Sequence[str] = ()) -> dict[str, Table]:
-    """The tables of a paper, or those that are named, as `V` or `Table V`."""
-    tables = lookup("paper", paper, PAPERS)
+def tables_of(tables: Mapping[str, Table], names: Sequence[str] = ()) -> dict[str, Table]:
+    """All tables, or those that are named, as `V` or `Table V`."""
     if not names:
-        return tables
+        return dict(tables)
     short = {name.removeprefix("Table "): name for name in tables}
     chosen = [name if name in tables else short[lookup("table", name, {of: of for of in short})] for name in names]
     return {name: tables[name] for name in chosen}
 
 
 def entries_of(
-    paper: str, scale: str, seeds: int = 1, changes: Sequence[str] = (), needed: Collection[str] = ()
+    source: Source, scale: str, seeds: int = 1, changes: Sequence[str] = (), needed: Collection[str] = ()
 ) -> list[Entry]:
-    """All runs of the needed tables of a paper, or of all; runs that differ only in how they are judged are one."""
+    """All runs of the needed tables, or of all; runs that differ only in how they are judged are one."""
 
     def load(config: str) -> Recipe:
-        return with_changes(scaled(load_config(config, own=True), scale), changes_of_parents(changes))
+        return with_changes(scaled(load_config(config, own=source.is_ours), scale), changes_of_parents(changes))
 
     found: list[Entry] = []
     trained: dict[str, Recipe] = {}  # the first recipe that is trained like it, whichever table asks for it
-    for name, table in PAPERS[paper].items():
+    for name, table in source.tables.items():
         for row_name, row in table.rows.items():
             if not row.config:
                 continue
-            recipe = load_config(row.config, table.changes.get(row_name, ()), own=True)
-            network = load_config(table.judged[row_name], own=True) if row_name in table.judged else recipe
-            recipe, network = scaled(recipe, scale), scaled(network, scale)
+            named = table.judged.get(row_name, row_name)  # whose network it is
+            of_network = table.rows[named].config if named in table.rows else named
+            recipe, network = (
+                scaled(load_config(config, table.changes.get(of, ()), own=source.is_ours), scale)
+                for config, of in ((row.config, row_name), (of_network, named))
+            )
             first = trained.setdefault(repr(as_trained(network)), network)
             if needed and name not in needed:
                 continue
@@ -110,7 +115,7 @@ def entries_of(
                 made, wanted = (
                     dataclasses.replace(of, seed=seed, split=of.split.replace(fold=fold)) for of in (first, recipe)
                 )
-                job = job_of(f"{paper} {name}: {row_name}", fold, made, load)
+                job = job_of(f"{source.name} {name}: {row_name}", fold, made, load)
                 found.append(Entry(name, row_name, row.config, job, judging_changes(made, wanted)))
     return found
 
@@ -143,8 +148,14 @@ def judging_changes(trained: Recipe, wanted: Recipe) -> tuple[str, ...]:
     found: list[str] = []
     for section in ("views", "dataset", "split"):
         before, after = getattr(trained, section), getattr(wanted, section)
-        pairs = {of.name: (getattr(before, of.name), getattr(after, of.name)) for of in dataclasses.fields(after)}
-        found += [f"{section}.{name}={now}" for name, (was, now) in pairs.items() if was != now]
+        for field in dataclasses.fields(after):
+            was, now, name = getattr(before, field.name), getattr(after, field.name), f"{section}.{field.name}"
+            if was == now:
+                continue
+            if isinstance(now, Mapping):
+                found += [f"{name}.{key}={value}" for key, value in now.items()]
+            else:
+                found.append(f"{name}={now}")
     return tuple(found)
 
 

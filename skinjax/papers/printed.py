@@ -46,9 +46,9 @@ class Table:
     config judges; `seconds` are those of the training, `seconds_saved` how many times as long the row `against` took,
     `seconds_times` how many times as long as the first of its series a row of a figure takes.
     scale: what a figure, a share, is multiplied by for print. folds: over how many a row is a mean. changes: fields of
-    a row's config that differ. judged: the config of a row's network, where its own only judges that. corrected: rows
-    whose decisions are for equally frequent classes, by what validation chooses. against: another table, in which the
-    lower rows of the claims stand. axis: of a figure, whose rows are called `SERIES, X`.
+    a row's config that differ. judged: the row or the config of a row's network, where its own only judges that.
+    corrected: rows whose decisions are for equally frequent classes, by what validation chooses. against: another
+    table, in which the lower rows of the claims stand. axis: of a figure, whose rows are called `SERIES, X`.
     """
 
     metrics: dict[str, str]
@@ -122,6 +122,21 @@ def series_of(row: str) -> tuple[str, float]:
 def sweep(axis: str, metrics: dict[str, str], configs: dict[str, str], **others: Any) -> Table:
     """A figure whose points are runs, without numbers in print; its rows are called `SERIES, X` or X."""
     return Table(metrics, {name: Row({}, config) for name, config in configs.items()}, axis=axis, **others)
+
+
+def comparison(
+    metrics: dict[str, str], rows: Mapping[str, Sequence[str]], common: Sequence[str] = (), **others: Any
+) -> Table:
+    """A table of one's own, without printed numbers.
+
+    rows: of each the config, FILE:VARIANT, and the changes to it, FIELD=VALUE, after those that are common to all
+
+    >>> table = comparison({"Recall": "macro_recall"}, {"gamma 5": ("configs/focal.py:demo", "loss.gamma=5.0")})
+    >>> table.rows["gamma 5"].config, table.changes["gamma 5"]
+    ('configs/focal.py:demo', ('loss.gamma=5.0',))
+    """
+    changes = {name: (*common, *own) for name, (_, *own) in rows.items()}
+    return Table(metrics, {name: Row({}, config) for name, (config, *_) in rows.items()}, changes=changes, **others)
 
 
 def grouped_rows(groups: Iterable[str], text: str) -> dict[str, list[Cell]]:

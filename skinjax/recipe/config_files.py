@@ -50,17 +50,11 @@ def load_config(name: str, changes: Sequence[str] = (), own: bool = False) -> Re
     path = str(((own or not _readable(path)) and _installed(path)) or path)
     if not _readable(path):
         raise UserError(f"there is no config file {path[:200]!r}: give one as FILE[:VARIANT], like configs/cdc.py:demo")
-    try:
-        with _importable(Path(path).parent):
-            get_config = runpy.run_path(path).get("get_config")
-            if get_config is None:
-                raise UserError(f"{path} is no config file: it defines no get_config(variant)")
-            config = get_config(*[variant] if variant else [])
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        # The config is a program of the user's: whatever it raises is reported with its place.
-        raise UserError(f"the config cannot be read: {_place(error, path)}: {_reason(error)}") from error
+    with readable_program(path, "config"):
+        get_config = runpy.run_path(path).get("get_config")
+        if get_config is None:
+            raise UserError(f"{path} is no config file: it defines no get_config(variant)")
+        config = get_config(*[variant] if variant else [])
     if not isinstance(config, ConfigDict):
         raise UserError(f"get_config of {path} gives {type(config).__name__}, not the ConfigDict of defaults()")
     return with_changes(from_plain(Recipe, config.to_dict(), "config"), changes)
@@ -153,13 +147,18 @@ def _below(kind: Any, values: Mapping[str, Any], name: str, path: str) -> Any:
 
 
 @contextlib.contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let config files import their neighbours; last in the path, so that they hide nothing."""
-    sys.path.append(str(folder.absolute()))
+def readable_program(path: str, kind: str) -> Iterator[None]:
+    """Run what reads a file of Python: it may import its neighbours, and whatever it raises is told with its place."""
+    folder = str(Path(path).parent.absolute())
+    sys.path.append(folder)  # last, so that the neighbours hide nothing
     try:
         yield
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UserError(f"the {kind} cannot be read: {_place(error, path)}: {_reason(error)}") from error
     finally:
-        sys.path.remove(str(folder.absolute()))
+        sys.path.remove(folder)
 
 
 def _literal(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from skinjax import cli
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.matrix import reproduce
 from skinjax.matrix.demo import at_demo_scale
-from skinjax.papers import FIGURES, PAPERS
+from skinjax.papers import FIGURES, PAPERS, open_source
 from skinjax.papers.printed import claims
-from skinjax.recipe.config_files import load_config
+from skinjax.recipe.config_files import load_config, with_changes
 from skinjax.runs.building import check
+
+TABLES = Path(__file__).parents[2] / "tables"
 
 
 def test_every_claim_holds_in_print_where_both_numbers_are_there():
@@ -36,7 +39,7 @@ def test_every_claim_holds_in_print_where_both_numbers_are_there():
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_run_of_every_table_could_train_at_demo_scale(paper):
-    entries = reproduce.entries_of(paper, "demo")
+    entries = reproduce.entries_of(open_source(paper), "demo")
     assert {entry.table for entry in entries} == set(PAPERS[paper])
     for recipe in {repr(entry.job.recipe): entry.job.recipe for entry in entries}.values():
         check(recipe)
@@ -45,6 +48,29 @@ def test_every_run_of_every_table_could_train_at_demo_scale(paper):
         assert sum(phase.duration for phase in recipe.in_order().values()) <= 60
         assert {phase.unit for phase in recipe.in_order().values()} == {"steps"}
     assert all(config for figure in FIGURES[paper].values() for config in map(load_config, figure.configs))
+
+
+@pytest.mark.parametrize("path", sorted(TABLES.glob("*.py")), ids=lambda path: path.stem)
+def test_every_run_of_our_own_tables_could_train(path):
+    source = open_source(str(path))
+    entries = reproduce.entries_of(source, "full")
+    assert {entry.table for entry in entries} == set(source.tables)
+    for recipe in {repr(entry.job.recipe): entry.job.recipe for entry in entries}.values():
+        check(dataclasses.replace(recipe, model=recipe.model.replace(weights="")))
+    for table in source.tables.values():
+        assert {row for of in table.claims for row in (of.higher, of.lower)} <= table.rows.keys()
+
+
+def test_a_row_that_only_judges_has_the_network_of_another_row():
+    entries = reproduce.entries_of(open_source(str(TABLES / "drawn.py")), "full", needed=("Corrections",))
+    assert len({repr(entry.job.recipe) for entry in entries}) == 1
+    assert [entry.changes for entry in entries][:2] == [(), ("views.evaluation=centre_crop", "views.window=(65, 65)")]
+
+
+def test_at_demo_scale_the_test_photographs_of_another_set_are_others():
+    (test,) = (of for of in reproduce.entries_of(open_source("001"), "demo") if of.table == "Table Test")
+    judged = with_changes(test.job.recipe, test.changes)
+    assert (test.job.recipe.dataset.arguments["seed"], judged.dataset.arguments["seed"]) == (0, 1)
 
 
 def test_at_demo_scale_a_row_stays_what_it_is():
@@ -63,7 +89,7 @@ def test_at_demo_scale_a_row_stays_what_it_is():
 
 
 def test_what_differs_in_judging_alone_is_one_training():
-    entries = reproduce.entries_of("003", "full")
+    entries = reproduce.entries_of(open_source("003"), "full")
     of = {(entry.table, entry.row): entry for entry in entries if entry.job.fold == 0}
     nine, five = (of["Table III", f"Dense121, Multi-Crop {crops}"] for crops in (9, 5))
     assert nine.job.recipe == five.job.recipe == of["Table V", "Dense121, Loss Weighting"].job.recipe
@@ -71,7 +97,7 @@ def test_what_differs_in_judging_alone_is_one_training():
     attention = [of["Table III", f"Dense121, Attention {crops}"].job.recipe for crops in (9, 5)]
     assert attention[0] != attention[1]
     assert len({repr(entry.job.recipe) for entry in entries if entry.table == "Table V"}) == 3 * 15
-    (test,) = (entry for entry in reproduce.entries_of("001", "full") if entry.table == "Table Test")
+    (test,) = (entry for entry in reproduce.entries_of(open_source("001"), "full") if entry.table == "Table Test")
     assert test.changes[:2] == ("dataset.name=isic2018", "split.protocol=official")
     assert test.job.recipe.dataset.name == "ham10000"
 
@@ -130,12 +156,18 @@ def test_the_same_command_trains_nothing_and_tells_the_same(reproduced, capsys):
         (["003", "--table=VII"], "unknown table 'VII'"),
         (["003", "--scale=large"], "unknown scale 'large'"),
         (["003", "--table=V", "--only=ResNet"], "no row of Table V has 'ResNet' in its name"),
-        (["003", "--config.split.fold=1"], "the paper says which folds a table is of: leave --config.split.fold out"),
+        (["003", "--config.split.fold=1"], "the table says which folds it is of: leave --config.split.fold out"),
         (["004", "--table=Figure 4", "--config.split.validation=0.0"], "has figures of the validation part"),
+        (["nowhere.py"], "there is no file 'nowhere.py': give a paper (000, "),
+        (["empty.py"], "empty.py declares no TABLES"),
+        (["broken.py"], "the file of tables cannot be read: broken.py, line 1: ZeroDivisionError"),
         (["leaderboard", "--groups=nowhere.csv"], "nowhere.csv"),
     ],
 )
-def test_a_mistake_is_one_sentence(arguments, expected, tmp_path, capsys):
+def test_a_mistake_is_one_sentence(arguments, expected, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.py").write_text("TABLES = {}")
+    (tmp_path / "broken.py").write_text("TABLES = 1 / 0")
     assert cli.main(["reproduce", *arguments, f"--workdir={tmp_path / 'w'}"]) == 1
     errors = capsys.readouterr().err
     assert expected in errors
