@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     jobs.refuse_changes(options.changes, ("split.fold", "split.folds"), "the table says which folds it is of")
     names = [name.strip() for name in options.table.split(",")] if options.table else []
     wanted = reproduce.tables_of(source.tables, names)
-    needed = {*wanted, *(table.against for table in wanted.values())}
+    needed = reproduce.needed_by(wanted)
     entries = reproduce.entries_of(source, scale, options.seeds, options.changes, needed)
     asked = [entry.job for entry in entries if (options.only or "") in entry.row]
     if not asked:

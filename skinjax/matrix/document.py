@@ -101,8 +101,7 @@ def cell_text(table: Table, column: str, cell: Cell, scale: str) -> str:
 def claim_rows(found: Found) -> Iterator[list[str]]:
     """A row for each claim."""
     for of in found.verdicts:
-        where = f" ({found.table.against})" if found.table.against else ""
-        yield [f"{of.claim.higher} above {of.claim.lower}{where}", of.claim.column, of.state, of.told]
+        yield [f"{of.claim.higher} above {of.claim.lower}", of.claim.column, of.state, of.told]
 
 
 def markdown(found: Found, scale: str, told: str = "") -> str:

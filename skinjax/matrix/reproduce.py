@@ -23,7 +23,7 @@ from skinjax.evaluation.text import leaks_in_words, protocol_in_words
 from skinjax.matrix.demo import at_demo_scale
 from skinjax.matrix.jobs import Job, changes_of_parents, job_of, state_of
 from skinjax.papers import Source
-from skinjax.papers.printed import Claim, Printed, Row, Table, series_of
+from skinjax.papers.printed import Claim, Printed, Row, Table, place_of, series_of
 from skinjax.recipe.config_files import load_config, with_changes
 from skinjax.recipe.recipe import Recipe
 from skinjax.runs.again import judge_again
@@ -82,6 +82,12 @@ def tables_of(tables: Mapping[str, Table], names: Sequence[str] = ()) -> dict[st
     short = {name.removeprefix("Table "): name for name in tables}
     chosen = [name if name in tables else short[lookup("table", name, {of: of for of in short})] for name in names]
     return {name: tables[name] for name in chosen}
+
+
+def needed_by(wanted: Mapping[str, Table]) -> set[str]:
+    """The tables whose runs these tables and their claims are of."""
+    named = {place_of(row, name)[0] for name, table in wanted.items() for of in table.claims for row in of[:2]}
+    return named | {table.against for table in wanted.values() if table.against} | wanted.keys()
 
 
 def entries_of(
@@ -319,10 +325,11 @@ def read(
         cells = {row: cells_of(table, table.rows[row], of[row], compared(row)) for row in table.rows}
         verdicts = []
         for claim in table.claims:
-            lower = runs.get((table.against or name, claim.lower), [])
-            named = () if table.against else (table.rows[claim.higher], table.rows[claim.lower])
+            places = [place_of(row, name) for row in (claim.higher, claim.lower)]
+            named = [table.rows[row] for table_name, row in places if table_name == name]
             constant = next((row.cells.get(claim.column) for row in named if not row.config), None)
-            verdicts.append(verdict(table, claim, of[claim.higher], lower, constant))
+            higher, lower = (runs.get(place, []) for place in places)
+            verdicts.append(verdict(table, claim, higher, lower, constant))
         protocols = {row: protocol_of(several) for row, several in of.items() if several}
         shown = {row: networks[name, row] for row in table.rows if of[row]}
         found.append(Found(name, table, cells, {row: len(r) for row, r in of.items()}, protocols, verdicts, shown))

@@ -23,7 +23,7 @@ class Printed(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What a paper says of two rows: in this column one is higher than the other."""
+    """What is said of two rows: in this column one is higher than the other; see `place_of`."""
 
     higher: str
     lower: str
@@ -47,8 +47,8 @@ class Table:
     `seconds_times` how many times as long as the first of its series a row of a figure takes.
     scale: what a figure, a share, is multiplied by for print. folds: over how many a row is a mean. changes: fields of
     a row's config that differ. judged: the row or the config of a row's network, where its own only judges that.
-    corrected: rows whose decisions are for equally frequent classes, by what validation chooses. against: another
-    table, in which the lower rows of the claims stand. axis: of a figure, whose rows are called `SERIES, X`.
+    corrected: rows whose decisions are for equally frequent classes, by what validation chooses. against: the
+    table whose seconds are compared to. axis: of a figure, whose rows are called `SERIES, X`.
     """
 
     metrics: dict[str, str]
@@ -80,6 +80,16 @@ def claims(column: str, *orders: str) -> tuple[Claim, ...]:
     """
     named = [order.split(" > ") for order in orders]
     return tuple(Claim(*pair, column) for names in named for pair in itertools.pairwise(names))
+
+
+def place_of(row: str, table: str) -> tuple[str, str]:
+    """The table and row that a claim of a table means: `ROW` is its own, `TABLE: ROW` that of another.
+
+    >>> place_of("Table 1: SDL", "Table 2")
+    ('Table 1', 'SDL')
+    """
+    other, colon, name = row.partition(": ")
+    return (other, name) if colon else (table, row)
 
 
 def in_groups(groups: Iterable[str], column: str, *orders: str) -> tuple[Claim, ...]:
