@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.traverse_util
 import jax
@@ -49,13 +49,20 @@ MOST_MEMBERS = 1000
 Program = Callable[..., Any]  # of variables and images
 
 
+class Built(NamedTuple):
+    """How a network is built, and what its starting weights state."""
+
+    spec: ModelSpec
+    facts: Facts = NO_FACTS
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Model:
     """A network with its variables, and all that it takes to show it photographs; see `load`.
 
     spec: how it is built; classes: what it tells apart; variables: params, batch_stats and constants; facts: those of
-    the weights that its training started from; origin: what it was trained on and how, JSON-ready; members: how many
-    such networks answer together, 0 for one alone.
+    the weights that its training started from; origin: what it was trained on and how, JSON-ready; members: how each
+    of the networks is built that answer together, none for one alone; they see the same photographs.
     """
 
     spec: ModelSpec
@@ -63,15 +70,13 @@ class Model:
     variables: Variables = dataclasses.field(repr=False)
     facts: Facts = NO_FACTS
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
-    members: int = 0
+    members: tuple[Built, ...] = ()
 
     @functools.cached_property
     def method(self) -> Method:
         """The method, whose functions take the variables."""
-        method = make_method(self.spec, self.classes, self.facts)
-        if self.spec.views.repeats != "none":
-            method = Repeated(method, repeated_view(self.spec.views, normalisation(self.spec, self.facts)))
-        return Ensemble(method, self.members) if self.members else method
+        methods = [make_shown_method(of, self.classes) for of in self.members or (Built(self.spec, self.facts),)]
+        return Ensemble(tuple(methods)) if self.members else methods[0]
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -141,7 +146,8 @@ def load(run: str | os.PathLike) -> Model:
     record = read_record(folder)
     path = folder / MODEL_FILE
     facts = facts_from_json(record["facts"], path)
-    spec, members = from_plain(ModelSpec, record["spec"], f"spec of {path}"), record.get("members", 0)
+    spec = from_plain(ModelSpec, record["spec"], f"spec of {path}")
+    members = (Built(spec, facts),) * record.get("members", 0)
     model = Model(spec, tuple(record["classes"]), {}, facts, record, members)
     weights = folder / WEIGHTS_FILE
     check_sha256(weights, {MODEL_FILE: record["sha256"]}, "bring both back from a copy")
@@ -188,7 +194,7 @@ def write_model(folder: Path, model: Model) -> None:
         "classes": model.classes,
         "facts": model.facts.known(),
         "sha256": digest_of(weights),
-        **({"members": model.members} if model.members else {}),
+        **({"members": len(model.members)} if model.members else {}),
         **model.origin,
     }
     write_atomically(folder / WEIGHTS_FILE, weights)
@@ -230,6 +236,12 @@ def make_method(spec: ModelSpec, classes: Sequence[str], facts: Facts = NO_FACTS
     task = Classification(tuple(classes), spec.loss.classification_loss(), spec.method.logit_adjustment)
     parts = Parts(Network(backbone, head), pictures, task, spec.views, dtype)
     return METHODS[spec.method.name].make(parts, spec.method)
+
+
+def make_shown_method(built: Built, classes: Sequence[str]) -> Method:
+    """The method of a trained network, which may look at each photograph several times."""
+    method, views = make_method(built.spec, classes, built.facts), built.spec.views
+    return method if views.repeats == "none" else Repeated(method, repeated_view(views, normalisation(*built)))
 
 
 def normalisation(spec: ModelSpec, facts: Facts = NO_FACTS) -> Normalisation:

@@ -16,7 +16,7 @@ from skinjax.core.errors import UserError
 from skinjax.core.hashes import sha256_of
 from skinjax.core.settings import from_plain
 from skinjax.methods import METHODS
-from skinjax.model import MODEL_FILE, WEIGHTS_FILE, Model, load, make_method, variable_shapes, write_model
+from skinjax.model import MODEL_FILE, WEIGHTS_FILE, Built, Model, load, make_method, variable_shapes, write_model
 from skinjax.models.pretrained.facts import Facts
 from skinjax.models.pretrained.files import open_weights
 from skinjax.recipe.recipe import ModelSpec
@@ -46,13 +46,14 @@ def drawn(method: str = "classifier", members: int = 0, **changes) -> Model:
     if method == "patches":
         plain["views"] = {**plain["views"], "train": "ordered_crop", "evaluation": "ordered_crop", "crops": 4}
     spec = from_plain(ModelSpec, plain, "spec")
-    built = Model(spec, CLASSES, {}, FACTS, members=members).method
+    of_members = (Built(spec, FACTS),) * members
+    built = Model(spec, CLASSES, {}, FACTS, members=of_members).method
     shapes = jax.eval_shape(built.init, jax.random.key(0), {"image": np.zeros((1, 20, 24, 3), np.uint8)})
     random = np.random.default_rng(3)  # numpy compiles nothing
     variables = jax.tree.map(lambda leaf: np.float32(random.uniform(0.01, 0.2, leaf.shape) - 0.1), shapes)
     variables["batch_stats"] = jax.tree.map(np.abs, variables["batch_stats"])  # variances among them
     variables["constants"] = built.constants(np.array([1, 2, 3]), np.full(3, 1 / 3))
-    return Model(spec, CLASSES, variables, FACTS, {"protocol": {"seed": 3}}, members)
+    return Model(spec, CLASSES, variables, FACTS, {"protocol": {"seed": 3}}, of_members)
 
 
 def photographs(n: int) -> np.ndarray:
@@ -86,7 +87,7 @@ def test_an_ensemble_is_opened_with_all_its_members(members, tmp_path):
     model, images = drawn(members=members), photographs(5)
     write_model(tmp_path, model)
     opened = load(tmp_path)
-    assert json.loads((tmp_path / MODEL_FILE).read_text())["members"] == opened.members == members
+    assert json.loads((tmp_path / MODEL_FILE).read_text())["members"] == len(opened.members) == members
     assert f"params/member{members - 1}/head/classifier/kernel" in open_weights(tmp_path / WEIGHTS_FILE)
     ours, theirs = model.predict(images), opened.predict(images)
     assert theirs["members"].shape == (5, members, 3)
@@ -97,7 +98,7 @@ def test_an_ensemble_is_opened_with_all_its_members(members, tmp_path):
 
 def test_a_network_alone_says_nothing_of_members(written):
     assert "members" not in json.loads((written / MODEL_FILE).read_text())
-    assert load(written).members == 0
+    assert load(written).members == ()
 
 
 def test_the_densenet_of_fastai_pools_what_no_relu_has_cut():

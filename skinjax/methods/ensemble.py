@@ -1,7 +1,7 @@
-"""Networks of one method that were trained apart, and answer together by the mean of their probabilities."""
+"""Networks that were trained apart, and answer together by the mean of their probabilities."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import jax
@@ -15,16 +15,15 @@ from skinjax.methods.names import taps_of
 
 @dataclasses.dataclass(frozen=True)
 class Ensemble:
-    """`size` members, whose variables lie in each collection below `member0`, `member1` and so on."""
+    """Methods whose variables lie in each collection below `member0`, `member1` and so on."""
 
-    member: Method
-    size: int
+    members: tuple[Method, ...]
 
     def init(self, rng: Array, batch: Batch) -> Variables:
-        return united([self.member.init(jax.random.fold_in(rng, number), batch) for number in range(self.size)])
+        return united([of.init(jax.random.fold_in(rng, number), batch) for number, of in enumerate(self.members)])
 
     def constants(self, counts: np.ndarray, shares: np.ndarray) -> dict[str, Any]:
-        return {name: self.member.constants(counts, shares) for name in names(self.size)}
+        return {name: of.constants(counts, shares) for name, of in self.named()}
 
     def terms(self) -> dict[str, float]:
         return {}
@@ -34,8 +33,8 @@ class Ensemble:
 
     def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
         each = [
-            self.member.predict({kind: tree[name] for kind, tree in variables.items()}, images, taps_of(name, at))
-            for name in names(self.size)
+            of.predict({kind: tree[name] for kind, tree in variables.items()}, images, taps_of(name, at))
+            for name, of in self.named()
         ]
         return united_outputs(each)
 
@@ -43,15 +42,18 @@ class Ensemble:
         return {}
 
     def stages(self) -> dict[str, str]:
-        groups = self.member.stages()
-        return {f"{name}/{stage}": groups[stage] for name in names(self.size) for stage in groups}
+        return {f"{name}/{stage}": group for name, of in self.named() for stage, group in of.stages().items()}
 
     def trunks(self) -> dict[str, tuple[str, ...]]:
         return {
             f"{name}/{trunk}": tuple(f"{name}/{head}" for head in heads)
-            for name in names(self.size)
-            for trunk, heads in self.member.trunks().items()
+            for name, of in self.named()
+            for trunk, heads in of.trunks().items()
         }
+
+    def named(self) -> Iterator[tuple[str, Method]]:
+        """Each member with its name among variables and stages."""
+        return zip(names(len(self.members)), self.members, strict=True)
 
 
 def united_outputs(each: Sequence[dict[str, Array]]) -> dict[str, Array]:

@@ -21,7 +21,7 @@ from skinjax.evaluation.sources import FINISHED_FILE
 from skinjax.evaluation.text import format_figures
 from skinjax.methods.base import Method, Variables, trains_classes
 from skinjax.methods.ensemble import united
-from skinjax.model import Model, load, write_model
+from skinjax.model import Built, Model, load, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.processes import first_then_others, leads, run_folder, told
 from skinjax.recipe.recipe import Recipe
@@ -163,7 +163,7 @@ def trained_model(
     groups = {*hashed_groups(data, np.concatenate(seen)), *(weights.groups if weights else ())}
     origin = {"protocol": protocol, "training_groups": sorted(groups)}
     facts = weights.facts if weights else NO_FACTS
-    members = len(states) if recipe.evaluate == "snapshots" else 0
+    members = (Built(recipe.spec(), facts),) * len(states) if recipe.evaluate == "snapshots" else ()
     variables = united([state.evaluated() for state in states]) if members else states[0].evaluated()
     return Model(recipe.spec(), data.dataset.classes, variables, facts, origin, members)
 

@@ -21,7 +21,7 @@ def drawn(ensemble, batch):
     """The variables of each member, which differ, and of all."""
     initial = jax.jit(ensemble.init)(jax.random.key(0, impl="rbg"), batch)
     variables = {**initial, "constants": ensemble.constants(*COUNTS)}
-    names = [f"member{number}" for number in range(ensemble.size)]
+    names = [f"member{number}" for number in range(len(ensemble.members))]
     return [{kind: tree[name] for kind, tree in variables.items()} for name in names], variables
 
 
@@ -33,14 +33,14 @@ def predict(method, variables, images):
 @pytest.fixture(scope="module")
 def three(make, batch):
     """Three classifiers that are judged by sigmoids too, and their variables."""
-    ensemble = Ensemble(make(Classifier, loss_function=ClassificationLoss("bce_with_logits")), 3)
+    ensemble = Ensemble((make(Classifier, loss_function=ClassificationLoss("bce_with_logits")),) * 3)
     return ensemble, *drawn(ensemble, batch)
 
 
 def test_an_answer_is_the_mean_of_the_members(three, batch):
     ensemble, members, variables = three
     together = predict(ensemble, variables, batch["image"])
-    each = [predict(ensemble.member, own, batch["image"]) for own in members]
+    each = [predict(ensemble.members[0], own, batch["image"]) for own in members]
     alone = np.stack([outputs["probabilities"] for outputs in each], axis=1)
     assert np.ptp(alone, axis=1).max() > 0.01  # they differ
     np.testing.assert_allclose(together["members"], alone, rtol=1e-5)
@@ -60,14 +60,14 @@ def test_variables_of_members_are_united_in_their_order(three):
 def test_every_member_has_names_of_its_own(three, make):
     ensemble, *_ = three
     stages = ensemble.stages()
-    assert len(stages) == 3 * len(ensemble.member.stages())
+    assert len(stages) == 3 * len(ensemble.members[0].stages())
     assert list(stages.items())[:2] == [("member0/backbone/stem", "early"), ("member0/backbone/stage1", "early")]
     assert ensemble.trunks()["member2/backbone"] == ("member2/head",)
-    assert Ensemble(make(DecoderClassifier, decoder=LinearHead(3)), 1).trunks() == {
+    assert Ensemble((make(DecoderClassifier, decoder=LinearHead(3)),)).trunks() == {
         "member0/backbone": ("member0/head",)
     }
-    assert ensemble == Ensemble(ensemble.member, 3)
-    assert hash(ensemble) == hash(Ensemble(ensemble.member, 3))
+    assert ensemble == Ensemble(ensemble.members)
+    assert hash(ensemble) == hash(Ensemble(ensemble.members))
 
 
 def test_taps_reach_the_stage_of_one_member_or_of_all(three, batch):
@@ -94,4 +94,4 @@ def test_members_that_do_not_know_the_classes_give_no_answer():
         def predict(self, variables, images, at):
             return {}
 
-    assert Ensemble(Silent(), 2).predict({"params": {"member0": {}, "member1": {}}}, None) == {}
+    assert Ensemble((Silent(),) * 2).predict({"params": {"member0": {}, "member1": {}}}, None) == {}
