@@ -20,7 +20,7 @@ _HOME = {
     "split_dataset": "data.splits.protocols",
     "make_backbone": "models",
     "Model": "model",
-    "load": "model",
+    "load": "deploy.predictor",
     "ClassificationLoss": "objectives.losses",
     "Predictions": "evaluation.predictions",
     "read_predictions": "evaluation.predictions",
@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # the same names for type checkers, which do not run what is 
     from skinjax.data.dataset import open_dataset as open_dataset
     from skinjax.data.splits.protocols import SplitSettings as SplitSettings
     from skinjax.data.splits.protocols import split_dataset as split_dataset
+    from skinjax.deploy.predictor import load as load
     from skinjax.evaluation.intervals import bootstrap as bootstrap
     from skinjax.evaluation.intervals import paired_difference as paired_difference
     from skinjax.evaluation.intervals import summary_with_intervals as summary_with_intervals
@@ -46,7 +47,6 @@ if TYPE_CHECKING:  # the same names for type checkers, which do not run what is 
     from skinjax.evaluation.predictions import read_predictions as read_predictions
     from skinjax.evaluation.predictions import write_predictions as write_predictions
     from skinjax.model import Model as Model
-    from skinjax.model import load as load
     from skinjax.models import make_backbone as make_backbone
     from skinjax.objectives.losses import ClassificationLoss as ClassificationLoss
     from skinjax.recipe.config_files import load_config as load_config

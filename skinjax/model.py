@@ -24,7 +24,7 @@ from skinjax.core.files import write_atomically
 from skinjax.core.hashes import digest_of
 from skinjax.core.settings import from_plain, to_plain
 from skinjax.core.tables import read_file
-from skinjax.data.acquire.decoding import MOST_BYTES, decode
+from skinjax.data.acquire.decoding import MOST_BYTES, decode, fitted
 from skinjax.data.pipeline import StoredSize
 from skinjax.images.colour import NORMALISATIONS, Normalisation
 from skinjax.images.views import WEIGHTS, make_views, repeated_view
@@ -58,7 +58,7 @@ class Built(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Model:
-    """A network with its variables, and all that it takes to show it photographs; see `load`.
+    """A network with its variables, and all that it takes to show it photographs; see `skinjax.load`.
 
     spec: how it is built; classes: what it tells apart; variables: params, batch_stats and constants; facts: those of
     the weights that its training started from; origin: what it was trained on and how, JSON-ready; members: how each
@@ -85,12 +85,12 @@ class Model:
 
     def read(self, photograph: bytes | str | os.PathLike, name: str = "") -> np.ndarray:
         """A photograph (its bytes or its path) as training saw it: uint8 [H, W, 3], upright, at the stored size."""
-        if not isinstance(photograph, bytes):
-            name = name or str(photograph)
-            photograph = read_file(Path(photograph).expanduser(), MOST_BYTES)
+        return self.fitted(read_upright(photograph, name))
+
+    def fitted(self, pixels: np.ndarray) -> np.ndarray:
+        """An upright photograph of any size at the stored size."""
         stored = self.spec.stored_size
-        shape = (stored.height, stored.width)
-        return decode(photograph, shape, fit=stored.fit, filter=stored.filter, name=name or "given as bytes")
+        return fitted(pixels, (stored.height, stored.width), stored.fit, stored.filter)
 
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """`probabilities` [n, classes] of photographs uint8 [n, H, W, 3] as `read` gives them, and what else it says.
@@ -135,13 +135,16 @@ class Model:
         return jax.tree.map(lambda *rows: np.concatenate(rows)[: len(images)], *parts)
 
 
-def load(run: str | os.PathLike) -> Model:
-    """The trained network of the finished run in a folder.
+def read_upright(photograph: bytes | str | os.PathLike, name: str = "") -> np.ndarray:
+    """A photograph (its bytes or its path) as it is: uint8 [H, W, 3], upright."""
+    if not isinstance(photograph, bytes):
+        name = name or str(photograph)
+        photograph = read_file(Path(photograph).expanduser(), MOST_BYTES)
+    return decode(photograph, None, fit="squash", filter="bilinear", name=name or "given as bytes")
 
-    >>> model = load("runs/cdc-demo-0123abcd")  # doctest: +SKIP
-    >>> model.predict(model.read("photograph.jpg")[None])["probabilities"].shape  # doctest: +SKIP
-    (1, 7)
-    """
+
+def load_run(run: str | os.PathLike) -> Model:
+    """The trained network of the finished run in a folder."""
     folder = Path(run).expanduser()
     record = read_record(folder)
     path = folder / MODEL_FILE

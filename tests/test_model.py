@@ -16,7 +16,7 @@ from skinjax.core.errors import UserError
 from skinjax.core.hashes import sha256_of
 from skinjax.core.settings import from_plain
 from skinjax.methods import METHODS
-from skinjax.model import MODEL_FILE, WEIGHTS_FILE, Built, Model, load, make_method, variable_shapes, write_model
+from skinjax.model import MODEL_FILE, WEIGHTS_FILE, Built, Model, load_run, make_method, variable_shapes, write_model
 from skinjax.models.pretrained.facts import Facts
 from skinjax.models.pretrained.files import open_weights
 from skinjax.recipe.recipe import ModelSpec
@@ -71,7 +71,7 @@ def written(tmp_path):
 def test_what_was_written_is_opened_and_answers_alike(method, tmp_path):
     model, images = drawn(method), photographs(9)
     write_model(tmp_path, model)
-    opened = load(str(tmp_path))
+    opened = load_run(str(tmp_path))
     assert (opened.spec, opened.classes, opened.facts) == (model.spec, CLASSES, FACTS)
     assert opened.origin["protocol"] == {"seed": 3}
     assert opened.stages == tuple(make_method(model.spec, CLASSES, FACTS).stages())
@@ -86,7 +86,7 @@ def test_what_was_written_is_opened_and_answers_alike(method, tmp_path):
 def test_an_ensemble_is_opened_with_all_its_members(members, tmp_path):
     model, images = drawn(members=members), photographs(5)
     write_model(tmp_path, model)
-    opened = load(tmp_path)
+    opened = load_run(tmp_path)
     assert json.loads((tmp_path / MODEL_FILE).read_text())["members"] == len(opened.members) == members
     assert f"params/member{members - 1}/head/classifier/kernel" in open_weights(tmp_path / WEIGHTS_FILE)
     ours, theirs = model.predict(images), opened.predict(images)
@@ -98,7 +98,7 @@ def test_an_ensemble_is_opened_with_all_its_members(members, tmp_path):
 
 def test_a_network_alone_says_nothing_of_members(written):
     assert "members" not in json.loads((written / MODEL_FILE).read_text())
-    assert load(written).members == ()
+    assert load_run(written).members == ()
 
 
 def test_the_densenet_of_fastai_pools_what_no_relu_has_cut():
@@ -214,14 +214,14 @@ def test_a_record_that_was_changed_is_refused(name, written):
     changes, message = DAMAGES[name]
     change(written, **changes)
     with pytest.raises(UserError, match=re.escape(message)):
-        load(written)
+        load_run(written)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"schema": 1}', "[" * 100_000])
 def test_a_record_that_is_none_is_refused(text, written):
     (written / MODEL_FILE).write_text(text)
     with pytest.raises(UserError, match=r"model\.json cannot be read \(.*bring it back from a copy"):
-        load(written)
+        load_run(written)
 
 
 def test_arrays_that_do_not_fit_are_told_at_once(written):
@@ -233,7 +233,7 @@ def test_arrays_that_do_not_fit_are_told_at_once(written):
     save_file(tensors, written / WEIGHTS_FILE)
     change(written, sha256=sha256_of(written / WEIGHTS_FILE))
     with pytest.raises(UserError) as told:
-        load(written)
+        load_run(written)
     for part in (
         "1 is missing (params/head/classifier/bias)",
         "1 is not used (params/new/kernel)",
@@ -247,14 +247,14 @@ def test_arrays_that_were_cut_or_changed_are_refused(written):
     path = written / WEIGHTS_FILE
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match="it is another or a damaged file; bring both back from a copy"):
-        load(written)
+        load_run(written)
     path.unlink()
     with pytest.raises(UserError, match=r"model\.safetensors cannot be read: No such file"):
-        load(written)
+        load_run(written)
 
 
 def test_a_folder_without_a_model_is_told(tmp_path):
     with pytest.raises(UserError, match=r"has no model\.json, so its run has not finished: start the run's command"):
-        load(tmp_path)
+        load_run(tmp_path)
     with pytest.raises(UserError, match=r"nowhere has no model\.json, so it holds no run"):
-        load(tmp_path / "nowhere")
+        load_run(tmp_path / "nowhere")

@@ -93,14 +93,14 @@ def run(options: argparse.Namespace) -> int:
     from skinjax.explain.grad_cam import check_stage
     from skinjax.explain.guided_backprop import check_relus
     from skinjax.explain.sweeps import SWEEPS
-    from skinjax.model import MODEL_FILE, load
+    from skinjax.model import MODEL_FILE, load_run
     from skinjax.report.figures import SYNTHETIC
     from skinjax.runs.workdir import read_config
 
     folder = Path(options.run).expanduser()
     if not (folder / MODEL_FILE).exists():
         read_config(folder)  # tells a folder that holds no run from a run that goes on
-    model = load(folder)
+    model = load_run(folder)
     check_stage(model.method, options.stage)
     for name in split(options.classes):
         lookup("class", name, dict.fromkeys(model.classes))

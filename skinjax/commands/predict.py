@@ -1,96 +1,102 @@
-"""Predict the classes of photographs by a trained run: a CSV with a row for each.
+"""Predict the classes of photographs by a trained run or a bundle: a CSV with a row for each.
 
-    skinjax predict runs/cdc-demo-0123abcd photograph.jpg
-    skinjax predict runs/cdc-demo-0123abcd photos more.zip --out=predictions.csv
+    skinjax predict model.skinjax photograph.jpg
+    skinjax predict runs/cdc-demo-0123abcd photos 'more/*.jpg' old.zip --out=predictions.csv
+    skinjax predict model.skinjax photos --groups=folder --format=jsonl
 
-RUN is the folder of a finished run; its data set is not needed. PATHS are photographs, folders and archives, which are
-read in place. The columns are path, image_id (the file's name without its ending), prediction (the likeliest class),
-p_CLASS for each class, and error: what is wrong with a photograph that cannot be read, whose other cells are empty. The
-exit status is 1 if there is one.
+MODEL is a bundle (`skinjax bundle`) or the folder of a finished run; its data set is not needed. PATHS are photographs,
+folders, patterns and archives, which are read in place. docs/predict.md says what each column is; `error` is what is
+wrong with a photograph that cannot be read, whose other cells are empty. The exit status is 1 if there is one.
 """
 
 import argparse
 import contextlib
+import glob
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
 from tqdm import tqdm
 
-from skinjax.core.errors import UserError
-from skinjax.core.tables import csv_lines, refuse_to_overwrite, write_table
-from skinjax.core.threads import map_in_order
-from skinjax.data.acquire.sources import File, open_photographs
-from skinjax.data.dataset import data_root
-from skinjax.evaluation.predictions import NUMBER
+from skinjax.core.arguments import Parser
+from skinjax.core.errors import UserError, lookup
 
-if TYPE_CHECKING:  # they are imported when needed, which --help does not wait for
-    from skinjax.model import Model
+FORMATS = {
+    "csv": "a row for each",
+    "jsonl": "a JSON object in each line",
+    "isic": "the table that ISIC's challenges take",
+}
+FIRST_COLUMNS = {
+    "csv": ("path", "image_id", "prediction"),
+    "jsonl": ('{"path": ',),
+    "isic": ("image", "MEL", "NV"),
+}
 
-FIRST_COLUMNS = ("path", "image_id", "prediction")
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="the folder of a finished run")
-    parser.add_argument("paths", metavar="PATHS", nargs="+", help="photographs, folders and archives of them")
+def add_arguments(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a bundle, or the folder of a finished run")
+    parser.add_argument("paths", metavar="PATHS", nargs="+", help="photographs, folders, patterns and archives of them")
     parser.add_argument("--out", metavar="FILE", help="write the table to this file instead of printing it")
+    parser.add_argument("--format", default="csv", help="csv (the default), jsonl, or isic")
+    parser.add_argument("--groups", metavar="FILE|folder", help="pool photographs of one lesion: image_id,group")
+    parser.add_argument("--prior", default="", help="for other class frequencies: uniform or natural; needs a bundle")
+    parser.add_argument("--explain", metavar="DIR", help="write each photograph there with its Grad-CAM over it")
 
 
 def run(options: argparse.Namespace) -> int:
     from skinjax.core.compilation_cache import use_compilation_cache
-    from skinjax.model import load
+    from skinjax.core.tables import refuse_to_overwrite, write_table
+    from skinjax.data.acquire.sources import open_photographs
+    from skinjax.data.dataset import data_root
+    from skinjax.deploy.overlays import Overlays
+    from skinjax.deploy.predicting import Lines, groups_of, photographs, pooled, records
+    from skinjax.deploy.predictor import open_predictor
 
+    lookup("format", options.format, FORMATS)
     out = Path(options.out).expanduser() if options.out else None
     if out:
-        refuse_to_overwrite(out, FIRST_COLUMNS, "--out")
-    model = load(options.run)
+        refuse_to_overwrite(out, FIRST_COLUMNS[options.format], "--out")
+    predictor = open_predictor(options.model, options.prior)
     use_compilation_cache(data_root() / "compilation_cache")
-    lines: list[str] = []
-    write: Callable[[str], object] = lines.append if out else print
+    lines, table = Lines(predictor, options.format), list[str]()
+    write: Callable[[str], object] = table.append if out else print
     bad = 0
     with contextlib.ExitStack() as opened:
-        files = [file for path in options.paths for file in open_photographs(Path(path).expanduser(), opened)]
-        write(csv_lines([(*FIRST_COLUMNS, *(f"p_{name}" for name in model.classes), "error")])[0])
+        files = [file for path in expanded(options.paths) for file in open_photographs(path, opened)]
+        group_of = groups_of(options.groups, files) if options.groups else None
+        overlays = Overlays(predictor, Path(options.explain).expanduser(), files) if options.explain else None
         hidden = not out or not sys.stderr.isatty()
-        for row in tqdm(rows(model, files), total=len(files), unit="photographs", disable=hidden, leave=False):
-            write(csv_lines([row])[0])
-            bad += row[-1] != ""
+        found: Iterable = photographs(predictor, files, keep_pixels=overlays is not None)
+        found = tqdm(found, total=len(files), unit="photographs", disable=hidden, leave=False)
+        if overlays:
+            found = overlays.drawn(found)
+        if first := lines.first():
+            write(first)
+        for several in [pooled(found, group_of)] if group_of else ([of] for of in found):
+            for record in records(predictor, several):
+                bad += record["error"] != ""
+                if line := lines.of(record):
+                    write(line)
     if out:
-        write_table(out, "".join(f"{line}\n" for line in lines))
+        write_table(out, "".join(f"{line}\n" for line in table))
     if bad:
-        print(f"{bad} of {len(files)} photographs cannot be read: the column error says why", file=sys.stderr)
+        which = "lesions have photographs that" if options.groups else "photographs"
+        where = "they have no row" if options.format == "isic" else "the column error says why"
+        print(f"{bad} of {len(files)} {which} cannot be read: {where}", file=sys.stderr)
     return int(bad > 0)
 
 
-def rows(model: "Model", files: Sequence[File]) -> "Iterator[list[str]]":
-    """The row of each photograph, in order; no more pixels are held than make a batch."""
-
-    def read(file: File) -> "np.ndarray | str":
-        try:
-            return model.read(file.read(), file.path)
-        except UserError as error:
-            return str(error)
-
-    batch: list[tuple[File, np.ndarray | str]] = []
-    readable = 0
-    for file, seen in zip(files, map_in_order(read, files), strict=True):
-        batch.append((file, seen))
-        readable += not isinstance(seen, str)
-        if readable == model.spec.batch:
-            yield from answers(model, batch)
-            batch, readable = [], 0
-    yield from answers(model, batch)
-
-
-def answers(model: "Model", batch: "Sequence[tuple[File, np.ndarray | str]]") -> "Iterator[list[str]]":
-    """The rows of photographs with their pixels, or with what is wrong with them."""
-    images = [seen for _, seen in batch if not isinstance(seen, str)]
-    probabilities = iter(model.predict(np.stack(images))["probabilities"] if images else ())
-    for file, seen in batch:
-        if isinstance(seen, str):
-            yield [file.path, file.stem, "", *("" for _ in model.classes), seen]
-        else:
-            found = next(probabilities)
-            yield [file.path, file.stem, model.classes[found.argmax()], *(NUMBER % p for p in found.tolist()), ""]
+def expanded(paths: list[str]) -> list[Path]:
+    """The paths, a pattern in place of which stands what it matches."""
+    found = []
+    for name in paths:
+        path = Path(name).expanduser()
+        with contextlib.suppress(OSError, ValueError):
+            if not path.exists() and glob.has_magic(name):
+                matched = sorted(map(Path, glob.glob(str(path), recursive=True)))
+                if not matched:
+                    raise UserError(f"nothing matches {name!r}: name photographs, folders or archives that are there")
+                found += matched
+                continue
+        found.append(path)
+    return found

@@ -217,7 +217,7 @@ def _converted(field: dataclasses.Field, value: Any, path: str) -> Any:
     if "variant" in field.metadata:
         return _variant(field, value, path)
     if _is_section(kind) and not isinstance(value, Settings):
-        return from_plain(kind, value, path)
+        return None if value is None and kind != field.type else from_plain(kind, value, path)
     if "overrides" in field.metadata:  # some fields of other settings
         whole = from_plain(field.metadata["overrides"], value, path)
         return {name: getattr(whole, name) for name in value}

@@ -10,11 +10,16 @@ from skinjax.report.subjects import Subject
 
 def card(subject: Subject) -> list[Block]:
     """Whom and what the model is for: what is not known stays a line to write on."""
+    return [Form(card_rows(subject))]
+
+
+def card_rows(subject: Subject) -> list[tuple[str, str]]:
+    """What a model card asks, and what is known of it."""
     found, known, config = subject.found, subject.protocol, subject.config
     small = [name for name, of in found["per_class"].items() if of["few"]]
     weights = known.get("weights")
     began = weights.get("source") if isinstance(weights, Mapping) else weights
-    rows = [
+    return [
         ("Model", _joined(config, "method.name", "model.backbone")),
         ("Version", _version(subject)),
         ("Who made it, and whom to ask", ""),
@@ -32,7 +37,6 @@ def card(subject: Subject) -> list[Block]:
         ("Licences of data and weights", ""),
         ("Known harms, and what is done about them", ""),
     ]
-    return [Form(rows)]
 
 
 def checklist(subject: Subject) -> list[Block]:

@@ -18,7 +18,7 @@ from skinjax.data.splits.parts import Data
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.evaluation.sources import RUN_FILE, finished_parts, table_name
 from skinjax.methods.base import Objective
-from skinjax.model import Model, load
+from skinjax.model import Model, load_run
 from skinjax.parallel import make_mesh
 from skinjax.recipe.config_files import with_changes
 from skinjax.recipe.recipe import Recipe
@@ -46,7 +46,7 @@ def judge_again(folder: Path, changes: Sequence[str], root: Path, say: Print = p
     out = folder / "again" / short_hash(what if elsewhere else what["views"])
     if (out / RUN_FILE).exists():
         return out
-    model = load(folder)
+    model = load_run(folder)
     out.mkdir(parents=True, exist_ok=True)
     use_compilation_cache(root / "compilation_cache")
     data = building.make_data(changed, out if elsewhere else folder, root, say)

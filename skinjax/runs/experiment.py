@@ -21,7 +21,7 @@ from skinjax.evaluation.sources import FINISHED_FILE
 from skinjax.evaluation.text import format_figures
 from skinjax.methods.base import Method, Variables, trains_classes
 from skinjax.methods.ensemble import united
-from skinjax.model import Built, Model, load, write_model
+from skinjax.model import Built, Model, load_run, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.processes import first_then_others, leads, run_folder, told
 from skinjax.recipe.recipe import Recipe
@@ -170,7 +170,7 @@ def trained_model(
 
 def open_run(folder: Path, root: Path, say: Print = print) -> tuple[Recipe, Data, Model]:
     """Open the finished run in `folder`: its recipe, data and network; its data set lies under `root`."""
-    recipe, model = read_recipe(folder), load(folder)
+    recipe, model = read_recipe(folder), load_run(folder)
     return recipe, building.make_data(recipe, folder, root, say), model
 
 

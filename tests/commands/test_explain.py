@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from skinjax import cli
-from skinjax.model import load, write_model
+from skinjax.model import load_run, write_model
 from tests.commands.test_predict import picture
 from tests.test_model import CLASSES, drawn
 
@@ -55,7 +55,7 @@ def test_photographs_are_explained_by_the_stage_that_decided(run, photos, capsys
         with Image.open(name) as sheet:
             assert sheet.height > 400
     answers = table(photos.parent / "here" / "explain.csv")
-    model = load(run)
+    model = load_run(run)
     found = model.predict(np.stack([model.read(photos / f"{name}.png") for name in "ab"]))
     for row, probabilities in zip(answers, found["probabilities"], strict=True):
         order = np.argsort(-probabilities)
@@ -78,7 +78,7 @@ def test_a_corrections_answers_are_plotted_and_tabled(run, photos, capsys):
     assert output.splitlines() == [f"wrote here/correct_zoom.{suffix}" for suffix in ("png", "svg", "csv")]
     rows = table(photos.parent / "here" / "correct_zoom.csv")
     assert [float(row["zoom"]) for row in rows] == np.linspace(1, 3, 9).tolist()
-    model = load(run)
+    model = load_run(run)
     own = model.predict(model.read(photos / "b.png")[None])["probabilities"][0]
     np.testing.assert_array_equal([float(rows[0][f"p_{name}"]) for name in CLASSES], own.astype(np.float64).round(9))
 

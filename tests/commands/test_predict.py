@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from skinjax import cli
-from skinjax.model import load, write_model
+from skinjax.model import load_run, write_model
 from tests.test_model import CLASSES, drawn
 
 HEADER = ["path", "image_id", "prediction", "p_mel", "p_nv", "p_bcc", "error"]
@@ -57,7 +57,7 @@ def test_folders_and_archives_are_read_in_place(run, photos, capsys):
     names = ["a/b.png", "a/c.png", "b.png", "more.zip/in/d.png", "more.zip/in/e, f.png"]
     assert [row[0] for row in rows] == [f"photos/{name}" for name in names]
     assert [row[1] for row in rows] == ["b", "c", "b", "d", "e, f"]
-    model = load(run)
+    model = load_run(run)
     for row, seed in zip(rows, (1, 2, 0, 3, 4), strict=True):
         probabilities = model.predict(model.read(picture(seed))[None])["probabilities"][0]
         assert np.array_equal(np.array(row[3:6], np.float32), probabilities)

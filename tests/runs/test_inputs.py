@@ -13,7 +13,7 @@ from skinjax import parallel
 from skinjax.core.errors import UserError
 from skinjax.core.settings import from_plain
 from skinjax.evaluation.predictions import read_predictions
-from skinjax.model import load
+from skinjax.model import load_run
 from skinjax.recipe import Recipe
 from skinjax.recipe.config_files import with_changes
 from skinjax.runs import experiment
@@ -70,7 +70,7 @@ def start(tmp_path_factory, root):
         own_speed = ("seconds", "images_per_second")
         lines = [{name: value for name, value in line.items() if name not in own_speed} for line in lines]
         test = read_predictions(folder / "predictions_test.csv").probabilities
-        return Ended(flatten_dict(load(folder).variables, sep="/"), test, lines, said)
+        return Ended(flatten_dict(load_run(folder).variables, sep="/"), test, lines, said)
 
     return start
 

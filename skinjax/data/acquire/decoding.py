@@ -65,19 +65,24 @@ def decode(data: bytes, size: tuple[int, int] | None, *, fit: str, filter: str, 
     Raises:
       DecodingError: the bytes are not a whole, undamaged image of such a format and size.
     """
-    fit_image = lookup("fit", fit, FITS)
-    resampling = lookup("filter", filter, FILTERS)
+    lookup("fit", fit, FITS)
+    lookup("filter", filter, FILTERS)
     try:
         pixels = _decode_upright(data)
-        if size is None or pixels.shape[:2] == tuple(size):
-            return pixels
-        return np.array(fit_image(Image.fromarray(pixels), (size[1], size[0]), resampling))
+        return pixels if size is None else fitted(pixels, size, fit, filter)
     except FaultError as found:
         raise DecodingError(name, found.fault, found.reason) from found
     except Exception as error:  # damaged files make decoders raise anything: SyntaxError, struct.error, zlib.error, ...
         reason = str(error) or type(error).__name__
         faults = [fault for fault, words in DECODERS_WORDS.items() if re.search(words, reason)]
         raise DecodingError(name, [*faults, "unreadable"][0], reason) from error
+
+
+def fitted(pixels: np.ndarray, size: tuple[int, int], fit: str, filter: str) -> np.ndarray:
+    """Upright pixels at a size (height, width), as `decode` gives them."""
+    if pixels.shape[:2] == tuple(size):
+        return pixels
+    return np.array(FITS[fit](Image.fromarray(pixels), (size[1], size[0]), FILTERS[filter]))
 
 
 def thumbnail(data: bytes, side: int, name: str) -> np.ndarray:

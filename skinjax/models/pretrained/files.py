@@ -9,13 +9,13 @@ import os
 import shlex
 import stat
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from skinjax.core.errors import UserError, os_errors_as_user_errors
 from skinjax.core.hashes import sha256_of
@@ -48,9 +48,8 @@ class WeightFile(Mapping[str, np.ndarray]):
         tensors = {name: self._file.get_slice(name) for name in self._file.offset_keys()}
         self.shapes = {name: tuple(tensor.get_shape()) for name, tensor in tensors.items()}
         self.dtypes = {name: tensor.get_dtype() for name, tensor in tensors.items()}
+        _check_names(self.shapes, str(path))
         for name, dtype in self.dtypes.items():
-            if not name.isprintable() or len(name) > 200:
-                raise UserError(f"{path} holds a tensor of the name {name[:200]!r}, as no network has: get it again")
             if dtype not in READABLE:
                 raise UserError(f"{path} holds numbers of type {dtype} ({name}); timm's files hold F32, F16 or BF16")
 
@@ -79,6 +78,22 @@ def open_weights(path: str | os.PathLike) -> WeightFile:
     check_is_file(path)
     with os_errors_as_user_errors(f"{path} cannot be read"):
         return WeightFile(path)
+
+
+def tensors_of(data: bytes, where: str) -> dict[str, np.ndarray]:
+    """The tensors of a file that was read, by name; `where` is what errors call it."""
+    try:
+        found = load(data)
+    except (SafetensorError, KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
+        raise UserError(f"{where} holds no tensors that can be read ({str(error)[:200]}): get it again") from error
+    _check_names(found, where)
+    return found
+
+
+def _check_names(names: Iterable[str], where: str) -> None:
+    for name in names:
+        if not name.isprintable() or len(name) > 200:
+            raise UserError(f"{where} holds a tensor of the name {name[:200]!r}, as no network has: get it again")
 
 
 def weights_at(path: Path) -> Path:

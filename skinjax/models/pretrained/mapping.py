@@ -128,6 +128,13 @@ def to_jax_layout(path: Path, tensor: np.ndarray) -> np.ndarray:
     return tensor.transpose(2, 3, 1, 0) if tensor.ndim == 4 else tensor.T
 
 
+def to_file_layout(path: Path, array: np.ndarray) -> np.ndarray:
+    """The inverse of `to_jax_layout`."""
+    if path[-1] != "kernel":
+        return array
+    return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array.T
+
+
 def is_ignored(name: str, family: type[Backbone]) -> bool:
     """Whether a tensor of a published file has no use in the network."""
     return name.endswith("num_batches_tracked") or name.startswith(family.unused_tensors)

@@ -1,0 +1,203 @@
+"""Make a bundle of finished runs: what is fitted on validation, what it was judged at, where it came from, examples."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skinjax.core.errors import Print, UserError, first_line
+from skinjax.data.acquire.catalogue import CATALOGUE
+from skinjax.data.dataset import prepared_folder, read_manifest
+from skinjax.data.pipeline import load
+from skinjax.data.synthetic.photographs import Painter, encode
+from skinjax.data.synthetic.settings import Settings as Drawn
+from skinjax.deploy import decisions, unlike
+from skinjax.deploy.bundle import NOT_MEDICAL, Origin, write_bundle
+from skinjax.evaluation.intervals import summary_with_intervals
+from skinjax.evaluation.judgement import ensemble
+from skinjax.evaluation.sources import Source, finished_parts, open_source
+from skinjax.evaluation.text import HEADLINE, interval, protocol_in_words
+from skinjax.methods.ensemble import united
+from skinjax.model import Built, Model, load_run
+from skinjax.report.card import card_rows
+from skinjax.report.subjects import Subject, open_subject
+from skinjax.runs.experiment import open_run
+
+Array = np.ndarray
+
+EXAMPLES = 8
+KEPT_PROTOCOL = ("config", "dataset", "synthetic", "part", "checkpoint", "steps", "seed", "view", "size")
+
+
+def make_bundle(runs: Sequence[Path], out: Path, root: Path, positive: Sequence[str] = (), say: Print = print) -> None:
+    """Write the bundle of a run, or of several that answer together."""
+    models = [load_run(run) for run in runs]
+    model = joined(models, runs)
+    found = [open_source(run) for run in runs if finished_parts(run)]
+    source = judged_together(found, len(runs), say)
+    fitted = None
+    if source and source.validation is not None:
+        fitted = decisions.fitted(source.fitted_on(), positive)
+    elif positive:
+        raise UserError("--positive fixes its threshold on a validation part, and the runs have none in common")
+    else:
+        say("no validation part: the bundle has no temperature, no prior correction and no conformal sets")
+    figures = figures_of(source) if source else {}
+    reference, limit = features_of(model, runs[0], root, say)
+    subject = open_subject(runs[0], root=root) if found else None
+    origins = origins_of(models, [of.origin.get("protocol", {}) for of in models], root)
+    write_bundle(
+        out,
+        model,
+        decisions=fitted,
+        reference=reference,
+        unlike_from=limit,
+        origins=origins,
+        figures=figures,
+        card=card(subject, figures, origins, len(runs)),
+        examples=drawn_examples(),
+    )
+
+
+def joined(models: Sequence[Model], runs: Sequence[Path]) -> Model:
+    """The model of a run, or the one in which those of several answer together by the mean of their probabilities."""
+    first, *others = models
+    if not others:
+        return first
+    for model, run in zip(others, runs[1:], strict=True):
+        if model.classes != first.classes:
+            raise UserError(f"{run} tells other classes than {runs[0]}: an ensemble is of the same, in the same order")
+        if model.spec.stored_size != first.spec.stored_size:
+            raise UserError(
+                f"{run} sees photographs of another stored_size than {runs[0]}: an ensemble is of runs with the same"
+            )
+    sizes = {len(model.members) for model in models}
+    if len(sizes) > 1:
+        raise UserError("the runs are of different numbers of snapshots, so that their mean would favour some of them")
+    built = [of for model in models for of in model.members or (Built(model.spec, model.facts),)]
+    trees = []
+    for model in models:
+        names = [f"member{place}" for place in range(len(model.members))]
+        trees += [{kind: tree[name] for kind, tree in model.variables.items()} for name in names] or [model.variables]
+    return Model(first.spec, first.classes, united(trees), first.facts, members=tuple(built))
+
+
+def judged_together(found: Sequence[Source], count: int, say: Print) -> Source | None:
+    """The tables of the runs as one; None where they were judged on different images, some of which others know."""
+    if len(found) < count or not found:
+        return None
+    if len(found) == 1:
+        return found[0]
+    images = [set(of.table.image_ids.tolist()) for of in found]
+    kept = [set() if of.validation is None else set(of.validation.image_ids.tolist()) for of in found]
+    if any(of != images[0] for of in images) or any(of != kept[0] for of in kept):
+        say(
+            "the runs were judged on different images, on which others of them were trained: the bundle has no figures "
+            "of them together, no temperature, no prior correction and no conformal sets"
+        )
+        return None
+    return ensemble(found, "mean")
+
+
+def figures_of(source: Source) -> dict[str, Any]:
+    """The figures of the part that was judged, with their protocol."""
+    summary, protocol = summary_with_intervals(source.table), without_paths(source.table.protocol)
+    kept = {name: protocol[name] for name in KEPT_PROTOCOL if name in protocol}
+    split = protocol.get("split")
+    name = split.get("name") if isinstance(split, Mapping) else None
+    return {
+        **{metric: summary[metric] for metric in HEADLINE},
+        "images": summary["images"],
+        "groups": summary["groups"],
+        "protocol": kept | ({"split": name} if name else {}),
+        "told": protocol_in_words(protocol).removeprefix(", "),
+    }
+
+
+def without_paths(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """A protocol without the folders of the machine that weights were read from."""
+    weights = protocol.get("weights")
+    if not isinstance(weights, Mapping):
+        return dict(protocol)
+    return {**protocol, "weights": {**weights, "source": Path(str(weights.get("source", ""))).name}}
+
+
+def features_of(model: Model, run: Path, root: Path, say: Print) -> tuple[Array | None, float | None]:
+    """Features of training photographs, and the distance from which one is unlike them, of a set that is at hand."""
+    try:
+        _, data, _ = open_run(run, root, lambda line: None)
+    except UserError as error:
+        say(f"no score for unlike photographs, as it needs the data set: {first_line(error)}")
+        return None, None
+    held_out = data.records["validation"]
+    if not len(held_out):
+        say("no score for unlike photographs, as it needs a validation part")
+        return None, None
+    rng = np.random.default_rng(0)
+    train = np.sort(rng.permutation(data.records["train"])[: unlike.KEPT])
+    validation = np.sort(rng.permutation(held_out)[: 4 * unlike.KEPT])
+    try:
+        kept, other = (model.features(load(data.dataset, of, data.size)) for of in (train, validation))
+    except UserError as error:
+        say(f"no score for unlike photographs: {first_line(error)}")
+        return None, None
+    reference = unlike.reference(kept)
+    return reference, unlike.threshold(unlike.distances(other, reference))
+
+
+def origins_of(models: Sequence[Model], protocols: Sequence[Mapping[str, Any]], root: Path) -> dict[str, Origin]:
+    """The data sets and weights that the networks come from, by name."""
+    found: dict[str, Origin] = {}
+    for protocol in protocols:
+        name = str(protocol.get("dataset", ""))
+        if name:
+            found[name] = data_origin(name, root)
+        weights = protocol.get("weights")
+        while isinstance(weights, Mapping):
+            source = Path(str(weights.get("source", ""))).name or "weights"
+            facts = weights.get("facts", {})
+            licence = facts.get("licence") if isinstance(facts, Mapping) else None
+            found[source] = Origin(name=source, licence=licence or "not known")
+            weights = weights.get("weights")
+    return found
+
+
+def data_origin(name: str, root: Path) -> Origin:
+    """What the manifest of a prepared set says of itself, or what is known of its name."""
+    if name == "synthetic":
+        return Origin(name="synthetic photographs", licence="drawn by skinjax", citation="")
+    try:
+        manifest = read_manifest(prepared_folder(name, {}, root))
+    except UserError:
+        manifest = {}
+    about = CATALOGUE.get(name)
+    licence = manifest.get("licence") or (about.licence if about else "not known")
+    citation = manifest.get("citation") or (about.citation if about else "")
+    return Origin(name=name, licence=str(licence), citation=str(citation))
+
+
+def drawn_examples() -> list[bytes]:
+    """Photographs that the generator draws, which are nobody's."""
+    drawn = Painter(Drawn(images=EXAMPLES, height=150, width=200, classes=7, imbalance=1.0, seed=17))
+    return [encode(drawn.draw(row)) for row in range(EXAMPLES)]
+
+
+def card(subject: Subject | None, figures: Mapping[str, Any], origins: Mapping[str, Origin], count: int) -> str:
+    """The model card, as Markdown; what is not known stays a line to fill in."""
+    rows = dict(card_rows(subject)) if subject else {}
+    if rows.get("Began from"):
+        rows["Began from"] = Path(rows["Began from"]).name
+    if count > 1:
+        rows["Model"] = f"{count} networks, the mean of their probabilities; the first is {rows.get('Model', '')}"
+    if figures:
+        judged = f"{figures['images']:,} images of {figures['groups']:,} groups"
+        rows["Judged on"] = ", ".join(filter(None, [judged, figures["told"]]))
+        known = {name.lower(): name for name in rows}
+        for metric in HEADLINE:
+            name = metric.replace("_", " ")
+            rows[known.get(name, name.capitalize())] = interval(figures[metric])
+    licences = [of.name + f": {of.licence}" + f". Cite: {of.citation}" * bool(of.citation) for of in origins.values()]
+    rows["Licences of data and weights"] = "; ".join(licences)
+    lines = [f"- **{name}**: {value or '(not filled in)'}" for name, value in rows.items()]
+    return "\n".join(["# Model card", "", NOT_MEDICAL, "", *lines, ""])
