@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     use_compilation_cache(data_root() / "compilation_cache")
     lines, table = Lines(predictor, options.format), list[str]()
     write: Callable[[str], object] = table.append if out else print
-    bad = 0
+    rows = bad = 0
     with contextlib.ExitStack() as opened:
         files = [file for path in expanded(options.paths) for file in open_photographs(path, opened)]
         group_of = groups_of(options.groups, files) if options.groups else None
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
             write(first)
         for several in [pooled(found, group_of)] if group_of else ([of] for of in found):
             for record in records(predictor, several):
-                bad += record["error"] != ""
+                rows, bad = rows + 1, bad + (record["error"] != "")
                 if line := lines.of(record):
                     write(line)
     if out:
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     if bad:
         which = "lesions have photographs that" if options.groups else "photographs"
         where = "they have no row" if options.format == "isic" else "the column error says why"
-        print(f"{bad} of {len(files)} {which} cannot be read: {where}", file=sys.stderr)
+        print(f"{bad} of {rows} {which} cannot be read: {where}", file=sys.stderr)
     return int(bad > 0)
 
 
