@@ -19,6 +19,7 @@ VERBS = {
     "report": "write one HTML file about a run or a table: figures, curves, mistakes, model card, checklist",
     "bundle": "make one file of a finished run that carries all it takes, or check one",
     "predict": "predict the classes of photographs by a bundle or a run, as a table",
+    "serve": "show a model on a web page of this machine, and answer programs",
     "explain": "draw what a run's answers rest on: Grad-CAM, guided backpropagation, attention",
     "weights": "list and fetch ImageNet weights to start from, or look into a file of them",
     "lr-range": "find a learning rate: train while it rises, and draw the loss",

@@ -4,8 +4,8 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +73,8 @@ class Predictor:
         return self.bundle.manifest.notices if self.bundle else [NOT_MEDICAL]
 
     @functools.cached_property
-    def _program(self) -> Callable[[Variables, jax.Array], dict[str, jax.Array]]:
+    def program(self) -> Any:
+        """Jitted: what the network says of uint8 images by name, given its variables; see `outputs`."""
         asked = ("probabilities", "pooled") if self.knows_unlike else ("probabilities",)
 
         def answers(variables: Variables, images: jax.Array) -> dict[str, jax.Array]:
@@ -94,7 +95,7 @@ class Predictor:
 
     def outputs(self, images: Array) -> dict[str, Array]:
         """The network's own `probabilities`, and `pooled` features where distances are known: see `Model.predict`."""
-        return self.model.in_batches(self._program, images)
+        return self.model.in_batches(self.program, images)
 
     def ask(self, images: Array) -> Answers:
         """The answers for photographs uint8 [n, H, W, 3], as `model.read` gives them."""
