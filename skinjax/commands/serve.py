@@ -10,10 +10,12 @@ uploaded is stored. docs/serve.md says what the API takes and gives. Ctrl-C stop
 """
 
 import argparse
+import contextlib
 import ipaddress
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError, os_errors_as_user_errors
@@ -33,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         import fastapi  # noqa: F401
         import python_multipart  # noqa: F401
-        import uvicorn
+        import uvicorn  # noqa: F401
     except ImportError:
         raise UserError("skinjax serve needs FastAPI and uvicorn: pip install 'skinjax[serve]'") from None
     from skinjax.core.compilation_cache import use_compilation_cache
@@ -41,37 +43,33 @@ def run(options: argparse.Namespace) -> int:
     from skinjax.deploy.predictor import open_predictor
     from skinjax.deploy.serve.app import make_app
     from skinjax.deploy.serve.batching import Batcher
-    from skinjax.deploy.serve.limits import Limits, Protocol
+    from skinjax.deploy.serve.limits import Limits, server_of
 
     limits = Limits()
     with listening(options.host, options.port) as at:
         predictor = open_predictor(options.model, options.prior)
         use_compilation_cache(data_root() / "compilation_cache")
         host, port = at.getsockname()[:2]
-        with Batcher(predictor, limits.waiting) as batcher:
-            # uvicorn raises again the signal that stopped it; by then all is over.
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: None)
+        with Batcher(predictor, limits.waiting) as batcher, unraised(signal.SIGINT, signal.SIGTERM):
             app = make_app(batcher, called(options.host, options.name), is_any(host), limits)
-            config = uvicorn.Config(
-                app,
-                http=Protocol,
-                ws="none",
-                log_level="warning",
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                limit_concurrency=2 * limits.requests,
-                timeout_keep_alive=5,
-                timeout_graceful_shutdown=5,
-            )
             shown = options.host if ":" not in options.host else f"[{options.host}]"
             print(f"http://{'localhost' if is_loopback(host) else shown}:{port} (Ctrl-C stops it)", flush=True)
             if not is_loopback(host):
                 print(f"whoever reaches {shown}:{port} can ask the model: there are no passwords", file=sys.stderr)
-            uvicorn.Server(config).run(sockets=[at])
+            server_of(app, limits).run(sockets=[at])
     print("stopped", file=sys.stderr)
     return 0
+
+
+@contextlib.contextmanager
+def unraised(*numbers: int) -> Iterator[None]:
+    """Do nothing at these signals: uvicorn raises the one that stopped it again, when all is over."""
+    before = [signal.signal(number, lambda *_: None) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -21,7 +21,6 @@ import numpy as np
 
 from skinjax.core.errors import UserError
 from skinjax.deploy.bundle import blank
-from skinjax.deploy.overlays import Rows, rests_on
 from skinjax.deploy.predictor import Predictor
 
 Array = np.ndarray
@@ -48,7 +47,8 @@ class Batcher:
         self._programs: dict[int, Any] = {}
         self._photographs: deque[tuple[Array, Future]] = deque()
         self._jobs: deque[tuple[Callable[[], Any], Future]] = deque()
-        self._seconds, self._explains, self._closed, self._changed = 0.0, False, False, threading.Condition()
+        self._seconds, self._closed, self._changed = 0.0, False, threading.Condition()
+        self.compiled = threading.Event()
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._work, self._compile_others)]
 
     def __enter__(self) -> Self:
@@ -82,7 +82,7 @@ class Batcher:
         return self._put(self._photographs, pixels)
 
     def explain(self, pixels: Array, label: int) -> Future:
-        """The `Rows` of what the answer to one photograph rests on, for the class with this number."""
+        """What the answer to one photograph rests on, for the class with this number: see `overlays.rests_on`."""
         return self._put(self._jobs, lambda: self._explained(pixels, label))
 
     def outputs(self, images: Array) -> dict[str, Array]:
@@ -92,7 +92,9 @@ class Batcher:
         found = jax.device_get(self._programs[size](self.predictor.model.variables, rows))
         return {name: values[: len(images)] for name, values in found.items()}
 
-    def _explained(self, pixels: Array, label: int) -> Rows:
+    def _explained(self, pixels: Array, label: int) -> dict[str, Array]:
+        from skinjax.deploy.overlays import rests_on  # after the first answers, as matplotlib takes a second
+
         return rests_on(self._alone, pixels[None], np.array([label]))
 
     def _put(self, queue: deque, asked: Any) -> Future:
@@ -114,7 +116,7 @@ class Batcher:
         """The photographs to answer next, and what else there is to do; None when all is over."""
         waiting = self._photographs
         with self._changed:
-            self._changed.wait_for(lambda: waiting or (self._jobs and self._explains) or self._closed)
+            self._changed.wait_for(lambda: waiting or (self._jobs and self.compiled.is_set()) or self._closed)
             if self._closed:
                 return None
             until = time.monotonic() + LINGER * self._seconds
@@ -123,7 +125,7 @@ class Batcher:
                     break
             count = chosen(len(waiting), sorted(self._programs)) if waiting else 0
             taken = [waiting.popleft() for _ in range(min(count, len(waiting)))]
-            return taken, self._jobs.popleft() if self._jobs and self._explains else None
+            return taken, self._jobs.popleft() if self._jobs and self.compiled.is_set() else None
 
     def _answers(self, photographs: list[Array]) -> list[dict[str, Array]]:
         began = time.monotonic()
@@ -139,7 +141,7 @@ class Batcher:
         with contextlib.suppress(UserError):  # of a method that has no such maps
             self._explained(blank(self.predictor.model)[0], 0)
         with self._changed:
-            self._explains = True
+            self.compiled.set()
             self._changed.notify_all()
 
     def _compile(self, size: int) -> None:

@@ -4,22 +4,20 @@ import asyncio
 import contextlib
 import dataclasses
 import ipaddress
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
-from typing import Any
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from urllib.parse import urlsplit
 
 import h11
+import uvicorn
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers, MutableHeaders, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from skinjax.core.files import human_bytes
-
-Message = MutableMapping[str, Any]
-Receive, Send = Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MOST_NAME = 200  # letters of a photograph's name
 FORM = "send each photograph as a file of multipart/form-data"
@@ -73,10 +71,10 @@ class Guard:
     names: those by which the server may be called; addresses: so may any IP address, which no other site's name is
     """
 
-    def __init__(self, app: App, names: set[str], addresses: bool = False):
+    def __init__(self, app: ASGIApp, names: set[str], addresses: bool = False):
         self.app, self.names, self.addresses = app, names, addresses
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -213,21 +211,30 @@ class Form(MultiPartParser):
         self.ended = True
 
 
-async def photographs_of(headers: Headers, stream: Any, most: int) -> list[tuple[str, bytes]]:
+async def photographs_of(headers: Headers, stream: AsyncIterator[bytes], most: int) -> list[tuple[str, bytes]]:
     """The name and the bytes of each file of a form."""
     if headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
         raise RefusedError(415, f"the request is no form: {FORM}")
-    form = Form(headers, stream, max_files=most, max_fields=0)
+
+    async def whole() -> AsyncGenerator[bytes, None]:
+        async for chunk in stream:
+            yield chunk
+        if not form.ended:
+            raise MultiPartException("it is cut short")
+
+    form = Form(headers, whole(), max_files=most, max_fields=0)
     try:
         found = await form.parse()
     except MultiPartException as error:
         raise RefusedError(400, f"the form cannot be read ({error.message.rstrip('.')}): {FORM}") from error
-    files = [of for _, of in found.multi_items() if isinstance(of, UploadFile)]
-    if not form.ended:
-        raise RefusedError(400, f"the form is cut short: {FORM}")
+    files = []
+    for _, of in found.multi_items():
+        if isinstance(of, UploadFile):
+            files.append((_shown_name(of.filename), of.file.read()))
+            of.file.close()
     if not files:
         raise RefusedError(422, f"there is no photograph in the form: {FORM}")
-    return [(_shown_name(of.filename), of.file.read()) for of in files]
+    return files
 
 
 def _shown_name(name: str | None) -> str:
@@ -236,10 +243,27 @@ def _shown_name(name: str | None) -> str:
     return seen[-MOST_NAME:] or "photograph"
 
 
+def server_of(app: ASGIApp, limits: Limits) -> uvicorn.Server:
+    """A server of an app, that trusts no proxy, and says nothing of what clients do wrong."""
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    config = uvicorn.Config(
+        app,
+        http=type("Protocol", (Protocol,), {"head_seconds": limits.head_seconds}),
+        ws="none",
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=2 * limits.requests,
+        timeout_graceful_shutdown=5,
+    )
+    return uvicorn.Server(config)
+
+
 class Protocol(H11Protocol):
     """uvicorn's, but a connection that does not say what it wants is closed after a while."""
 
-    head_seconds = Limits.head_seconds
+    head_seconds: float
     _closing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

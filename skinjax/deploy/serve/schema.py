@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class Answer(BaseModel):
-    """What is said of a photograph, as by `skinjax predict --format=jsonl`; what the model does not know is left out."""
+    """What is said of a photograph, as by `skinjax predict --format=jsonl`; what is not known is left out."""
 
     path: str = Field(description="the name of the file, as it was sent")
     image_id: str = Field(description="the name without its ending")
