@@ -39,6 +39,7 @@ def page(chromium, url):
     page.on("request", lambda request: asked.append(request.url))
     page.on("console", lambda message: faults.append(message.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("filechooser", lambda chooser: None)  # else it begins to be heard of when a key was pressed already
     page.set_default_timeout(10_000)
     page.goto("/")
     yield page

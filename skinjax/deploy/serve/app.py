@@ -105,6 +105,7 @@ class Desk:
             notices=self.notices,
             card=self.card,
             limits=limits,
+            batches=self.batcher.batches,
         )
         return JSONResponse(said.model_dump())
 

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
@@ -49,6 +49,7 @@ class Batcher:
         self._jobs: deque[tuple[Callable[[], Any], Future]] = deque()
         self._seconds, self._closed, self._changed = 0.0, False, threading.Condition()
         self.compiled = threading.Event()
+        self.batches: Counter[int] = Counter()  # answered, by the size that they were padded to
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._work, self._compile_others)]
 
     def __enter__(self) -> Self:
@@ -88,6 +89,7 @@ class Batcher:
     def outputs(self, images: Array) -> dict[str, Array]:
         """Those of `Predictor.outputs` for at most a batch of photographs, in the smallest program that holds them."""
         size = min(size for size in self._programs if size >= len(images))
+        self.batches[size] += 1
         rows = np.pad(images, [(0, size - len(images)), (0, 0), (0, 0), (0, 0)])
         found = jax.device_get(self._programs[size](self.predictor.model.variables, rows))
         return {name: values[: len(images)] for name, values in found.items()}

@@ -44,8 +44,8 @@ class Limits:
     """
 
     photographs: int = 64
-    bytes: int = 2**26
-    held: int = 2**29
+    bytes: int = 64_000_000
+    held: int = 512_000_000
     requests: int = 256
     waiting: int = 512
     seconds: float = 60.0

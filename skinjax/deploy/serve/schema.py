@@ -48,6 +48,7 @@ class About(BaseModel):
     notices: list[str]
     card: str = Field(description="the model card, in Markdown")
     limits: dict[str, float]
+    batches: dict[int, int] = Field(description="how many were answered since the start, by their size")
 
 
 class Fault(BaseModel):
