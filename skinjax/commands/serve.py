@@ -52,10 +52,10 @@ def run(options: argparse.Namespace) -> int:
         host, port = at.getsockname()[:2]
         with Batcher(predictor, limits.waiting) as batcher, unraised(signal.SIGINT, signal.SIGTERM):
             app = make_app(batcher, called(options.host, options.name), is_any(host), limits)
-            shown = options.host if ":" not in options.host else f"[{options.host}]"
-            print(f"http://{'localhost' if is_loopback(host) else shown}:{port} (Ctrl-C stops it)", flush=True)
+            shown = "localhost" if host == LOOPBACK else f"[{options.host}]" if ":" in host else options.host
+            print(f"http://{shown}:{port} (Ctrl-C stops it)", flush=True)
             if not is_loopback(host):
-                print(f"whoever reaches {shown}:{port} can ask the model: there are no passwords", file=sys.stderr)
+                print(f"whoever reaches port {port} of this machine can ask: there are no passwords", file=sys.stderr)
             server_of(app, limits).run(sockets=[at])
     print("stopped", file=sys.stderr)
     return 0

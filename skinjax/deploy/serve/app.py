@@ -75,7 +75,7 @@ def make_app(batcher: Batcher, names: set[str], addresses: bool = False, limits:
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=400))
     app.add_exception_handler(Exception, lambda *_: JSONResponse({"error": "the server failed at this"}, 500))
-    return Guard(app, names, addresses)
+    return Guard(app, names, addresses, desk.limits.seconds)
 
 
 async def _told(_: Request, error: Any) -> JSONResponse:
@@ -162,17 +162,15 @@ class Desk:
         return [task.result() for task in tasks]
 
     async def _answer(self, name: str, data: bytes, gate: asyncio.Semaphore) -> Photograph:
-        stem, predictor = PurePosixPath(name).stem, self.predictor
+        stem, look = PurePosixPath(name).stem, self.predictor.look
         async with gate:
-            decoding = asyncio.get_running_loop().run_in_executor(self.decoders, predictor.look, data, name)
+            decoding = asyncio.get_running_loop().run_in_executor(self.decoders, look, data, name)
             try:
                 pixels, flags = await decoding
             except UserError as error:
                 return Photograph(name, stem, error=str(error))
             outputs = await asyncio.wrap_future(self.batcher.ask(pixels))
-        distances = predictor.distances({name: values[None] for name, values in outputs.items()})
-        distance = np.nan if distances is None else float(distances[0])
-        return Photograph(name, stem, outputs["probabilities"], distance, flags, "", pixels)
+        return Photograph(name, stem, outputs["probabilities"], outputs.get("distance", np.nan), flags, "", pixels)
 
     def _record(self, of: Photograph) -> Record:
         (record,) = records(self.predictor, [of])

@@ -79,7 +79,7 @@ class Batcher:
                 self.inside -= count
 
     def ask(self, pixels: Array) -> Future:
-        """The outputs of `Predictor.outputs` for one photograph, each without its first axis."""
+        """What `Predictor.outputs` says of one photograph, each without its first axis, and its `distance` if known."""
         return self._put(self._photographs, pixels)
 
     def explain(self, pixels: Array, label: int) -> Future:
@@ -132,6 +132,8 @@ class Batcher:
     def _answers(self, photographs: list[Array]) -> list[dict[str, Array]]:
         began = time.monotonic()
         found = self.outputs(np.stack(photographs))
+        distances = self.predictor.distances(found)
+        found |= {} if distances is None else {"distance": distances}
         self._seconds = time.monotonic() - began
         return [{name: values[place] for name, values in found.items()} for place in range(len(photographs))]
 

@@ -68,11 +68,12 @@ class RefusedError(Exception):
 class Guard:
     """Around an app: other sites' pages are refused, and browsers are told to be strict with every answer.
 
-    names: those by which the server may be called; addresses: so may any IP address, which no other site's name is
+    names: those by which the server may be called; addresses: so may any IP address, which no other site's name is;
+    seconds: for a client to take in an answer
     """
 
-    def __init__(self, app: ASGIApp, names: set[str], addresses: bool = False):
-        self.app, self.names, self.addresses = app, names, addresses
+    def __init__(self, app: ASGIApp, names: set[str], addresses: bool = False, seconds: float = 60.0):
+        self.app, self.names, self.addresses, self.seconds = app, names, addresses, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -87,7 +88,8 @@ class Guard:
                 if not body.whole:
                     await body.drain()
                     headers["Connection"] = "close"
-            await send(message)
+            async with asyncio.timeout(self.seconds):
+                await send(message)
 
         try:
             self.check(scope["method"], body.headers)

@@ -19,7 +19,6 @@ function say() {
   const of = `${answered} of ${asked} photograph${asked === 1 ? "" : "s"}`;
   find("#status").textContent = asked ? `${of} answered.` : "No photograph was asked about.";
   find("table").hidden = find("#clear").disabled = !asked;
-  find("#clear").disabled = !asked;
   find("#csv").disabled = !lines.length;
 }
 
