@@ -25,7 +25,7 @@ from skinjax import cli
 from skinjax.data.acquire.sources import File
 from skinjax.deploy.predicting import Lines, photographs, records
 from skinjax.deploy.predictor import open_predictor
-from skinjax.deploy.serve.app import make_app
+from skinjax.deploy.serve.app import make_app, pixels_of
 from skinjax.deploy.serve.batching import Batcher, chosen, sizes_up_to
 from skinjax.deploy.serve.limits import STRICT, Guard, Limits
 from tests.deploy.serving import CARD, CLASSES, HOSTILE, picture, pixels, serving, write_tiny
@@ -230,6 +230,13 @@ def test_a_bad_photograph_has_its_error_and_the_others_their_answers(client):
     response = client.post("/api/explain", files=form([("bomb.png", BOMB)]))
     assert response.status_code == 422
     assert "more than the limit" in response.json()["error"]
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "TIFF"])
+def test_pixels_are_counted_before_they_are_decoded(format):
+    """Large photographs are decoded one at a time, so that a few of them do not fill the memory."""
+    assert pixels_of(picture(0, format)) == 200 * 150
+    assert pixels_of(picture(0, format)[:10]) == 0
 
 
 def test_exif_turns_the_photograph_and_is_not_returned(client):

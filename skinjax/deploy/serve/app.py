@@ -5,9 +5,11 @@ import base64
 import contextlib
 import dataclasses
 import io
+import math
 import os
 import re
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,7 +25,8 @@ from starlette.requests import ClientDisconnect, Request
 from skinjax import __version__
 from skinjax.core.errors import UserError
 from skinjax.core.files import human_bytes
-from skinjax.data.acquire.decoding import MOST_PIXELS
+from skinjax.data.acquire.decoding import MOST_PIXELS, READERS
+from skinjax.data.acquire.image_headers import image_format, jpeg_header, webp_size
 from skinjax.deploy.predicting import Lines, Photograph, Record, records
 from skinjax.deploy.serve.batching import Batcher, FullError
 from skinjax.deploy.serve.limits import Guard, Limits, RefusedError, Uploads
@@ -31,7 +34,9 @@ from skinjax.deploy.serve.schema import FAULTS, About, Answers, Explanation, for
 from skinjax.deploy.serve.words import sentences
 
 PAGE = Path(__file__).parent / "page"
-MOST_DECODERS = 4  # photographs that are decoded at a time; each may take a gigabyte
+MOST_DECODERS = 4  # photographs that are decoded at a time
+LARGE = 2**24  # pixels, from which on a photograph is decoded alone: the largest take a gigabyte
+SYNTHETIC = "Trained on photographs that a program draws: a test bench, and no medicine."
 CARD_ROW = re.compile(r"- \*\*(.+?)\*\*: (.*)")
 
 
@@ -87,10 +92,13 @@ class Desk:
 
     def __init__(self, batcher: Batcher, limits: Limits):
         self.batcher, self.limits, self.predictor = batcher, limits, batcher.predictor
-        self.notices = self.predictor.notices
+        bundle = self.predictor.bundle
+        protocol = (bundle.manifest.figures if bundle else self.predictor.model.origin).get("protocol")
+        synthetic = isinstance(protocol, Mapping) and protocol.get("synthetic")
+        self.notices = [*self.predictor.notices, *([SYNTHETIC] if synthetic else [])]
         self.uploads, self.lines = Uploads(limits), Lines(self.predictor, "csv")
         self.decoders = ThreadPoolExecutor(min(MOST_DECODERS, os.cpu_count() or 1))
-        bundle = self.predictor.bundle
+        self.alone = threading.Lock()
         self.card = bundle.card if bundle else ""
         self.html = self._html(bundle.path.name if bundle else "a run")
 
@@ -162,15 +170,19 @@ class Desk:
         return [task.result() for task in tasks]
 
     async def _answer(self, name: str, data: bytes, gate: asyncio.Semaphore) -> Photograph:
-        stem, look = PurePosixPath(name).stem, self.predictor.look
+        stem = PurePosixPath(name).stem
         async with gate:
-            decoding = asyncio.get_running_loop().run_in_executor(self.decoders, look, data, name)
+            decoding = asyncio.get_running_loop().run_in_executor(self.decoders, self._look, data, name)
             try:
                 pixels, flags = await decoding
             except UserError as error:
                 return Photograph(name, stem, error=str(error))
             outputs = await asyncio.wrap_future(self.batcher.ask(pixels))
         return Photograph(name, stem, outputs["probabilities"], outputs.get("distance", np.nan), flags, "", pixels)
+
+    def _look(self, data: bytes, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+        with self.alone if pixels_of(data) > LARGE else contextlib.nullcontext():
+            return self.predictor.look(data, name)
 
     def _record(self, of: Photograph) -> Record:
         (record,) = records(self.predictor, [of])
@@ -192,6 +204,21 @@ class Desk:
             limits=self.limits,
             most_bytes=human_bytes(self.limits.bytes),
         )
+
+
+def pixels_of(data: bytes) -> int:
+    """How many pixels a photograph has by its header; 0 if that cannot be read, of which decoding tells."""
+    try:
+        format_ = image_format(data)
+        if format_ == "JPEG":
+            header = jpeg_header(data)
+            return header.width * header.height
+        if format_ == "WEBP":
+            return math.prod(webp_size(data))
+        with READERS[format_](io.BytesIO(data)) as image:
+            return math.prod(image.size)
+    except Exception:  # damaged headers make readers raise anything
+        return 0
 
 
 def png(pixels: np.ndarray) -> str:
