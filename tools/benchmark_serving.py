@@ -3,9 +3,9 @@
     python tools/benchmark_serving.py [--backbone=resnet50] [--size=224] [--batch=32] [--clients=32] [--rounds=3]
 
 The jitted forward pass of a whole batch, `predict` of drawn 600x450 JPEGs, and `skinjax serve` under clients that each
-send the next photograph when the last is answered take turns in one run; what is printed are medians and ratios. The
-server is a process of its own, started twice: the second finds its programs in the compilation cache, and the seconds
-from its launch to its first answer are told. The machine should have nothing else to do.
+send the next photograph when the last is answered take turns in one run; what is printed are medians over the rounds,
+with their range. The server is a process of its own, started twice: the second finds its programs in the compilation
+cache, and the seconds from its launch to its first answer are told. The machine should have nothing else to do.
 """
 
 import argparse
@@ -62,33 +62,37 @@ def main() -> None:
         use_compilation_cache(Path(folder) / "compilation_cache")
         predictor = open_predictor(bundle, say=lambda line: None)
         load(port, files[: options.clients], options.clients)
-        before = batches(port)
-        rates: dict[str, list[float]] = {"forward": [], "predict": [], "serve": []}
-        waits: list[float] = []
         forward(predictor, options.batch)  # compiles
-        for _ in range(options.rounds):
-            rates["forward"].append(options.batch / seconds_of(lambda: forward(predictor, options.batch)))
-            rates["predict"].append(PHOTOGRAPHS / seconds_of(lambda: predicted(predictor, files)))
-            began = time.perf_counter()
-            waits += load(port, 2 * files, options.clients)
-            rates["serve"].append(2 * PHOTOGRAPHS / (time.perf_counter() - began))
-        formed = size_of_most(batches(port) - before)
+        rounds = [one_round(predictor, files, port, options.clients) for _ in range(options.rounds)]
         ended(server)
-        forward(predictor, formed)
-        one = statistics.median(seconds_of(lambda: forward(predictor, formed)) for _ in range(3))
-    tell(options, {name: statistics.median(of) for name, of in rates.items()}, waits, formed, one)
-
-
-def tell(options: argparse.Namespace, rates: dict[str, float], waits: list[float], formed: int, one: float) -> None:
-    """Print what was measured; `one` is the time of a forward pass of as many as are `formed`."""
     machine = f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     print(f"{options.backbone}, {options.size} px, batch {options.batch}, {options.clients} clients, {machine}")
-    print(f"forward: {rates['forward']:.1f} photographs a second")
-    print(f"predict: {rates['predict']:.1f}, {rates['predict'] / rates['forward']:.0%} of forward")
-    print(f"serve:   {rates['serve']:.1f}, {rates['serve'] / rates['predict']:.0%} of predict")
-    p50, p95 = (float(np.quantile(waits, share)) for share in (0.5, 0.95))
-    passes = f"{p50 / one:.2f} forward passes of {formed} photographs, as the batches are that most are answered in"
-    print(f"waits:   p50 {p50:.2f} s, {passes}; p95 {p95:.2f} s")
+    for name in rounds[0]:
+        values = sorted(of[name] for of in rounds)
+        print(f"{name}: {statistics.median(values):.2f} ({values[0]:.2f} to {values[-1]:.2f})")
+
+
+def one_round(predictor: Predictor, files: list[bytes], port: int, clients: int) -> dict[str, float]:
+    """The figures of a round; ratios are of what ran one after the other."""
+    batch = predictor.model.spec.batch
+    alone = batch / seconds_of(lambda: forward(predictor, batch))
+    predict = len(files) / seconds_of(lambda: predicted(predictor, files))
+    before, waits = batches(port), list[float]()
+    serve = 2 * len(files) / seconds_of(lambda: waits.extend(load(port, 2 * files, clients)))
+    formed = size_of_most(batches(port) - before)
+    forward(predictor, formed)  # compiles
+    one = seconds_of(lambda: forward(predictor, formed))
+    return {
+        "forward, photographs a second": alone,
+        "predict, photographs a second": predict,
+        "serve, photographs a second": serve,
+        "predict / forward": predict / statistics.mean([alone, formed / one]),
+        "serve / predict": serve / predict,
+        "the batch that the middle photograph is answered in": formed,
+        "p50 of serve, seconds": statistics.median(waits),
+        "p50 of serve / forward of that batch": statistics.median(waits) / one,
+        "p95 of serve, seconds": float(np.quantile(waits, 0.95)),
+    }
 
 
 def made(folder: Path, backbone: str, size: int, batch: int) -> Path:

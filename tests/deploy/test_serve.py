@@ -124,6 +124,9 @@ def test_the_model_tells_of_itself(client):
     assert about["limits"]["photographs"] == Limits().photographs
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {"/api/model", "/api/predict", "/api/table", "/api/explain"}
+    given = {path: set(of["post"]["responses"]["200"]["content"]) for path, of in paths.items() if "post" in of}
+    json = {"application/json"}
+    assert given == {"/api/predict": json, "/api/table": {"text/csv"}, "/api/explain": json}
     assert "multipart/form-data" in paths["/api/predict"]["post"]["requestBody"]["content"]
     assert client.get("/docs").status_code == 404
 

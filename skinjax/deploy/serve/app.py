@@ -17,7 +17,7 @@ from typing import Any
 import jinja2
 import numpy as np
 from fastapi import FastAPI
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from PIL import Image
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -30,7 +30,7 @@ from skinjax.data.acquire.image_headers import image_format, jpeg_header, webp_s
 from skinjax.deploy.predicting import Lines, Photograph, Record, records
 from skinjax.deploy.serve.batching import Batcher, FullError
 from skinjax.deploy.serve.limits import Guard, Limits, RefusedError, Uploads
-from skinjax.deploy.serve.schema import FAULTS, About, Answers, Explanation, form
+from skinjax.deploy.serve.schema import FAULTS, TABLE, About, Answers, Explanation, form
 from skinjax.deploy.serve.words import sentences
 
 PAGE = Path(__file__).parent / "page"
@@ -46,41 +46,23 @@ def make_app(batcher: Batcher, names: set[str], addresses: bool = False, limits:
     app = FastAPI(
         title="skinjax serve", version=__version__, docs_url=None, redoc_url=None, description=" ".join(desk.notices)
     )
-    posted: dict[str, Any] = {"methods": ["POST"], "tags": ["photographs"]}
     app.add_api_route("/", desk.page, include_in_schema=False)
     app.add_api_route("/page.css", lambda: FileResponse(PAGE / "page.css"), include_in_schema=False)
     app.add_api_route("/page.js", lambda: FileResponse(PAGE / "page.js"), include_in_schema=False)
     app.add_api_route("/api/model", desk.about, summary="The model, its card and the limits", response_model=About)
-    app.add_api_route(
-        "/api/predict",
-        desk.predict,
-        summary="What the model says of photographs",
-        responses={200: {"model": Answers}, **FAULTS},
-        openapi_extra=form(several=True),
-        **posted,
-    )
-    app.add_api_route(
-        "/api/table",
-        desk.table,
-        summary="The same as CSV, with the columns of skinjax predict",
-        response_class=PlainTextResponse,
-        responses={200: {"content": {"text/csv": {}}}, **FAULTS},
-        openapi_extra=form(several=True),
-        **posted,
-    )
-    app.add_api_route(
-        "/api/explain",
-        desk.explain,
-        summary="What the answer to a photograph rests on: Grad-CAM of the likeliest class",
-        responses={200: {"model": Explanation}, **FAULTS},
-        openapi_extra=form(several=False),
-        **posted,
-    )
+    posted: dict[str, tuple[Any, Any, bool, str]] = {
+        "/api/predict": (desk.predict, {"model": Answers}, True, "What the model says of photographs"),
+        "/api/table": (desk.table, TABLE, True, "The same as CSV, with the columns of skinjax predict"),
+        "/api/explain": (desk.explain, {"model": Explanation}, False, "What the answer to a photograph rests on"),
+    }
+    for path, (answer, gives, several, says) in posted.items():
+        told: dict[str, Any] = {"summary": says, "responses": {200: gives, **FAULTS}, "openapi_extra": form(several)}
+        app.add_api_route(path, answer, methods=["POST"], response_class=Response, **told)
     app.add_exception_handler(RefusedError, lambda _, error: error.response())  # type: ignore[attr-defined]
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=400))
     app.add_exception_handler(Exception, lambda *_: JSONResponse({"error": "the server failed at this"}, 500))
-    return Guard(app, names, addresses, desk.limits.seconds)
+    return Guard(app, names, addresses)
 
 
 async def _told(_: Request, error: Any) -> JSONResponse:

@@ -138,15 +138,17 @@ class Batcher:
         return [{name: values[place] for name, values in found.items()} for place in range(len(photographs))]
 
     def _compile_others(self) -> None:
-        for size in reversed(self.sizes[1:]):
-            if self._closed:
-                return
-            self._compile(size)
-        with contextlib.suppress(UserError):  # of a method that has no such maps
-            self._explained(blank(self.predictor.model)[0], 0)
-        with self._changed:
-            self.compiled.set()
-            self._changed.notify_all()
+        try:
+            for size in reversed(self.sizes[1:]):
+                if self._closed:
+                    return
+                self._compile(size)
+            with contextlib.suppress(UserError):  # of a method that has no such maps
+                self._explained(blank(self.predictor.model)[0], 0)
+        finally:
+            with self._changed:
+                self.compiled.set()
+                self._changed.notify_all()
 
     def _compile(self, size: int) -> None:
         stored = self.predictor.model.spec.stored_size

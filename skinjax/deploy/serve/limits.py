@@ -39,8 +39,8 @@ class Limits:
     """How much may be asked; the pixels of a photograph are limited where it is decoded.
 
     photographs, bytes: of a request; held: bytes of all requests together; requests: that bring photographs at a time;
-    waiting: photographs of all; seconds: from a request's first byte to its last; answer_seconds: from there to the
-    answer; head_seconds: until a connection has said what it wants
+    waiting: photographs of all; seconds: from a request's first byte to its last, and for taking in an answer;
+    answer_seconds: from there to the answer; head_seconds: until a connection has said what it wants
     """
 
     photographs: int = 64
@@ -68,12 +68,11 @@ class RefusedError(Exception):
 class Guard:
     """Around an app: other sites' pages are refused, and browsers are told to be strict with every answer.
 
-    names: those by which the server may be called; addresses: so may any IP address, which no other site's name is;
-    seconds: for a client to take in an answer
+    names: those by which the server may be called; addresses: so may any IP address, which no other site's name is
     """
 
-    def __init__(self, app: ASGIApp, names: set[str], addresses: bool = False, seconds: float = 60.0):
-        self.app, self.names, self.addresses, self.seconds = app, names, addresses, seconds
+    def __init__(self, app: ASGIApp, names: set[str], addresses: bool = False):
+        self.app, self.names, self.addresses = app, names, addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -88,8 +87,7 @@ class Guard:
                 if not body.whole:
                     await body.drain()
                     headers["Connection"] = "close"
-            async with asyncio.timeout(self.seconds):
-                await send(message)
+            await send(message)
 
         try:
             self.check(scope["method"], body.headers)
@@ -102,9 +100,8 @@ class Guard:
         """Refuse a name that is not ours, as when another site's name leads here, and what its pages post."""
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self.knows(hosts[0]):
-            raise RefusedError(
-                421, "the server is not called so: use the address that it printed, or start it with --name"
-            )
+            told = "the server is not called so: use the address that it printed, or start it with --name"
+            raise RefusedError(421, told)
         if method in ("GET", "HEAD"):
             return
         origin = headers.get("origin")
@@ -170,9 +167,8 @@ class Uploads:
                 async with asyncio.timeout(limits.seconds):
                     files = await photographs_of(request.headers, stream(), limits.photographs)
             except TimeoutError:
-                raise RefusedError(
-                    408, f"the photographs took longer than {limits.seconds:g} seconds: send fewer"
-                ) from None
+                told = f"the photographs took longer than {limits.seconds:g} seconds: send fewer"
+                raise RefusedError(408, told) from None
             yield files
 
     @contextlib.contextmanager
@@ -250,7 +246,7 @@ def server_of(app: ASGIApp, limits: Limits) -> uvicorn.Server:
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     config = uvicorn.Config(
         app,
-        http=type("Protocol", (Protocol,), {"head_seconds": limits.head_seconds}),
+        http=type("Protocol", (Protocol,), {"limits": limits}),
         ws="none",
         log_level="error",
         access_log=False,
@@ -263,14 +259,14 @@ def server_of(app: ASGIApp, limits: Limits) -> uvicorn.Server:
 
 
 class Protocol(H11Protocol):
-    """uvicorn's, but a connection that does not say what it wants is closed after a while."""
+    """uvicorn's, but a connection that does not say what it wants, or takes no answer in, is closed after a while."""
 
-    head_seconds: float
+    limits: Limits
     _closing: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._closing = self.loop.call_later(self.head_seconds, transport.close)
+        self._closing = self.loop.call_later(self.limits.head_seconds, transport.close)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -278,7 +274,15 @@ class Protocol(H11Protocol):
             self._closing.cancel()
             self._closing = None
         elif self.conn.their_state is h11.IDLE and not self._closing:
-            self._closing = self.loop.call_later(self.head_seconds, self.transport.close)
+            self._closing = self.loop.call_later(self.limits.head_seconds, self.transport.close)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self.loop.call_later(self.limits.seconds, self._end)
+
+    def _end(self) -> None:
+        if self.transport.is_closing():
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._closing:

@@ -63,6 +63,7 @@ def form(several: bool) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
+TABLE = {"content": {"text/csv": {"schema": {"type": "string"}}}}
 FAULTS: dict[int | str, dict[str, Any]] = {
     400: {"model": Fault, "description": "the form cannot be read"},
     403: {"model": Fault, "description": "the page of another site asks"},
