@@ -26,8 +26,9 @@ from skinjax.data.acquire.sources import File
 from skinjax.deploy.predicting import Lines, photographs, records
 from skinjax.deploy.predictor import open_predictor
 from skinjax.deploy.serve.app import make_app, pixels_of
-from skinjax.deploy.serve.batching import Batcher, chosen, sizes_up_to
+from skinjax.deploy.serve.batching import chosen, sizes_up_to
 from skinjax.deploy.serve.limits import STRICT, Guard, Limits
+from skinjax.deploy.serve.words import in_set, likeliest, one_of
 from tests.deploy.serving import CARD, CLASSES, HOSTILE, picture, pixels, serving, write_tiny
 
 SECRET = b"51.5007 N 0.1246 W"
@@ -66,16 +67,16 @@ def ask(client, files):
     return response.json()["answers"]
 
 
-def test_a_padded_size_gives_the_numbers_of_a_whole_batch(bundle):
-    predictor = open_predictor(bundle, say=lambda line: None)
-    whole = predictor.outputs(pixels(4))
-    with Batcher(predictor) as batcher:
-        batcher.compiled.wait()
-        for count in (1, 2, 3, 4):
-            padded = batcher.outputs(pixels(4)[:count])
-            assert padded.keys() == whole.keys()
-            for name, values in padded.items():
-                np.testing.assert_allclose(values, whole[name][:count], atol=1e-5)
+def test_a_padded_size_gives_the_numbers_of_a_whole_batch(server):
+    _, batcher = server
+    batcher.compiled.wait()
+    whole = batcher.predictor.outputs(pixels(4))
+    for count in (1, 2, 3, 4):
+        padded = batcher.outputs(pixels(4)[:count])
+        assert padded.keys() == whole.keys()
+        for name, values in padded.items():
+            np.testing.assert_allclose(values, whole[name][:count], atol=1e-5)
+    assert batcher.batches == {1: 1, 2: 1, 4: 2}
 
 
 def test_batches_are_padded_to_a_few_sizes():
@@ -116,6 +117,18 @@ def test_an_answer_says_what_it_means(client):
     (small,) = ask(client, [("small.png", picture(height=20, width=24))])
     assert small["flags"] == ["tiny"]
     assert "The photograph is tiny: take a larger one." in small["says"]
+
+
+def test_words_of_answers():
+    assert one_of(["mel", "bcc", "akiec"]) == "mel, bcc or akiec"
+    assert in_set(["nv", "bkl"]) == "nv or bkl: in nine of ten such lesions the true class is among these."
+    assert in_set(["nv"]).startswith("nv alone: in nine of ten such lesions")
+    assert in_set([]).startswith("No class is likely enough")
+    frequent = "Of a hundred photographs that are answered like this one, about 71 are nv"
+    assert likeliest(["nv", 0.712], True, "") == f"{frequent}."
+    assert likeliest(["nv", 0.712], True, "uniform") == f"{frequent}, for classes that are equally frequent."
+    assert likeliest(["nv", 0.712], False, "") == "The network gives nv 71%, which was not calibrated."
+    assert "more than 99 are nv" in likeliest(["nv", 0.9999], True, "")
 
 
 def test_the_model_tells_of_itself(client):
