@@ -66,7 +66,9 @@ def unique_names(paths: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     taken: set[str] = set()
     for path in dict.fromkeys(paths):
-        name = stem = path.strip("/").replace("/", "_").replace("..", "_")[-180:] or "photograph"
+        name = stem = (
+            path.strip("/").replace("/", "_").encode()[-180:].decode(errors="ignore").strip(".") or "photograph"
+        )
         number = 1
         while name in taken:
             number += 1
