@@ -14,6 +14,7 @@ of copies of 200x150.
 | Phases | 1, on five folds | 50 | docs/phases.md |
 | Stages | 1, on five folds | 30 | docs/stages.md |
 | Synergic | 1, on five folds | 45 | docs/synergic.md |
+| Leaderboard | 1 | 12 | docs/reproduce.md |
 """
 
 from collections.abc import Mapping
@@ -79,6 +80,15 @@ PHASES = {
     for depth, changes in DEPTHS.items()
 }
 
+# What `skinjax reproduce leaderboard` trains on ISIC 2018, here on the first of five lesion-grouped folds.
+HEADS, CORRECTED = {"linear head": "linear", "fine-tuned": "fine_tuned"}, "prior-corrected"
+ENDINGS = {"plain": "", "balanced batches": "_balanced", CORRECTED: ""}
+LEADERBOARD = {
+    f"{kind}, {how}": (f"configs/leaderboard.py:ham10000_copies_{variant}{ending}",)
+    for kind, variant in HEADS.items()
+    for how, ending in ENDINGS.items()
+}
+
 TABLES = {
     "Leak": comparison(
         RECALL | F1 | ACCURACY,
@@ -112,6 +122,17 @@ TABLES = {
         (IMAGENET,),
         folds=5,
         claims=claims("Macro recall", "two stages > one stage"),
+    ),
+    "Leaderboard": comparison(
+        {"Balanced accuracy": "macro_recall"} | ACCURACY | {"AUC": "macro_auc"},
+        LEADERBOARD,
+        (IMAGENET,),
+        claims=claims(
+            "Balanced accuracy",
+            "fine-tuned, plain > linear head, plain",
+            *(f"{kind}, {how} > {kind}, plain" for kind in HEADS for how in ("balanced batches", CORRECTED)),
+        ),
+        corrected=tuple(f"{kind}, {CORRECTED}" for kind in HEADS),
     ),
     "Synergic": comparison(
         {"AUC": "macro_auc"} | RECALL | ACCURACY | F1,

@@ -124,12 +124,17 @@ def blocks(page):
     return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
 
 
-def test_the_library_example_runs(tmp_path, monkeypatch):
+def test_the_library_example_runs_and_then_the_notebook(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SKINJAX_DATA", str(tmp_path / "data"))
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (example,) = blocks("library.md")
     exec(compile(example, "docs/library.md", "exec"), {})
+    cells: dict = {}
+    for cell in blocks("notebook.md"):
+        exec(compile(cell, "docs/notebook.md", "exec"), cells)
+    assert cells["pictures"]["backbone"].shape == (8, 32, 32, 3)
+    assert cells["found"]["fitted"]["temperature"] == cells["predictor"].decisions.temperature
 
 
 def test_the_method_of_the_page_is_trained_by_its_command(tmp_path, monkeypatch, capsys):

@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
 def check(path: Path) -> int:
     """Open a bundle, answer its examples again, and say what is in it."""
     from skinjax.core.files import human_bytes
+    from skinjax.core.settings import to_plain
     from skinjax.deploy.bundle import TOLERANCE, open_bundle
     from skinjax.evaluation.text import interval
 
@@ -67,7 +68,9 @@ def check(path: Path) -> int:
     print(f"classes: {', '.join(manifest.classes)}")
     for metric in ("macro_recall", "macro_auc"):
         if metric in manifest.figures:
-            print(f"{metric.replace('_', ' ')} {interval(manifest.figures[metric])}, {manifest.figures['told']}")
+            print(f"{metric.replace('_', ' ')} {interval(to_plain(manifest.figures[metric]))}")
+    if manifest.judged:
+        print(f"judged on {manifest.judged}")
     for of in manifest.origins.values():
         print(f"{of.name}: {of.licence}" + (f"; cite: {of.citation}" if of.citation else ""))
     worst = max(differences.values(), default=0.0)

@@ -12,6 +12,7 @@ wrong with a photograph that cannot be read, whose other cells are empty. The ex
 import argparse
 import contextlib
 import glob
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -91,12 +92,10 @@ def expanded(paths: list[str]) -> list[Path]:
     found = []
     for name in paths:
         path = Path(name).expanduser()
-        with contextlib.suppress(OSError, ValueError):
-            if not path.exists() and glob.has_magic(name):
-                matched = sorted(map(Path, glob.glob(str(path), recursive=True)))
-                if not matched:
-                    raise UserError(f"nothing matches {name!r}: name photographs, folders or archives that are there")
-                found += matched
-                continue
-        found.append(path)
+        if not glob.has_magic(name) or os.path.exists(path):
+            found.append(path)
+        elif matched := sorted(map(Path, glob.glob(str(path), recursive=True))):
+            found += matched
+        else:
+            raise UserError(f"nothing matches {name!r}: name photographs, folders or archives that are there")
     return found

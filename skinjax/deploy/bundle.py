@@ -49,6 +49,7 @@ Place = tuple[str, ...]
 SCHEMA = 1
 MANIFEST, CARD, REFERENCE = "bundle.json", "card.md", "reference.safetensors"
 MOST_MEMBERS, MOST_NAME, MOST_CLASSES, MOST_MANIFEST, MOST_BATCH = 100, 100, 10_000, 2**24, 2**28
+MOST_TEXT = 2000
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 NAME = re.compile(r"bundle\.json|card\.md|reference\.safetensors|member\d{1,2}\.safetensors|example\d\.jpg")
 NOT_MEDICAL = "Research use only, not a medical device."
@@ -74,11 +75,21 @@ class Origin(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
+class Figure(Settings):
+    """A figure of the test part, with its 95 % interval where it has one."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Manifest(Settings):
     """What `bundle.json` says.
 
     files: the digest of every other file; unlike: the distance from which a photograph is unlike those of training,
-    None where it is not known; figures: of the test part, with their protocol; examples: the answer to each
+    None where it is not known; figures: by metric; judged: on what, in words, and protocol, in fields; examples: the
+    answer to each
     """
 
     schema: int = SCHEMA
@@ -88,7 +99,9 @@ class Manifest(Settings):
     decisions: Decisions | None = None
     unlike: float | None = number(None, 0, 2)
     origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict)
-    figures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    figures: Mapping[str, Figure] = dataclasses.field(default_factory=dict)
+    judged: str = ""
+    protocol: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     examples: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -99,6 +112,9 @@ class Manifest(Settings):
         for name in self.classes:
             if not (name and name.isprintable() and len(name) <= MOST_NAME):
                 raise UserError(f"the class {name[:MOST_NAME]!r} is no name")
+        texts = [text for of in self.origins.values() for text in (of.name, of.licence, of.citation)]
+        if not all(text.isprintable() and len(text) <= MOST_TEXT for text in (self.judged, *self.figures, *texts)):
+            raise UserError("its texts must be printable")
         if not 1 <= len(self.networks) <= MOST_MEMBERS or list(self.networks) != numbers(len(self.networks)):
             raise UserError("its networks must be called 0, 1 and so on")
         stored = {network.spec.stored_size for network in self.networks.values()}
@@ -167,7 +183,9 @@ def write_bundle(
     reference: Array | None = None,
     unlike_from: float | None = None,
     origins: Mapping[str, Origin] | None = None,
-    figures: Mapping[str, Any] | None = None,
+    figures: Mapping[str, Figure] | None = None,
+    judged: str = "",
+    protocol: Mapping[str, Any] | None = None,
     card: str = "",
     examples: Sequence[bytes] = (),
 ) -> None:
@@ -201,6 +219,8 @@ def write_bundle(
         unlike=unlike_from,
         origins=origins or {},
         figures=figures or {},
+        judged=judged,
+        protocol=protocol or {},
         examples=answers,
         files={name: digest_of(data) for name, data in files.items()},
     )

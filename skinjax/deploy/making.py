@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from skinjax.core.errors import Print, UserError, first_line
+from skinjax.core.settings import to_plain
 from skinjax.data.acquire.catalogue import CATALOGUE
 from skinjax.data.dataset import prepared_folder, read_manifest
 from skinjax.data.pipeline import load
 from skinjax.data.synthetic.photographs import Painter, encode
 from skinjax.data.synthetic.settings import Settings as Drawn
 from skinjax.deploy import decisions, unlike
-from skinjax.deploy.bundle import NOT_MEDICAL, Origin, write_bundle
+from skinjax.deploy.bundle import NOT_MEDICAL, Figure, Origin, write_bundle
 from skinjax.evaluation.intervals import summary_with_intervals
 from skinjax.evaluation.judgement import ensemble
 from skinjax.evaluation.sources import Source, finished_parts, open_source
@@ -43,7 +44,10 @@ def make_bundle(runs: Sequence[Path], out: Path, root: Path, positive: Sequence[
         raise UserError("--positive fixes its threshold on a validation part, and the runs have none in common")
     else:
         say("no validation part: the bundle has no temperature, no prior correction and no conformal sets")
-    figures = figures_of(source) if source else {}
+    summary = summary_with_intervals(source.table) if source else {}
+    protocol = without_paths(source.table.protocol) if source else {}
+    figures = {metric: Figure(**fields(summary[metric])) for metric in HEADLINE if metric in summary}
+    judged = judged_on(summary, protocol) if source else ""
     reference, limit = features_of(model, runs[0], root, say)
     subject = open_subject(runs[0], root=root) if found else None
     origins = origins_of(models, [of.origin.get("protocol", {}) for of in models], root)
@@ -55,7 +59,9 @@ def make_bundle(runs: Sequence[Path], out: Path, root: Path, positive: Sequence[
         unlike_from=limit,
         origins=origins,
         figures=figures,
-        card=card(subject, figures, origins, len(runs)),
+        judged=judged,
+        protocol={name: protocol[name] for name in KEPT_PROTOCOL if name in protocol},
+        card=card(subject, figures, judged, origins, len(runs)),
         examples=drawn_examples(),
     )
 
@@ -100,19 +106,14 @@ def judged_together(found: Sequence[Source], count: int, say: Print) -> Source |
     return ensemble(found, "mean")
 
 
-def figures_of(source: Source) -> dict[str, Any]:
-    """The figures of the part that was judged, with their protocol."""
-    summary, protocol = summary_with_intervals(source.table), without_paths(source.table.protocol)
-    kept = {name: protocol[name] for name in KEPT_PROTOCOL if name in protocol}
-    split = protocol.get("split")
-    name = split.get("name") if isinstance(split, Mapping) else None
-    return {
-        **{metric: summary[metric] for metric in HEADLINE},
-        "images": summary["images"],
-        "groups": summary["groups"],
-        "protocol": kept | ({"split": name} if name else {}),
-        "told": protocol_in_words(protocol).removeprefix(", "),
-    }
+def fields(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What a `Figure` has of a figure in a summary."""
+    return {name: summary.get(name) for name in ("value", "low", "high")}
+
+
+def judged_on(summary: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
+    """What figures are of, in words."""
+    return f"{summary['images']:,} images of {summary['groups']:,} groups{protocol_in_words(protocol)}"
 
 
 def without_paths(protocol: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,7 +184,9 @@ def drawn_examples() -> list[bytes]:
     return [encode(drawn.draw(row)) for row in range(EXAMPLES)]
 
 
-def card(subject: Subject | None, figures: Mapping[str, Any], origins: Mapping[str, Origin], count: int) -> str:
+def card(
+    subject: Subject | None, figures: Mapping[str, Figure], judged: str, origins: Mapping[str, Origin], count: int
+) -> str:
     """The model card, as Markdown; what is not known stays a line to fill in."""
     rows = dict(card_rows(subject)) if subject else {}
     if rows.get("Began from"):
@@ -191,12 +194,11 @@ def card(subject: Subject | None, figures: Mapping[str, Any], origins: Mapping[s
     if count > 1:
         rows["Model"] = f"{count} networks, the mean of their probabilities; the first is {rows.get('Model', '')}"
     if figures:
-        judged = f"{figures['images']:,} images of {figures['groups']:,} groups"
-        rows["Judged on"] = ", ".join(filter(None, [judged, figures["told"]]))
+        rows["Judged on"] = judged
         known = {name.lower(): name for name in rows}
         for metric in HEADLINE:
             name = metric.replace("_", " ")
-            rows[known.get(name, name.capitalize())] = interval(figures[metric])
+            rows[known.get(name, name.capitalize())] = interval(to_plain(figures[metric]))
     licences = [of.name + f": {of.licence}" + f". Cite: {of.citation}" * bool(of.citation) for of in origins.values()]
     rows["Licences of data and weights"] = "; ".join(licences)
     lines = [f"- **{name}**: {value or '(not filled in)'}" for name, value in rows.items()]

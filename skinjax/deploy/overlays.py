@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skinjax.core.errors import UserError, os_errors_as_user_errors
+from skinjax.core.errors import os_errors_as_user_errors
 from skinjax.data.acquire.sources import File
 from skinjax.deploy.bundle import NOT_MEDICAL
 from skinjax.deploy.predicting import Photograph
@@ -65,14 +65,14 @@ def unique_names(paths: Sequence[str]) -> dict[str, str]:
     """A name for a file of its own, of each path."""
     found: dict[str, str] = {}
     taken: set[str] = set()
-    for path in paths:
-        name = stem = path.strip("/").replace("/", "_").replace("..", "_")[-180:] or "photograph"
+    for path in dict.fromkeys(paths):
+        name = stem = (
+            path.strip("/").replace("/", "_").encode()[-180:].decode(errors="ignore").strip(".") or "photograph"
+        )
         number = 1
         while name in taken:
             number += 1
             name = f"{stem}_{number}"
         taken.add(name)
         found[path] = name
-    if len(found) < len(set(paths)):
-        raise UserError("two photographs have one path: name each once")
     return found

@@ -1,6 +1,6 @@
 """What is wrong with a photograph before anybody looks at the lesion: flags that a person should see.
 
-The limits are fixed: about one in a hundred photographs of HAM10000 is called blurred, and none dark or tiny
+The limits are fixed: about one in a hundred photographs of HAM10000 is called blurred, next to none dark or tiny
 (docs/predict.md).
 """
 

@@ -98,10 +98,11 @@ def cell_text(table: Table, column: str, cell: Cell, scale: str) -> str:
     return "; ".join(parts) or "-"
 
 
-def claim_rows(found: Found) -> Iterator[list[str]]:
+def claim_rows(found: Found, scale: str) -> Iterator[list[str]]:
     """A row for each claim."""
+    demo = f"; {SCALE}" * (scale == "demo")
     for of in found.verdicts:
-        yield [f"{of.claim.higher} above {of.claim.lower}", of.claim.column, of.state, of.told]
+        yield [f"{of.claim.higher} above {of.claim.lower}", of.claim.column, of.state, of.told + demo]
 
 
 def markdown(found: Found, scale: str, told: str = "") -> str:
@@ -109,7 +110,7 @@ def markdown(found: Found, scale: str, told: str = "") -> str:
     header, rows = rows_of(found, scale)
     lines = [f"## {found.name}", "", *_table(header, rows), "", EXPLAINED + told, ""]
     lines += [f"- {told}" for told in protocol_lines(found)]
-    claims = list(claim_rows(found))
+    claims = list(claim_rows(found, scale))
     if claims:
         lines += ["", *_table(["what is claimed", "column", "here", "difference"], claims)]
     return "\n".join(lines)
@@ -129,7 +130,7 @@ def grids(found: Found, scale: str, told: str) -> list[Block]:
     header, rows = rows_of(found, scale)
     blocks: list[Block] = [Words(EXPLAINED + told), Grid("", header, rows, wordy=True)]
     blocks += map(Words, protocol_lines(found))
-    claims = list(claim_rows(found))
+    claims = list(claim_rows(found, scale))
     if claims:
         blocks.append(Grid("What is claimed", ["claim", "column", "here", "difference"], claims, wordy=True))
     return blocks

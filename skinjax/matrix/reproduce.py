@@ -248,6 +248,8 @@ def verdict(
     if part == "small":
         return Verdict(claim, "undecided", "no interval is known")
     ours, others = ([run.table(part) for run in runs] for runs in (higher, lower))
+    if constant and any(run.protocol.get("synthetic") for run in (*ours, *others)):
+        return Verdict(claim, "undecided", "drawn photographs are held against no printed number")
     if constant and bool(ours) != bool(others):
         found = runs_mean(ours or others, metric)
         value, sign = constant.mean / table.scale, 1 if ours else -1
