@@ -1,4 +1,4 @@
-"""Give hostile bytes to what reads bundles and images, for so many seconds: nothing but a `UserError` may come of it.
+"""Give hostile bytes to what reads images, bundles and requests, for so many seconds: none may make it fail.
 
     python tools/fuzz.py --seconds=600 [--targets=images,bundles,http] [--seed=0] [--folder=runs/fuzz]
 
@@ -7,9 +7,13 @@ runs (with other seeds) make one figure; an input after which anything else came
 """
 
 import argparse
+import atexit
+import contextlib
 import io
 import json
 import os
+import socket
+import sys
 import time
 import traceback
 import zipfile
@@ -133,8 +137,6 @@ def pictures() -> Iterator[bytes]:
 
 def bundles(folder: Path) -> tuple[Source, Attempt]:
     """A bundle of a tiny network: its bytes changed, or its manifest or tensors with their digests made to fit."""
-    import sys
-
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from skinjax.deploy.bundle import write_bundle
     from skinjax.deploy.making import drawn_examples
@@ -172,6 +174,59 @@ def bundles(folder: Path) -> tuple[Source, Attempt]:
     return make, attempt
 
 
+def http(folder: Path) -> tuple[Source, Attempt]:
+    """Requests to a server on a port of its own, changed: each is answered or its connection closed, and none fails."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.deploy.serving import serving, write_tiny
+
+    held = contextlib.ExitStack()
+    atexit.register(held.close)
+    url, _ = held.enter_context(serving(write_tiny(folder / "model.skinjax")))
+    host, port = url.removeprefix("http://").split(":")
+    corpus = list(pictures())
+
+    def make(rng: Rng) -> bytes:
+        path = rng.choice(["/api/predict", "/api/table", "/api/explain", "/", "/api/model", "/openapi.json"])
+        parts = [corpus[rng.integers(len(corpus))] for _ in range(rng.integers(0, 3))]
+        body = b"".join(
+            b'--B\r\nContent-Disposition: form-data; name="photographs"; filename="a.png"\r\n\r\n%s\r\n' % part
+            for part in parts
+        )
+        body += b"--B--\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: multipart/form-data; boundary=B\r\n"
+        if rng.random() < 0.5:
+            body = mutated(body, rng)
+        whole = f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body
+        return mutated(whole, rng) if rng.random() < 0.6 else whole
+
+    def attempt(data: bytes) -> None:
+        answer = b""
+        with contextlib.suppress(ConnectionError), socket.create_connection((host, int(port)), timeout=0.5) as at:
+            at.sendall(data)
+            with contextlib.suppress(TimeoutError):  # what waits for more is told that there is no more
+                answer = everything(at)
+            if not answer:
+                at.settimeout(30)
+                at.shutdown(socket.SHUT_WR)
+                answer = everything(at)
+        if not answer:
+            raise UserError("closed")
+        status = int(answer.split(b" ", 2)[1])
+        if status != 200:
+            assert status in (400, 403, 404, 405, 408, 411, 413, 415, 421, 422, 431, 503), answer[:500]
+            raise UserError(str(status))
+
+    return make, attempt
+
+
+def everything(at: socket.socket) -> bytes:
+    """What comes until the connection is closed."""
+    answer = b""
+    while chunk := at.recv(2**16):
+        answer += chunk
+    return answer
+
+
 def put_odd(tree: Any, rng: Rng) -> None:
     """Put something odd in one place of a tree of JSON."""
     while True:
@@ -186,7 +241,7 @@ def put_odd(tree: Any, rng: Rng) -> None:
         return
 
 
-TARGETS = {"images": images, "bundles": bundles}
+TARGETS = {"images": images, "bundles": bundles, "http": http}
 
 
 if __name__ == "__main__":
