@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "skinjax"
 # From the top down; rooms of one line do not import each other.
 FLOORS = (
     ("main", "cli", "commands"),
-    ("matrix",),
+    ("matrix", "deploy"),
     ("runs", "explain"),
     ("report",),
     ("model",),
