@@ -24,6 +24,7 @@ from skinjax import __version__
 from skinjax.core.errors import UserError, first_line, lookup
 from skinjax.core.portable import portable
 from skinjax.core.settings import to_plain
+from skinjax.data.pipeline import StoredSize
 from skinjax.deploy.bundle import Names, filled, named_tensors, names_of, parts_of
 from skinjax.deploy.predictor import Predictor
 from skinjax.evaluation.calibration import SMALLEST
@@ -134,10 +135,9 @@ def program_of(predictor: Predictor) -> Program:
     return answer
 
 
-def photographs(model: Model) -> jax.ShapeDtypeStruct:
-    """What the program takes: any number of photographs."""
+def photographs(stored: StoredSize) -> jax.ShapeDtypeStruct:
+    """What the program takes: any number of photographs of the stored size."""
     (batch,) = jax.export.symbolic_shape("b")
-    stored = model.spec.stored_size
     return jax.ShapeDtypeStruct((batch, stored.height, stored.width, 3), jnp.uint8)
 
 
@@ -154,7 +154,9 @@ def largest_difference(program: Program, predictor: Predictor) -> float:
 
 
 def make_stablehlo(predictor: Predictor) -> bytes:
-    exported = jax.export.export(jax.jit(program_of(predictor)), platforms=PLATFORMS)(photographs(predictor.model))
+    exported = jax.export.export(jax.jit(program_of(predictor)), platforms=PLATFORMS)(
+        photographs(predictor.model.spec.stored_size)
+    )
     return bytes(exported.serialize())
 
 
@@ -167,7 +169,7 @@ def make_onnx(predictor: Predictor) -> bytes:
 
     model = jax2onnx.to_onnx(
         program_of(predictor),
-        [photographs(predictor.model)],
+        [photographs(predictor.model.spec.stored_size)],
         model_name=MARK,
         input_names=["images"],
         output_names=["probabilities"],
@@ -274,7 +276,7 @@ def told_as_refusal(failure: str) -> Iterator[None]:
 
 
 FORMATS: Mapping[str, Format] = {
-    "stablehlo": Format(make_stablehlo, run_stablehlo, about_stablehlo, ("flatbuffers",), "pip install flatbuffers"),
+    "stablehlo": Format(make_stablehlo, run_stablehlo, about_stablehlo, ("flatbuffers",), "install skinjax[export]"),
     "onnx": Format(
         make_onnx,
         run_onnx,
