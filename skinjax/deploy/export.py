@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 import importlib
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -32,6 +33,7 @@ from skinjax.methods.ensemble import united
 from skinjax.model import Built, Model, make_shown_method, normalisation
 from skinjax.models.pretrained.facts import Facts
 from skinjax.models.pretrained.files import as_safetensors, tensors_of
+from skinjax.models.pretrained.fitting import plan
 
 Array = np.ndarray
 Program = Callable[[Any], Any]  # photographs to probabilities
@@ -167,6 +169,7 @@ def run_stablehlo(data: bytes, predictor: Predictor) -> Program:
 def make_onnx(predictor: Predictor) -> bytes:
     import jax2onnx
 
+    logging.getLogger("onnx_ir").setLevel(logging.ERROR)  # which tells of every constant
     model = jax2onnx.to_onnx(
         program_of(predictor),
         [photographs(predictor.model.spec.stored_size)],
@@ -188,12 +191,12 @@ def run_onnx(data: bytes, predictor: Predictor) -> Program:
 
 def make_safetensors(predictor: Predictor) -> bytes:
     model = predictor.model
-    spec, known = model.spec, model.facts
-    mean, std = normalisation(spec, known)
+    spec, (padding, epsilon) = model.spec, plan(model.spec.model.backbone).built
+    mean, std = normalisation(spec, model.facts)
     facts = Facts(spec.model.backbone, len(model.classes), mean, std, spec.views.size, spec.stored_size.filter)
-    header = facts.completed(Facts(padding=known.padding, epsilon=known.epsilon, licence=known.licence)).header()
+    facts = dataclasses.replace(facts, padding=padding, epsilon=epsilon, licence=model.facts.licence)
     left_out = {"temperature": temperature_of(predictor), "logit_adjustment": spec.method.logit_adjustment}
-    header |= facts_of(predictor) | {name: str(value) for name, value in left_out.items()}
+    header = facts.header() | facts_of(predictor) | {name: str(value) for name, value in left_out.items()}
     return as_safetensors(named_tensors(*weights_of(model)), header)
 
 
