@@ -13,6 +13,7 @@ import importlib
 import json
 import logging
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -170,13 +171,14 @@ def make_onnx(predictor: Predictor) -> bytes:
     import jax2onnx
 
     logging.getLogger("onnx_ir").setLevel(logging.ERROR)  # which tells of every constant
-    model = jax2onnx.to_onnx(
-        program_of(predictor),
-        [photographs(predictor.model.spec.stored_size)],
-        model_name=MARK,
-        input_names=["images"],
-        output_names=["probabilities"],
-    )
+    with warnings.catch_warnings(action="ignore"):
+        model = jax2onnx.to_onnx(
+            program_of(predictor),
+            [photographs(predictor.model.spec.stored_size)],
+            model_name=MARK,
+            input_names=["images"],
+            output_names=["probabilities"],
+        )
     for key, value in facts_of(predictor).items():
         model.metadata_props.add(key=key, value=value)
     return model.SerializeToString()
@@ -185,7 +187,9 @@ def make_onnx(predictor: Predictor) -> bytes:
 def run_onnx(data: bytes, predictor: Predictor) -> Program:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     return lambda images: session.run(["probabilities"], {"images": images})[0]
 
 

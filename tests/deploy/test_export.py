@@ -67,6 +67,11 @@ def test_every_method_takes_any_number_of_photographs(method):
     assert (str(answers.shape), answers.dtype) == ("(b, 3)", np.float32)
 
 
+def test_a_program_carries_no_decoder():
+    alone, with_decoder = (exports.make_stablehlo(Predictor(drawn(of))) for of in ("classifier", "decoder_classifier"))
+    assert len(with_decoder) < 1.02 * len(alone)
+
+
 def test_networks_of_several_methods_and_repeated_views_are_one_program():
     mirrored = {"size": (16, 16), "normalisation": "weights", "repeats": "mirrored"}
     together = joined([drawn("patches"), drawn("two_stage"), drawn(views=mirrored)], ["a", "b", "c"])
