@@ -44,7 +44,7 @@ def main() -> None:
             path.write_text(json.dumps(found))
             print(name, *found.values(), f"{time.monotonic() - began:.0f} s", flush=True)
     rows = [
-        [path.stem, *json.loads(path.read_text()).values()]
+        [f"`{path.stem}`", *json.loads(path.read_text()).values()]
         for path in sorted(options.folder.glob("*.json"))
         if path.stem in BACKBONES
     ]

@@ -1,5 +1,7 @@
 """`skinjax export`: a file that is whole or not there, what is printed, and what users get wrong."""
 
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -55,6 +57,7 @@ MISTAKES = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes_are_one_sentence_and_nothing_is_written(name, run, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "jax2onnx", None)
     (tmp_path / "mine").write_text("a poem")
     (tmp_path / "folder").mkdir()
     arguments, message = MISTAKES[name]
