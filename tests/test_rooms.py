@@ -12,12 +12,12 @@ FLOORS = (
     ("matrix", "deploy"),
     ("runs", "explain"),
     ("report",),
-    ("model",),
+    ("model", "papers"),
     ("recipe",),
     ("training",),
     ("methods",),
     ("models", "images", "data"),
-    ("objectives", "evaluation", "parallel", "papers", "processes"),
+    ("objectives", "evaluation", "parallel", "processes"),
     ("core",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
