@@ -18,6 +18,7 @@ VERBS = {
     "evaluate": "judge predictions: figures with intervals, errors, thresholds, calibration, comparisons",
     "report": "write one HTML file about a run or a table: figures, curves, mistakes, model card, checklist",
     "bundle": "make one file of a finished run that carries all it takes, or check one",
+    "export": "write a bundle or a run as StableHLO, ONNX, or weights under timm's names",
     "predict": "predict the classes of photographs by a bundle or a run, as a table",
     "serve": "show a model on a web page of this machine, and answer programs",
     "explain": "draw what a run's answers rest on: Grad-CAM, guided backpropagation, attention",

@@ -45,6 +45,7 @@ from skinjax.recipe.recipe import ModelSpec
 Array = np.ndarray
 Tree = dict[str, Any]
 Place = tuple[str, ...]
+Names = dict[Place, tuple[str, bool]]  # of `names_of`
 
 SCHEMA = 1
 MANIFEST, CARD, REFERENCE = "bundle.json", "card.md", "reference.safetensors"
@@ -196,11 +197,7 @@ def write_bundle(
     files: dict[str, bytes] = {}
     for place, (of, variables) in enumerate(zip(built, parts_of(model), strict=True)):
         named = names_of(of.spec, make_shown_method(of, model.classes).trunks(), variables)
-        tensors = {}
-        for path_of, (name, turned) in named.items():
-            array = np.asarray(leaf_at(variables, path_of))
-            tensors[name] = np.ascontiguousarray(to_file_layout(path_of, array) if turned else array)
-        files[f"member{place}.safetensors"] = as_safetensors(tensors, of.facts.header())
+        files[f"member{place}.safetensors"] = as_safetensors(named_tensors(variables, named), of.facts.header())
     if reference is not None:
         files[REFERENCE] = as_safetensors({"features": reference}, {})
     if card:
@@ -315,17 +312,9 @@ def model_of(manifest: Manifest, files: Mapping[str, bytes], path: Path) -> Mode
             raise
         except Exception as error:  # settings that fit no network make tracing raise anything
             raise UserError(f"network {name} of {path} cannot be built: {str(error)[:300]}") from error
-        places = names_of(of.spec, method.trunks(), shapes)
-        leaves = {place: leaf_at(shapes, place).shape for place in places}
-        wanted = {
-            place: (tensor, file_shape(place, leaves[place]) if turned else leaves[place])
-            for place, (tensor, turned) in places.items()
-        }
-        complaint = f"{file} of {path} does not fit its network"
-        found = matched(wanted, tensors_of(files[file], f"{file} of {path}"), set(), complaint)
-        arrays = {place: to_jax_layout(place, x) if places[place][1] else x for place, x in found.items()}
-        flat = flax.traverse_util.flatten_dict(shapes, keep_empty_nodes=True)
-        trees.append(flax.traverse_util.unflatten_dict({**flat, **arrays}))
+        named = names_of(of.spec, method.trunks(), shapes)
+        tensors = tensors_of(files[file], f"{file} of {path}")
+        trees.append(filled(shapes, named, tensors, f"{file} of {path} does not fit its network"))
         built.append(of)
     variables = jax.device_put(united(trees) if len(trees) > 1 else trees[0])
     members = tuple(built) if len(built) > 1 else ()
@@ -340,7 +329,29 @@ def parts_of(model: Model) -> list[Tree]:
     return [{kind: tree[name] for kind, tree in model.variables.items()} for name in names]
 
 
-def names_of(spec: ModelSpec, trunks: Trunks, variables: Tree) -> dict[Place, tuple[str, bool]]:
+def named_tensors(variables: Tree, named: Names) -> dict[str, Array]:
+    """The arrays of a network as its file has them, by the names of `names_of`."""
+    arrays = {place: np.asarray(leaf_at(variables, place)) for place in named}
+    return {
+        name: np.ascontiguousarray(to_file_layout(place, arrays[place]) if turned else arrays[place])
+        for place, (name, turned) in named.items()
+    }
+
+
+def filled(variables: Tree, named: Names, tensors: Mapping[str, Array], complaint: str) -> Tree:
+    """The variables of a network with every array that has a name taken from the tensors, which must fit one to one."""
+    shapes = {place: leaf_at(variables, place).shape for place in named}
+    wanted = {
+        place: (name, file_shape(place, shapes[place]) if turned else shapes[place])
+        for place, (name, turned) in named.items()
+    }
+    found = matched(wanted, tensors, set(), complaint)
+    arrays = {place: to_jax_layout(place, array) if named[place][1] else array for place, array in found.items()}
+    flat = flax.traverse_util.flatten_dict(variables, keep_empty_nodes=True)
+    return flax.traverse_util.unflatten_dict({**flat, **arrays})
+
+
+def names_of(spec: ModelSpec, trunks: Trunks, variables: Tree) -> Names:
     """The tensor of each array of a network's variables, and whether it lies in PyTorch's layout.
 
     A trunk has timm's names (behind its own name and a dot, where it is not the only one), and so has an original head

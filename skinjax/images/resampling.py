@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from skinjax.core.portable import is_portable
 from skinjax.images.geometry import Size, product
 
 
@@ -135,21 +136,43 @@ def stretch(images: Array, matrices: Array, size: Size) -> Array:
     return images
 
 
-@functools.partial(jax.jit, static_argnames="size")
 def resize(images: Array, size: Size) -> Array:
     """The whole picture at another size, antialiased as Pillow's BILINEAR is, and equal to it within its rounding.
 
     images: [batch, H, W, channels], 0..255
     returns: [batch, h, w, channels] float32, 0..255
     """
+    return _resize_by_products(images, size) if is_portable() else _resize(images, size)
+
+
+@functools.partial(jax.jit, static_argnames="size")
+def _resize(images: Array, size: Size) -> Array:
     for axis in (1, 2):
         stored, length = images.shape[axis], size[axis - 1]
         if stored != length:
-            support = max(stored / length, 1.0)
-            centre = (np.arange(length) + 0.5) * stored / length
-            taken, share = _triangle(centre, support, (0, stored), math.ceil(2 * support))
-            images = _weigh(images, axis, taken.clip(0, stored - 1).astype(np.int32), share)
+            images = _weigh(images, axis, *_places(stored, length))
     return images.astype(jnp.float32)
+
+
+def _resize_by_products(images: Array, size: Size) -> Array:
+    """The same as products with matrices [length, stored], where a loop over taps cannot be exported."""
+    images = images.astype(jnp.float32)
+    for axis, formula in ((1, "bhwc,yh->bywc"), (2, "bhwc,xw->bhxc")):
+        stored, length = images.shape[axis], size[axis - 1]
+        if stored != length:
+            matrix = np.zeros((length, stored), np.float32)
+            for taken, share in zip(*_places(stored, length), strict=True):
+                matrix[np.arange(length), taken] += share
+            images = jnp.einsum(formula, images, matrix, precision="highest")
+    return images
+
+
+def _places(stored: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels from which each of a resized axis is made, and their shares: both [taps, length]."""
+    support = max(stored / length, 1.0)
+    centre = (np.arange(length) + 0.5) * stored / length
+    taken, share = _triangle(centre, support, (0, stored), math.ceil(2 * support))
+    return taken.clip(0, stored - 1).astype(np.int32), share
 
 
 def _neighbours(position: Array, length: int) -> tuple[Array, Array, Array]:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from skinjax.core.portable import is_portable
 from skinjax.core.settings import choice, number, section, to_plain
 from skinjax.methods.base import Array, Batch, MethodSettings, Module, Objective, Taps, Terms, Variables
 from skinjax.methods.names import TOP
@@ -130,7 +131,7 @@ class DecoderClassifier:
         """As the classifier's, and the reconstruction of the evaluation view where a decoder was trained."""
         features = self.features(variables, images, at)
         outputs = self.parts.task.outputs(variables, *self.parts.network.answer(variables, features))
-        if self.has_decoder:
+        if self.has_decoder and not is_portable():  # a file would carry the decoder, for nobody
             outputs["reconstruction"] = self.decoder.apply(subtree(variables, "decoder"), features, train=False)
         return outputs
 

@@ -139,7 +139,7 @@ class TwoStage:
         if composition == "hard":
             to_rest = first.argmax(axis=1, keepdims=True) == first.shape[1] - 1
             first, share = jnp.where(to_rest, 0, first), jnp.where(to_rest, 1, share)
-        together = jnp.zeros((len(first), len(self.parts.task.classes)), first.dtype)
+        together = jnp.zeros((first.shape[0], len(self.parts.task.classes)), first.dtype)
         return together.at[:, dominant].set(first[:, :-1]).at[:, rest].set(share * second)
 
     def evaluate(self, variables: Variables, batch: Batch, phase: Objective) -> dict:

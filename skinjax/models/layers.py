@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from skinjax.core.errors import UserError
+from skinjax.core.portable import is_portable
 from skinjax.models import lowerings
 from skinjax.models.lowerings import CPU_OPTIONS, LAYOUT, Padding
 
@@ -36,11 +37,11 @@ def relu(x: Array) -> Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _relu(guided: bool, x: Array) -> Array:
-    return jnp.maximum(x, 0)
+    return jnp.maximum(x, _constant(0, x))
 
 
 _relu.defvjp(
-    lambda guided, x: (jnp.maximum(x, 0),) * 2,
+    lambda guided, x: (jnp.maximum(x, _constant(0, x)),) * 2,
     lambda guided, y, dy: (jnp.where((y > 0) & (dy > 0) if guided else y > 0, dy, 0),),
 )
 _GUIDED: ContextVar[list[tuple[int, ...]] | None] = ContextVar("guided", default=None)
@@ -72,10 +73,15 @@ def relu6(x: Array) -> Array:
 
 @jax.custom_vjp
 def _at_most_six(x: Array) -> Array:
-    return jnp.minimum(x, 6)
+    return jnp.minimum(x, _constant(6, x))
 
 
-_at_most_six.defvjp(lambda x: (jnp.minimum(x, 6), x < 6), lambda below, dy: (jnp.where(below, dy, 0),))
+_at_most_six.defvjp(lambda x: (jnp.minimum(x, _constant(6, x)), x < 6), lambda below, dy: (jnp.where(below, dy, 0),))
+
+
+def _constant(value: int, x: Array) -> Array:
+    """A number of the type of x: without one it would be a float64 in ONNX."""
+    return jnp.asarray(value, x.dtype)
 
 
 class Conv(nn.Module):
@@ -118,9 +124,9 @@ LOWERINGS: dict[str, tuple[dict[str, Callable[..., Any]], Callable[..., Any]]] =
 
 
 def lowering(operation: str) -> Callable[..., Any]:
-    """The implementation of `operation` for the default platform."""
+    """The implementation of `operation` for the default platform, or for any where the program is `portable`."""
     by_platform, elsewhere = LOWERINGS[operation]
-    return by_platform.get(jax.default_backend(), elsewhere)
+    return elsewhere if is_portable() else by_platform.get(jax.default_backend(), elsewhere)
 
 
 def compiler_options(remat: Sequence[str] = ()) -> dict[str, str]:

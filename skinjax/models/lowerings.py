@@ -184,7 +184,9 @@ def _depthwise_kernel_gradient(x: Array, dy: Array, size: Sequence[int], stride:
 
 def xla_max_pool(x: Array, window: int, stride: int, padding: Padding) -> Array:
     """XLA's max pooling of [batch, height, width, channels]."""
-    return nn.max_pool(x, (window, window), (stride, stride), padding)
+    if padding != ((0, 0), (0, 0)):  # written out, as jax2onnx leaves a pooling's own padding away
+        x = jnp.pad(x, ((0, 0), *padding, (0, 0)), constant_values=-jnp.inf)
+    return nn.max_pool(x, window_shape=(window, window), strides=(stride, stride), padding="VALID")
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))

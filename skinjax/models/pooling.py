@@ -29,7 +29,9 @@ def max_pool(x: Array, window: int, stride: int, padding: int = 0, ceil_mode: bo
 
 def average_pool(x: Array, window: int, stride: int, padding: int = 0) -> Array:
     """Average pooling of [batch, height, width, channels] as torch.nn.AvgPool2d, which counts the padding."""
-    return nn.avg_pool(x, (window, window), (stride, stride), [(padding, padding)] * 2)
+    if padding:  # written out, as jax2onnx leaves a pooling's own padding away
+        x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    return nn.avg_pool(x, window_shape=(window, window), strides=(stride, stride), padding="VALID")
 
 
 def adaptive_average_pool(x: Array, height: int, width: int) -> Array:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from skinjax.core.portable import portable
 from skinjax.images import geometry, resampling
 from tests.images.pictures import IDENTITY, noise, warp_one
 
@@ -88,6 +89,15 @@ def test_resize_is_pillows(stored, size):
     images = noise(2, *stored)
     expected = [np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR)) for image in images]
     np.testing.assert_allclose(jax.jit(resampling.resize, static_argnums=1)(images, size), expected, atol=1.0)
+
+
+def test_resize_in_a_portable_program_is_the_same():
+    images = noise(2, 45, 60)
+    for size in [(24, 24), (64, 50), (45, 70)]:
+        with portable():
+            shown = resampling.resize(images, size)
+        np.testing.assert_allclose(shown, resampling.resize(images, size), atol=1e-3)
+        assert shown.dtype == jnp.float32
 
 
 def test_resize_to_the_same_size_copies():

@@ -12,8 +12,9 @@ import pytest
 from flax import linen as nn
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from skinjax.core.portable import portable
 from skinjax.models import lowerings, pooling
-from skinjax.models.layers import Conv, lowering, relu, relu6
+from skinjax.models.layers import LOWERINGS, Conv, lowering, relu, relu6
 from skinjax.models.normalisation import BatchNorm, batch_statistics, normalised
 from skinjax.models.pooling import max_pool
 from tests.devices import environment_of_devices
@@ -219,3 +220,11 @@ def test_examples_under_vmap_are_examples_in_a_loop():
     )
     at_once = jax.jit(jax.vmap(functools.partial(step, variables["params"])))(x)
     close(jax.tree.leaves(at_once), jax.tree.leaves(one_by_one), 1e-5)
+
+
+@pytest.mark.parametrize("operation", LOWERINGS)
+def test_portable_programs_are_lowered_as_on_no_platform_in_particular(operation):
+    by_platform, elsewhere = LOWERINGS[operation]
+    with portable():
+        assert lowering(operation) is elsewhere
+    assert lowering(operation) is by_platform.get(jax.default_backend(), elsewhere)
