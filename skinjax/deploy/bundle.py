@@ -54,6 +54,7 @@ MOST_TEXT = 2000
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 NAME = re.compile(r"bundle\.json|card\.md|reference\.safetensors|member\d{1,2}\.safetensors|example\d\.jpg")
 NOT_MEDICAL = "Research use only, not a medical device."
+SYNTHETIC = "Trained on photographs that a program draws: a test bench, and no medicine."
 NON_COMMERCIAL = re.compile(r"\bNC\b|non-?commercial|academic|research", re.IGNORECASE)
 TOLERANCE = 1e-4  # of the answers to examples, on another machine
 
@@ -144,7 +145,8 @@ class Manifest(Settings):
         """What whoever opens the bundle is told: what it is not for, and licences that bind its use."""
         bound = [of for of in self.origins.values() if NON_COMMERCIAL.search(of.licence)]
         told = [f"{of.name} ({of.licence}): no commercial use without leave" for of in bound]
-        return [NOT_MEDICAL, *(["Made from " + "; ".join(told) + "."] if told else [])]
+        made_from = ["Made from " + "; ".join(told) + "."] if told else []
+        return [*notices_of(self.protocol), *made_from]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -169,6 +171,11 @@ class Bundle:
             probabilities = self.model.predict(image[None])["probabilities"][0]
             found[name] = float(np.abs(probabilities - np.array(answer)).max())
         return found
+
+
+def notices_of(protocol: Mapping[str, Any]) -> list[str]:
+    """What is told of every network, by the protocol of its run."""
+    return [NOT_MEDICAL, *([SYNTHETIC] if protocol.get("synthetic") else [])]
 
 
 def numbers(count: int) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from skinjax.core.errors import Print, UserError, lookup
 from skinjax.deploy import decisions, unlike
-from skinjax.deploy.bundle import NOT_MEDICAL, Bundle, open_bundle
+from skinjax.deploy.bundle import Bundle, notices_of, open_bundle
 from skinjax.deploy.decisions import PRIORS, Decisions
 from skinjax.deploy.quality import flags
 from skinjax.methods.base import Variables
@@ -70,7 +70,7 @@ class Predictor:
     @property
     def notices(self) -> list[str]:
         """What everybody who sees an answer is told."""
-        return self.bundle.manifest.notices if self.bundle else [NOT_MEDICAL]
+        return self.bundle.manifest.notices if self.bundle else notices_of(self.model.origin.get("protocol", {}))
 
     @functools.cached_property
     def program(self) -> Any:

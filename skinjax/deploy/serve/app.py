@@ -9,7 +9,7 @@ import math
 import os
 import re
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -36,7 +36,6 @@ from skinjax.deploy.serve.words import sentences
 PAGE = Path(__file__).parent / "page"
 MOST_DECODERS = 4  # photographs that are decoded at a time
 LARGE = 2**24  # pixels, from which on a photograph is decoded alone: the largest take a gigabyte
-SYNTHETIC = "Trained on photographs that a program draws: a test bench, and no medicine."
 CARD_ROW = re.compile(r"- \*\*(.+?)\*\*: (.*)")
 
 
@@ -75,9 +74,7 @@ class Desk:
     def __init__(self, batcher: Batcher, limits: Limits):
         self.batcher, self.limits, self.predictor = batcher, limits, batcher.predictor
         bundle = self.predictor.bundle
-        protocol = (bundle.manifest.figures if bundle else self.predictor.model.origin).get("protocol")
-        synthetic = isinstance(protocol, Mapping) and protocol.get("synthetic")
-        self.notices = [*self.predictor.notices, *([SYNTHETIC] if synthetic else [])]
+        self.notices = self.predictor.notices
         self.uploads, self.lines = Uploads(limits), Lines(self.predictor, "csv")
         self.decoders = ThreadPoolExecutor(min(MOST_DECODERS, os.cpu_count() or 1))
         self.alone = threading.Lock()
