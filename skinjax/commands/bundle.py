@@ -66,9 +66,10 @@ def check(path: Path) -> int:
     size = human_bytes(path.stat().st_size)
     print(f"{len(networks)} network{'s' * (len(networks) > 1)} ({', '.join(dict.fromkeys(networks))}), {size}")
     print(f"classes: {', '.join(manifest.classes)}")
-    for metric in ("macro_recall", "macro_auc"):
-        if metric in manifest.figures:
-            print(f"{metric.replace('_', ' ')} {interval(to_plain(manifest.figures[metric]))}")
+    if manifest.decisions and manifest.decisions.question:
+        print(f"question: is it {' or '.join(manifest.decisions.question.positive)}?")
+    for metric, figure in manifest.figures.items():
+        print(f"{metric.replace('_', ' ')}: {interval(to_plain(figure))}")
     if manifest.judged:
         print(f"judged on {manifest.judged}")
     for of in manifest.origins.values():

@@ -24,7 +24,6 @@ from skinjax.core.errors import UserError, os_errors_as_user_errors
 from skinjax.core.files import human_bytes, write_atomically
 from skinjax.core.hashes import digest_of
 from skinjax.core.settings import Settings, from_plain, number, section, to_plain
-from skinjax.deploy import unlike
 from skinjax.deploy.decisions import Decisions
 from skinjax.methods.ensemble import united
 from skinjax.model import Built, Model, make_shown_method, variable_shapes
@@ -384,12 +383,6 @@ def _without_paths(built: Built) -> Built:
 
 def _is_share(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-
-
-def check_unlike(bundle: Bundle) -> None:
-    """Refuse features of another length than the network's."""
-    if bundle.reference is not None:
-        unlike.distances(bundle.model.features(blank(bundle.model)), bundle.reference)
 
 
 def blank(model: Model) -> Array:

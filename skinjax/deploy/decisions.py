@@ -17,7 +17,8 @@ from skinjax.evaluation.priors import Shares, choose_tau, frequencies, training_
 
 Array = np.ndarray
 
-ALWAYS = 2.0
+ALWAYS = NEVER = 2.0  # which no probability is
+USUAL_POINT = "sensitivity 0.9"  # at which the answer to a question is yes
 ALPHA = 0.1  # of conformal sets, which hold the true class of nine in ten
 PRIORS = {
     "": "as the network was trained",
@@ -28,11 +29,11 @@ PRIORS = {
 
 @dataclasses.dataclass(frozen=True)
 class Question(Settings):
-    """Is it one of the `positive` classes? Yes from `threshold` on, which on validation has this sensitivity."""
+    """Is it one of the `positive` classes? Yes from `threshold` on; `points`: thresholds by what they are fixed for."""
 
     positive: tuple[str, ...] = ()
-    threshold: float = number(0.5, 0, 2)
-    sensitivity: float = number(0.9, 0, 1)
+    threshold: float = number(0.5, 0, NEVER)
+    points: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +66,14 @@ def fitted(validation: Predictions, positive: Sequence[str] = ()) -> Decisions:
         tau = choose_tau(table, prior, np.full(len(usual), 1 / len(usual)))
         found = found.replace(prior=tuple(map(dict, prior)), tau=tau)
     if positive:
-        threshold = binary.threshold_for(binary.answers(table, positive), 0.9, True)
-        found = found.replace(question=Question(positive=tuple(positive), threshold=float(threshold)))
+        asked = binary.answers(table, positive)
+        points = {
+            f"{what} {target:g}": min(float(binary.threshold_for(asked, target, what == "sensitivity")), NEVER)
+            for what in ("sensitivity", "specificity")
+            for target in binary.TARGETS
+        }
+        question = Question(positive=tuple(positive), threshold=points[USUAL_POINT], points=points)
+        found = found.replace(question=question)
     return found
 
 

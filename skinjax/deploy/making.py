@@ -1,5 +1,6 @@
 """Make a bundle of finished runs: what is fitted on validation, what it was judged at, where it came from, examples."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from skinjax.data.synthetic.photographs import Painter, encode
 from skinjax.data.synthetic.settings import Settings as Drawn
 from skinjax.deploy import decisions, unlike
 from skinjax.deploy.bundle import NOT_MEDICAL, Figure, Origin, write_bundle
+from skinjax.deploy.decisions import Decisions
+from skinjax.evaluation import binary
 from skinjax.evaluation.intervals import summary_with_intervals
 from skinjax.evaluation.judgement import ensemble
+from skinjax.evaluation.predictions import Predictions
 from skinjax.evaluation.sources import Source, finished_parts, open_source
 from skinjax.evaluation.text import HEADLINE, interval, protocol_in_words
 from skinjax.methods.ensemble import united
@@ -45,8 +49,10 @@ def make_bundle(runs: Sequence[Path], out: Path, root: Path, positive: Sequence[
     else:
         say("no validation part: the bundle has no temperature, no prior correction and no conformal sets")
     summary = summary_with_intervals(source.table) if source else {}
-    protocol = without_paths(source.table.protocol) if source else {}
+    protocol = without_paths(source.table.protocol if source else model.origin.get("protocol", {}))
     figures = {metric: Figure(**fields(summary[metric])) for metric in HEADLINE if metric in summary}
+    if source and fitted and fitted.question:
+        figures |= points_of(fitted, source.table)
     judged = judged_on(summary, protocol) if source else ""
     reference, limit = features_of(model, runs[0], root, say)
     subject = open_subject(runs[0], root=root) if found else None
@@ -104,6 +110,21 @@ def judged_together(found: Sequence[Source], count: int, say: Print) -> Source |
         )
         return None
     return ensemble(found, "mean")
+
+
+def points_of(fitted: Decisions, table: Predictions) -> dict[str, Figure]:
+    """What the thresholds of the question, fixed on validation, come to on the part that was judged."""
+    question, found = fitted.question, {}
+    assert question is not None
+    calibrated = dataclasses.replace(
+        table, probabilities=decisions.calibrated(fitted, table.probabilities, table.classes), scores=None
+    )
+    asked = binary.answers(calibrated, question.positive)
+    for name, threshold in question.points.items():
+        at = binary.point(asked, threshold, name, None)
+        for what, rate in (("sensitivity", at.sensitivity), ("specificity", at.specificity)):
+            found[f"{what} at {threshold:.3g}, {name} on validation"] = Figure(**rate.as_dict())
+    return found
 
 
 def fields(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,9 +217,9 @@ def card(
     if figures:
         rows["Judged on"] = judged
         known = {name.lower(): name for name in rows}
-        for metric in HEADLINE:
+        for metric, figure in figures.items():
             name = metric.replace("_", " ")
-            rows[known.get(name, name.capitalize())] = interval(to_plain(figures[metric]))
+            rows[known.get(name, name.capitalize())] = interval(to_plain(figure))
     licences = [of.name + f": {of.licence}" + f". Cite: {of.citation}" * bool(of.citation) for of in origins.values()]
     rows["Licences of data and weights"] = "; ".join(licences)
     lines = [f"- **{name}**: {value or '(not filled in)'}" for name, value in rows.items()]

@@ -26,7 +26,12 @@ def test_a_bundle_knows_what_the_run_found(bundled, tiny_run):
     assert to_plain(manifest.figures["macro_recall"]).items() <= figures["macro_recall"].items()
     assert manifest.unlike is not None
     assert sum(manifest.decisions.lesions) > 0
-    assert manifest.decisions.question.positive == ("mel",)
+    question = manifest.decisions.question
+    assert question.positive == ("mel",)
+    assert question.threshold == question.points["sensitivity 0.9"] >= question.points["sensitivity 0.95"]
+    names = [name for name in manifest.figures if name.startswith("specificity at ")]
+    assert len(names) == 4
+    assert all(0 <= manifest.figures[name].value <= 1 for name in names)
     assert manifest.origins["synthetic"].licence == "drawn by skinjax"
     assert len(manifest.examples) == 8
 
