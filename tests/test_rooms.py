@@ -12,12 +12,12 @@ FLOORS = (
     ("matrix", "deploy"),
     ("runs", "explain"),
     ("report",),
-    ("model", "papers"),
+    ("model",),
     ("recipe",),
     ("training",),
     ("methods",),
     ("models", "images", "data"),
-    ("objectives", "evaluation", "parallel", "processes"),
+    ("objectives", "evaluation", "parallel", "papers", "processes"),
     ("core",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from skinjax.data.dataset import data_root
     from skinjax.matrix import document, jobs, reproduce
     from skinjax.matrix.cost import tell
-    from skinjax.papers import open_source
+    from skinjax.matrix.sources import open_source
     from skinjax.training.signals import Interrupted
 
     source = open_source(options.paper)

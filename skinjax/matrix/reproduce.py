@@ -22,7 +22,7 @@ from skinjax.evaluation.sources import finished_parts, table_name
 from skinjax.evaluation.text import leaks_in_words, protocol_in_words
 from skinjax.matrix.demo import at_demo_scale
 from skinjax.matrix.jobs import Job, changes_of_parents, job_of, state_of
-from skinjax.papers import Source
+from skinjax.matrix.sources import Source
 from skinjax.papers.printed import Claim, Printed, Row, Table, place_of, series_of
 from skinjax.recipe.config_files import load_config, with_changes
 from skinjax.recipe.recipe import Recipe

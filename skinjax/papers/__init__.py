@@ -1,17 +1,10 @@
 """What the five papers print, as data, and the config that aims at each row: `PAPERS["003"]["Table II"].rows[...]`.
 
-Beside them the leaderboard, whose rows are ours alone, and whatever tables a file of the user's declares.
+Beside them the leaderboard, whose rows are ours alone.
 """
 
-import runpy
-from collections.abc import Mapping
-from pathlib import Path
-from typing import NamedTuple
-
-from skinjax.core.errors import UserError, lookup
 from skinjax.papers import leaderboard, paper_000, paper_001, paper_002, paper_003, paper_004
 from skinjax.papers.printed import Figure, Table
-from skinjax.recipe.config_files import readable_program
 
 _MODULES = {
     "000": paper_000,
@@ -23,29 +16,3 @@ _MODULES = {
 }
 PAPERS: dict[str, dict[str, Table]] = {name: module.TABLES for name, module in _MODULES.items()}
 FIGURES: dict[str, dict[str, Figure]] = {name: module.FIGURES for name, module in _MODULES.items()}
-
-
-class Source(NamedTuple):
-    """Where tables come from: a paper, or a file of the user's."""
-
-    name: str
-    tables: Mapping[str, Table]
-    figures: Mapping[str, Figure]
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether it comes with skinjax, so that its configs are skinjax's and not the user's."""
-        return self.name in PAPERS
-
-
-def open_source(name: str) -> Source:
-    """The tables of a paper of this name, or those that a file of Python declares as TABLES."""
-    if not name.endswith(".py"):
-        return Source(name, lookup("paper", name, PAPERS), FIGURES[name])
-    if not Path(name).is_file():
-        raise UserError(f"there is no file {name[:200]!r}: give a paper ({', '.join(PAPERS)}) or a file with TABLES")
-    with readable_program(name, "file of tables"):
-        tables = runpy.run_path(name).get("TABLES")
-    if not isinstance(tables, dict) or not tables or not all(isinstance(of, Table) for of in tables.values()):
-        raise UserError(f"{name} declares no TABLES: a dictionary of skinjax.papers.printed.comparison(...) by name")
-    return Source(Path(name).stem, tables, {})

@@ -89,7 +89,7 @@ MISTAKES = {
     "no table": (["prepare", "csv", "--source={folder}", "--name=x"], "holds no .csv with columns image and label"),
     "flag": (["prepare", "folder", "--skipbad"], "unrecognized arguments: --skipbad (see skinjax prepare --help)"),
     "verb": (["prepar"], "unknown verb 'prepar' (did you mean 'prepare'?)"),
-    "no verb": ([], "no verb is given; known: correct, crossval, datasets, "),
+    "no verb": ([], "no verb is given; known: bundle, correct, crossval, "),
 }
 
 

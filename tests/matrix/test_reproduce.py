@@ -11,7 +11,8 @@ from skinjax import cli
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.matrix import reproduce
 from skinjax.matrix.demo import at_demo_scale
-from skinjax.papers import FIGURES, PAPERS, open_source
+from skinjax.matrix.sources import open_source
+from skinjax.papers import FIGURES, PAPERS
 from skinjax.papers.printed import claims, place_of
 from skinjax.recipe.config_files import load_config, with_changes
 from skinjax.runs.building import check
