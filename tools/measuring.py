@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from skinjax.evaluation import text
 from skinjax.evaluation.intervals import Interval
 from skinjax.evaluation.predictions import Predictions, read_predictions
 
@@ -89,6 +90,5 @@ def _read(workdir: Path, part: str) -> Predictions:
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """In Markdown; names are told with blanks, `code` as it is."""
-    lines = [header, ["---"] * len(header), *rows]
-    told = [[cell if cell.startswith("`") else cell.replace("_", " ") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in told)
+    named = [[cell if cell.startswith("`") else cell.replace("_", " ") for cell in line] for line in (header, *rows)]
+    return "\n".join(text.markdown_table(named[0], named[1:]))

@@ -82,6 +82,11 @@ def interval(figure: Mapping[str, float | None]) -> str:
     return f"{value:.3f}" if low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    return [f"| {' | '.join(line)} |" for line in (header, ["---"] * len(header), *rows)]
+
+
 def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
     """Rows of cells under each other, two blanks between columns, without blanks at the end."""
     rows = [[in_a_line(cell) for cell in row] for row in rows]

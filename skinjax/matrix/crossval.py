@@ -17,7 +17,7 @@ from skinjax.evaluation.metrics import evaluate
 from skinjax.evaluation.predictions import Predictions, joined, read_predictions
 from skinjax.evaluation.proportions import json_number
 from skinjax.evaluation.sources import table_name
-from skinjax.evaluation.text import HEADLINE, interval, leaks_in_words, protocol_in_words
+from skinjax.evaluation.text import HEADLINE, interval, leaks_in_words, markdown_table, protocol_in_words
 from skinjax.matrix.jobs import Job, job_of
 from skinjax.recipe.config_files import load_config
 from skinjax.recipe.recipe import Recipe
@@ -91,7 +91,7 @@ def markdown(tables: Tables, records: Sequence[dict[str, Any]]) -> str:
     several = len({seed for seed, _ in keys}) > 1
     header = ["figure", *(f"fold {fold}" + (f", seed {seed}" if several else "") for seed, fold in keys)]
     header += ["mean (sd)", "folds together [95 % interval]"]
-    lines = [header, ["---"] * len(header)]
+    lines = []
     for of in records:
         values = [f"{value:.3f}" for value in of["values"]]
         shown = [f"{of['mean']:.3f} ({of['sd']:.3f})", interval(of["pooled"])]
@@ -106,7 +106,7 @@ def markdown(tables: Tables, records: Sequence[dict[str, Any]]) -> str:
         f"the runs (ddof 0); the interval counts lesions, {judged}."
     )
     leaks = leaks_in_words([table.protocol for table in tables.values()], "test")
-    return "\n".join(["| " + " | ".join(line) + " |" for line in lines] + ["", told + leaks])
+    return "\n".join([*markdown_table(header, lines), "", told + leaks])
 
 
 def table_csv(records: Sequence[dict[str, Any]]) -> str:

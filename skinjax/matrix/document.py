@@ -7,6 +7,7 @@ import numpy as np
 
 from skinjax.core.files import write_atomically
 from skinjax.core.tables import csv_text
+from skinjax.evaluation.text import markdown_table
 from skinjax.matrix.demo import SCALE
 from skinjax.matrix.reproduce import Cell, Found
 from skinjax.papers.printed import Figure, Table, series_of
@@ -108,11 +109,11 @@ def claim_rows(found: Found, scale: str) -> Iterator[list[str]]:
 def markdown(found: Found, scale: str, told: str = "") -> str:
     """The table, its protocols and its claims as Markdown."""
     header, rows = rows_of(found, scale)
-    lines = [f"## {found.name}", "", *_table(header, rows), "", EXPLAINED + told, ""]
+    lines = [f"## {found.name}", "", *markdown_table(header, rows), "", EXPLAINED + told, ""]
     lines += [f"- {told}" for told in protocol_lines(found)]
     claims = list(claim_rows(found, scale))
     if claims:
-        lines += ["", *_table(["what is claimed", "column", "here", "difference"], claims)]
+        lines += ["", *markdown_table(["what is claimed", "column", "here", "difference"], claims)]
     return "\n".join(lines)
 
 
@@ -164,7 +165,3 @@ def _drawn(found: Found, column: str, stem: str, synthetic: bool) -> Drawing:
     says = f"{column} over {found.table.axis}, with 95 % intervals of the networks"
     rows = [[name, x, cell.mean, cell.low, cell.high] for name, points in series.items() for x, cell in points]
     return Drawing(stem, figure, says, ["series", found.table.axis, column, "low", "high"], rows)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows)]
