@@ -9,6 +9,7 @@ executable, and nothing is read before it was checked.
 import dataclasses
 import io
 import json
+import math
 import os
 import re
 import zipfile
@@ -48,7 +49,7 @@ Names = dict[Place, tuple[str, bool]]  # of `names_of`
 
 SCHEMA = 1
 MANIFEST, CARD, REFERENCE = "bundle.json", "card.md", "reference.safetensors"
-MOST_MEMBERS, MOST_NAME, MOST_CLASSES, MOST_MANIFEST, MOST_BATCH = 100, 100, 10_000, 2**24, 2**28
+MOST_MEMBERS, MOST_NAME, MOST_CLASSES, MOST_MANIFEST, MOST_BATCH = 100, 100, 10_000, 2**24, 2**26
 MOST_TEXT = 2000
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 NAME = re.compile(r"bundle\.json|card\.md|reference\.safetensors|member\d{1,2}\.safetensors|example\d\.jpg")
@@ -122,8 +123,8 @@ class Manifest(Settings):
         if len(stored) > 1:
             raise UserError("its networks must see photographs of one stored size")
         for of in self.networks.values():
-            if of.spec.batch * of.spec.stored_size.height * of.spec.stored_size.width > MOST_BATCH:
-                raise UserError("its batches must not have more pixels than fit in memory")
+            if of.spec.batch * pixels_of(of.spec) > MOST_BATCH:
+                raise UserError(f"its batches must not have more than {MOST_BATCH:,} pixels")
         if decisions and any(len(of) not in (0, n) for of in (decisions.usual, decisions.farthest, decisions.lesions)):
             raise UserError("its decisions must be of all classes")
         if decisions and decisions.question:
@@ -170,6 +171,12 @@ class Bundle:
             probabilities = self.model.predict(image[None])["probabilities"][0]
             found[name] = float(np.abs(probabilities - np.array(answer)).max())
         return found
+
+
+def pixels_of(spec: ModelSpec) -> int:
+    """Pixels of a photograph as it is stored, or as all that is shown of it, whichever are more."""
+    stored, views = spec.stored_size, spec.views
+    return max(stored.height * stored.width, math.prod(views.size) * (views.shown_crops() or 1))
 
 
 def notices_of(protocol: Mapping[str, Any]) -> list[str]:

@@ -124,7 +124,11 @@ HOSTILE = {
     "a class twice": (lambda p, t: changed(p, t, classes=["a", "a", "b"]), "two classes or more, each once"),
     "other classes": (lambda p, t: changed(p, t, classes=["a", "b"]), "must be of all classes"),
     "a temperature that is none": (lambda p, t: changed(p, t, decisions={"temperature": -1}), "must be a number from"),
-    "a gigantic batch": (lambda p, t: changed(p, t, **spec_with(p, batch=2**20)), "fit in memory"),
+    "a gigantic batch": (lambda p, t: changed(p, t, **spec_with(p, batch=2**20)), "more than 67,108,864 pixels"),
+    "gigantic views": (
+        lambda p, t: changed(p, t, **spec_with(p, views={"size": [16384, 16384]})),
+        "more than 67,108,864 pixels",
+    ),
     "another network": (
         lambda p, t: changed(p, t, **spec_with(p, model={"backbone": "resnet18", "weights": "x"})),
         "does not fit its network",
