@@ -131,7 +131,14 @@ class Model:
         for start in range(0, max(1, len(images)), batch):
             taken = [column[start : start + batch] for column in (images, *columns)]
             rows = [np.pad(part, [(0, batch - len(part)), *[(0, 0)] * (part.ndim - 1)]) for part in taken]
-            parts.append(jax.device_get(program(self.variables, *rows)))
+            try:
+                parts.append(jax.device_get(program(self.variables, *rows)))
+            except (jax.errors.JaxRuntimeError, MemoryError) as error:
+                if "RESOURCE_EXHAUSTED" not in str(error) and not isinstance(error, MemoryError):
+                    raise
+                raise UserError(
+                    f"a batch of {batch} photographs does not fit in memory: use a machine that has more"
+                ) from error
         return jax.tree.map(lambda *rows: np.concatenate(rows)[: len(images)], *parts)
 
 

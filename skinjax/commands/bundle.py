@@ -42,8 +42,10 @@ def run(options: argparse.Namespace) -> int:
     out = Path(options.out).expanduser()
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent}: make it, or give another --out")
-    if out.exists() and (out.suffix != ENDING or not out.is_file()):
-        raise UserError(f"{out} is there and does not end in {ENDING}: give another --out")
+    if out.suffix != ENDING:
+        raise UserError(f"{out} does not end in {ENDING}: give another --out")
+    if out.exists() and not out.is_file():
+        raise UserError(f"{out} is there and is no file: give another --out")
     positive = [name.strip() for name in options.positive.split(",")] if options.positive else []
     use_compilation_cache(root / "compilation_cache")
     make_bundle([Path(name).expanduser() for name in options.runs], out, root, positive)

@@ -82,7 +82,8 @@ def run(options: argparse.Namespace) -> int:
         write_table(out, "".join(f"{line}\n" for line in table))
     if bad:
         which = "lesions have photographs that" if options.groups else "photographs"
-        where = "they have no row" if options.format == "isic" else "the column error says why"
+        where = "they have no row in ISIC's tables" if options.format == "isic" else "the column error says why"
+        where = "their other photographs answer" if options.groups and options.format == "isic" else where
         print(f"{bad} of {rows} {which} cannot be read: {where}", file=sys.stderr)
     return int(bad > 0)
 

@@ -49,13 +49,15 @@ Names = dict[Place, tuple[str, bool]]  # of `names_of`
 
 SCHEMA = 1
 MANIFEST, CARD, REFERENCE = "bundle.json", "card.md", "reference.safetensors"
-MOST_MEMBERS, MOST_NAME, MOST_CLASSES, MOST_MANIFEST, MOST_BATCH = 100, 100, 10_000, 2**24, 2**26
+MOST_MEMBERS, MOST_NAME, MOST_CLASSES, MOST_MANIFEST, MOST_BATCH = 32, 100, 10_000, 2**20, 2**26
 MOST_TEXT = 2000
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 NAME = re.compile(r"bundle\.json|card\.md|reference\.safetensors|member\d{1,2}\.safetensors|example\d\.jpg")
 NOT_MEDICAL = "Research use only, not a medical device."
 SYNTHETIC = "Trained on photographs that a program draws: a test bench, and no medicine."
-NON_COMMERCIAL = re.compile(r"\bNC\b|non-?commercial|academic|research", re.IGNORECASE)
+NON_COMMERCIAL = re.compile(
+    r"(?<![a-z])NC(?![a-z])|non[- ]?commercial|not for commercial|academic|research", re.IGNORECASE
+)
 TOLERANCE = 1e-4  # of the answers to examples, on another machine
 
 
@@ -129,8 +131,8 @@ class Manifest(Settings):
             raise UserError("its decisions must be of all classes")
         if decisions and decisions.question:
             named = set(decisions.question.positive)
-            if not named < set(self.classes) or not named:
-                raise UserError("its question must be of some of the classes")
+            if not named < set(self.classes) or not named or len(named) < len(decisions.question.positive):
+                raise UserError("its question must be of some of the classes, each once")
         stages = decisions.prior if decisions else ()
         if stages and {name for of in stages for name in of} - {"rest"} != set(self.classes) - {"rest"}:
             raise UserError("its training prior must be of all classes")
@@ -251,13 +253,17 @@ def open_bundle(path: str | os.PathLike) -> Bundle:
     check_files(manifest, files, path)
     model = model_of(manifest, files, path)
     kept = tensors_of(files[REFERENCE], f"{REFERENCE} of {path}").get("features") if REFERENCE in files else None
-    if kept is not None and (kept.ndim != 2 or not np.isfinite(kept).all()):
+    if (REFERENCE in files) != (manifest.unlike is not None):
+        raise UserError(f"{path} has {REFERENCE} or a distance without the other: get the bundle again")
+    if REFERENCE in files and (kept is None or kept.ndim != 2 or not len(kept) or not np.isfinite(kept).all()):
         raise UserError(f"{REFERENCE} of {path} holds no features: get the bundle again")
     return Bundle(path, manifest, model, kept, files)
 
 
 def read_files(path: Path) -> dict[str, bytes]:
     """The members of a bundle by name, after what a zip can hide was refused."""
+    if not path.is_file():
+        raise UserError(f"{path} is no file: name a bundle, or the folder of a finished run")
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is no bundle of skinjax, which is a zip archive: make one with skinjax bundle")
     size = path.stat().st_size
@@ -275,8 +281,9 @@ def read_files(path: Path) -> dict[str, bytes]:
                     raise UserError(f"{path} holds {member.filename} compressed or encrypted, as no bundle does")
             if sum(member.file_size for member in members) > size:
                 raise UserError(f"{path} announces more bytes than the {human_bytes(size)} it has: get it again")
-            if archive.getinfo(MANIFEST).file_size > MOST_MANIFEST:
-                raise UserError(f"{MANIFEST} of {path} has more than {human_bytes(MOST_MANIFEST)}: refused")
+            for name in {MANIFEST, CARD} & set(names):
+                if archive.getinfo(name).file_size > MOST_MANIFEST:
+                    raise UserError(f"{name} of {path} has more than {human_bytes(MOST_MANIFEST)}: refused")
             return {member.filename: archive.read(member) for member in members}
     except UserError:
         raise

@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from skinjax.core.errors import Print, UserError
 from skinjax.core.settings import ABOVE_ZERO, Settings, number
 from skinjax.evaluation import binary
 from skinjax.evaluation.calibration import TEMPERATURES, fit_temperature, with_temperature
 from skinjax.evaluation.cases import one_of_each
 from skinjax.evaluation.predictions import Predictions
-from skinjax.evaluation.priors import Shares, choose_tau, frequencies, training_prior, with_prior
+from skinjax.evaluation.priors import DIFFERENT, Shares, choose_tau, frequencies, training_prior, with_prior
 
 Array = np.ndarray
 
 ALWAYS = NEVER = 2.0  # which no probability is
+EDGE = 0.05  # how near to the ends of what is tried, in logarithms, no temperature is believed
 USUAL_POINT = "sensitivity 0.9"  # at which the answer to a question is yes
 ALPHA = 0.1  # of conformal sets, which hold the true class of nine in ten
 PRIORS = {
@@ -40,8 +42,8 @@ class Question(Settings):
 class Decisions(Settings):
     """What is fitted, in the order of the classes.
 
-    temperature: 1 for none; prior: that of training, a stage at a time, none where it is not known; usual: the shares
-    of the classes in validation; tau: how much of the training prior is taken off; farthest: of each class the
+    temperature: 1 where none was found; prior: that of training, a stage at a time, none where it is not known; usual:
+    the shares of the classes in validation; tau: how much of the training prior is taken off; farthest: of each class the
     largest 1 - p at which it is in a conformal set, ALWAYS where its validation lesions are too few to leave it out
     """
 
@@ -54,14 +56,25 @@ class Decisions(Settings):
     question: Question | None = None
 
 
-def fitted(validation: Predictions, positive: Sequence[str] = ()) -> Decisions:
+def fitted(validation: Predictions, positive: Sequence[str] = (), say: Print = print) -> Decisions:
     """What the validation table of a run gives; `positive` are the classes of a clinical question, if there is one."""
+    if len(set(positive)) < len(positive):
+        raise UserError("--positive names a class twice: name each once")
     temperature = fit_temperature(validation)
+    lowest, highest = np.log(TEMPERATURES) - np.log(temperature)
+    if min(-lowest, highest) < EDGE:
+        say(
+            f"no temperature: the best is {temperature:.3g}, at the end of what is tried, as where a network gives "
+            "its true class a probability of 0"
+        )
+        temperature = 1.0
     table = with_temperature(validation, temperature)
     usual = frequencies(table)
     limits, lesions = farthest(table)
     found = Decisions(temperature=temperature, usual=tuple(usual.tolist()), farthest=limits, lesions=lesions)
-    if validation.protocol.get("training_prior"):
+    if validation.protocol.get("training_prior") == DIFFERENT:
+        say("no prior correction: the runs were trained for different frequencies of the classes")
+    elif validation.protocol.get("training_prior"):
         prior = training_prior(validation)
         tau = choose_tau(table, prior, np.full(len(usual), 1 / len(usual)))
         found = found.replace(prior=tuple(map(dict, prior)), tau=tau)

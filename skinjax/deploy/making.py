@@ -37,24 +37,27 @@ KEPT_PROTOCOL = ("config", "dataset", "synthetic", "part", "checkpoint", "steps"
 
 def make_bundle(runs: Sequence[Path], out: Path, root: Path, positive: Sequence[str] = (), say: Print = print) -> None:
     """Write the bundle of a run, or of several that answer together."""
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise UserError("a run is named twice: an ensemble is of different ones")
     models = [load_run(run) for run in runs]
     model = joined(models, runs)
     found = [open_source(run) for run in runs if finished_parts(run)]
     source = judged_together(found, len(runs), say)
     fitted = None
     if source and source.validation is not None:
-        fitted = decisions.fitted(source.fitted_on(), positive)
+        fitted = decisions.fitted(source.fitted_on(), positive, say)
     elif positive:
         raise UserError("--positive fixes its threshold on a validation part, and the runs have none in common")
-    else:
+    elif len(runs) == 1:
         say("no validation part: the bundle has no temperature, no prior correction and no conformal sets")
     summary = summary_with_intervals(source.table) if source else {}
-    protocol = without_paths(source.table.protocol if source else model.origin.get("protocol", {}))
+    protocol = without_paths(source.table.protocol if source else models[0].origin.get("protocol", {}))
     figures = {metric: Figure(**fields(summary[metric])) for metric in HEADLINE if metric in summary}
     if source and fitted and fitted.question:
         figures |= points_of(fitted, source.table)
     judged = judged_on(summary, protocol) if source else ""
-    reference, limit = features_of(model, runs[0], root, say)
+    apart = len(runs) > 1 and source is None  # each run was trained on what others validate with
+    reference, limit = (None, None) if apart else features_of(model, runs[0], root, say)
     subject = open_subject(runs[0], root=root) if found else None
     origins = origins_of(models, [of.origin.get("protocol", {}) for of in models], root)
     write_bundle(
@@ -212,6 +215,9 @@ def card(
     rows = dict(card_rows(subject)) if subject else {}
     if rows.get("Began from"):
         rows["Began from"] = Path(rows["Began from"]).name
+    if count > 1 and not figures:
+        told = ("Judged on", "Macro recall", "Macro AUC", "Hardly known classes")
+        rows = {name: "not judged together" if name in told else value for name, value in rows.items()}
     if count > 1:
         rows["Model"] = f"{count} networks, the mean of their probabilities; the first is {rows.get('Model', '')}"
     if figures:

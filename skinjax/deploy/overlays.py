@@ -1,11 +1,12 @@
 """What the answer to each photograph rests on, as a picture beside it: Grad-CAM of the class that is predicted."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from skinjax.core.errors import os_errors_as_user_errors
+from skinjax.core.errors import UserError, os_errors_as_user_errors
 from skinjax.data.acquire.sources import File
 from skinjax.deploy.bundle import NOT_MEDICAL
 from skinjax.deploy.predicting import Photograph
@@ -26,6 +27,10 @@ class Overlays:
         with os_errors_as_user_errors(f"{folder} cannot be made", "give another folder"):
             folder.mkdir(parents=True, exist_ok=True)
         self.names = unique_names([file.path for file in files])
+        for name in self.names.values():
+            path = folder / f"{name}.png"
+            if path.exists() and not path.read_bytes().startswith(b"\x89PNG"):
+                raise UserError(f"{path} is there and is no picture: give another folder to --explain")
 
     def drawn(self, found: Iterable[Photograph]) -> Iterator[Photograph]:
         """The photographs as they come, a picture of each on disk first."""
@@ -49,7 +54,7 @@ class Overlays:
                 shown = {what: pictures[place : place + 1] for what, pictures in rows.items()}
                 figure = view_panel(shown, [told], title=NOT_MEDICAL)
                 save(figure, self.folder / f"{self.names[of.path]}.png")
-        yield from batch
+        yield from (dataclasses.replace(of, pixels=None) for of in batch)
 
 
 def rests_on(predictor: Predictor, images: Array, classes: Array) -> Rows:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from skinjax.core.errors import Print, UserError, lookup
+from skinjax.core.errors import Print, UserError, lookup, os_errors_as_user_errors
 from skinjax.deploy import decisions, unlike
 from skinjax.deploy.bundle import Bundle, notices_of, open_bundle
 from skinjax.deploy.decisions import PRIORS, Decisions
@@ -55,7 +56,8 @@ class Predictor:
     prior: str = ""
 
     def __post_init__(self) -> None:
-        lookup("prior", self.prior, PRIORS)
+        if self.prior:
+            lookup("prior", self.prior, {name: says for name, says in PRIORS.items() if name})
         if self.prior and not (self.decisions and self.decisions.prior and self.decisions.usual):
             raise UserError(f"--prior={self.prior} needs a bundle that knows what its network was trained for")
 
@@ -129,7 +131,8 @@ class Predictor:
 def open_predictor(path: str | os.PathLike, prior: str = "", say: Print | None = None) -> Predictor:
     """The finished run in a folder, or the bundle of a file; its notices are said, by default on standard error."""
     path = Path(path).expanduser()
-    bundle = None if path.is_dir() or not path.exists() else open_bundle(path)
+    with os_errors_as_user_errors(f"{path} cannot be opened", "name a bundle, or the folder of a finished run"):
+        bundle = None if stat.S_ISDIR(path.stat().st_mode) else open_bundle(path)
     predictor = Predictor(bundle.model if bundle else load_run(path), bundle, prior)
     for line in predictor.notices:
         (say or _on_standard_error)(line)

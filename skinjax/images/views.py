@@ -70,6 +70,8 @@ class ViewSettings(Settings):
         return VIEWS[self.train] == View() and self.evaluation == "squash"
 
     def check(self) -> None:
+        if len(set(self.corrections)) < len(self.corrections):
+            raise UserError("views.corrections names one twice: name each once, in the order in which they are made")
         if self.several_in_training or self.several_in_evaluation:
             self.crop_grid()
         if self.repeats != "none" and self.several_in_evaluation:

@@ -41,13 +41,14 @@ def _made(path):
     [
         (["run"], "--out says which file to write"),
         (["run", "--out=nowhere/x.skinjax"], "there is no folder nowhere"),
-        (["run", "--out=mine.txt"], "mine.txt is there and does not end in .skinjax"),
+        (["run", "--out=mine.txt"], "mine.txt does not end in .skinjax"),
         (["nowhere", "--out=x.skinjax"], "nowhere has no model.json"),
         (["run", "other", "--out=x.skinjax"], "other sees photographs of another stored_size than run"),
         (["run", "--out=x.skinjax"], "run holds no run of skinjax: there is no config.json in it"),
+        (["run", "run", "--out=x.skinjax"], "a run is named twice"),
         (["check"], "check takes one bundle and no flags"),
         (["check", "mine.skinjax"], "mine.skinjax is no bundle of skinjax"),
-        (["check", "nowhere.skinjax"], "nowhere.skinjax"),
+        (["check", "nowhere.skinjax"], "nowhere.skinjax is no file"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments, message, folder, capsys):

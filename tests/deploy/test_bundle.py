@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import zipfile
 
@@ -125,6 +126,16 @@ HOSTILE = {
     "other classes": (lambda p, t: changed(p, t, classes=["a", "b"]), "must be of all classes"),
     "a temperature that is none": (lambda p, t: changed(p, t, decisions={"temperature": -1}), "must be a number from"),
     "a gigantic batch": (lambda p, t: changed(p, t, **spec_with(p, batch=2**20)), "more than 67,108,864 pixels"),
+    "a correction twice": (
+        lambda p, t: changed(p, t, **spec_with(p, views={"corrections": ["gamma"] * 2000})),
+        "views.corrections names one twice",
+    ),
+    "no reference": (lambda p, t: changed(p, t, unlike=None), "has reference.safetensors or a distance without"),
+    "a question twice": (
+        lambda p, t: changed(p, t, decisions={"question": {"positive": ["mel", "mel"]}}),
+        "must be of some of the classes, each once",
+    ),
+    "no file": (lambda p, t: fifo(t), "is no file: name a bundle"),
     "gigantic views": (
         lambda p, t: changed(p, t, **spec_with(p, views={"size": [16384, 16384]})),
         "more than 67,108,864 pixels",
@@ -142,6 +153,11 @@ HOSTILE = {
     "cut short": (lambda p, t: written(t, p.read_bytes()[:-1000]), "is no bundle of skinjax"),
     "another zip": (lambda p, t: changed(p, t, {MANIFEST: None}), "there is no bundle.json in it"),
 }
+
+
+def fifo(tmp_path):
+    os.mkfifo(tmp_path / "x")
+    return tmp_path / "x"
 
 
 def written(tmp_path, data):

@@ -1,9 +1,12 @@
 """What a bundle decides is what `skinjax evaluate` finds: temperature, prior, conformal sets, thresholds."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.special import softmax
 
+from skinjax.core.errors import UserError
 from skinjax.deploy import decisions
 from skinjax.deploy.predictor import Predictor, open_predictor
 from skinjax.deploy.unlike import distances, reference, threshold
@@ -81,3 +84,21 @@ def test_the_predictor_applies_all_of_them(bundle_file, model, pixels):
     np.testing.assert_array_equal(natural.sets, answers.sets)  # they were fitted without it
     known = predictor.ask(photographs(6)).distance
     np.testing.assert_allclose(known, 0, atol=2e-3)
+
+
+def test_a_temperature_at_the_end_of_what_is_tried_is_none():
+    validation = table(100, 5)
+    zeros = np.where(np.eye(3, dtype=bool)[validation.labels], 0.0, 0.5)  # of true classes, as two stages give them
+    told = []
+    found = decisions.fitted(dataclasses.replace(validation, probabilities=zeros), say=told.append)
+    assert found.temperature == 1
+    assert told[0].startswith("no temperature: the best is 20")
+
+
+def test_tables_of_other_priors_have_no_correction_and_a_class_is_named_once():
+    validation, told = table(100, 6), []
+    validation = dataclasses.replace(validation, protocol={"training_prior": "different"})
+    assert decisions.fitted(validation, say=told.append).prior == ()
+    assert told == ["no prior correction: the runs were trained for different frequencies of the classes"]
+    with pytest.raises(UserError, match="names a class twice"):
+        decisions.fitted(validation, ["mel", "mel"])

@@ -55,6 +55,17 @@ def test_any_bundle_is_read_or_refused_in_a_sentence(bundles, seed):
     told(bundles, seed)
 
 
+@pytest.fixture(scope="module")
+def http(tmp_path_factory):
+    return fuzz.http(tmp_path_factory.mktemp("http"))
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_any_request_is_answered_or_refused(http, seed):
+    told(http, seed)
+
+
 @MANY
 @given(names=NAMES, temperature=st.floats(0.05, 20), shares=st.floats(1e-6, 1))
 def test_a_manifest_survives_being_written(names, temperature, shares):

@@ -47,8 +47,8 @@ def test_a_bundle_without_the_data_set_has_no_score_for_unlike_photographs(tiny_
 
 
 def test_two_runs_of_the_same_images_are_one_bundle(tiny_run, data_dir, tmp_path, capsys):
-    out = tmp_path / "two.skinjax"
-    assert cli.main(["bundle", str(tiny_run[0]), str(tiny_run[0]), f"--out={out}", f"--data_dir={data_dir}"]) == 0
+    out, other = tmp_path / "two.skinjax", shutil.copytree(tiny_run[0], tmp_path / "other")
+    assert cli.main(["bundle", str(tiny_run[0]), str(other), f"--out={out}", f"--data_dir={data_dir}"]) == 0
     assert "2 networks" in capsys.readouterr().out
     manifest, figures = open_bundle(out).manifest, json.loads((tiny_run[0] / "metrics_test.json").read_text())
     assert manifest.figures["macro_recall"].value == pytest.approx(figures["macro_recall"]["value"])

@@ -21,7 +21,9 @@ def sentences(predictor: Predictor, record: Mapping[str, Any]) -> list[str]:
     known = predictor.decisions
     said = [UNLIKE] if record.get("unlike") else []
     said += [FLAGS[flag] for flag in record["flags"]]
-    said.append(likeliest(record["top"][0], calibrated=known is not None, prior=predictor.prior))
+    said.append(
+        likeliest(record["top"][0], calibrated=known is not None and known.temperature != 1, prior=predictor.prior)
+    )
     if "conformal_set" in record:
         said.append(in_set(record["conformal_set"]))
     if known and known.question and "yes" in record:
