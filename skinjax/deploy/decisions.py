@@ -42,9 +42,9 @@ class Question(Settings):
 class Decisions(Settings):
     """What is fitted, in the order of the classes.
 
-    temperature: 1 where none was found; prior: that of training, a stage at a time, none where it is not known; usual:
-    the shares of the classes in validation; tau: how much of the training prior is taken off; farthest: of each class the
-    largest 1 - p at which it is in a conformal set, ALWAYS where its validation lesions are too few to leave it out
+    temperature: 1 where none was found; prior: that of training, a stage at a time, none where it is not known;
+    usual: the shares of the classes in validation; tau: how much of the training prior is taken off; farthest: of each
+    class the largest 1 - p at which it is in a conformal set, ALWAYS where its validation lesions are too few
     """
 
     temperature: float = number(1.0, *TEMPERATURES)

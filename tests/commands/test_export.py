@@ -77,4 +77,4 @@ def test_a_model_that_cannot_be_exported_or_is_none(capsys, tmp_path):
     )
     assert not (tmp_path / "x").exists()
     status, _, errors = export(capsys, tmp_path / "no", "--format=stablehlo", f"--out={tmp_path / 'x'}")
-    assert (status, "it holds no run" in errors) == (1, True)
+    assert (status, "name a bundle, or the folder of a finished run" in errors) == (1, True)
