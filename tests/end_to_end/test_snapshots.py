@@ -18,6 +18,7 @@ from tests.end_to_end.conftest import ROOT, TINY
 
 RESTARTS = [
     *TINY,
+    "--config.logging.report=False",
     "--config.evaluate=snapshots",
     "--config.checkpoints.keep=1",
     "--config.phases.train.schedule=warm_restarts",
@@ -105,7 +106,7 @@ def test_a_target_ends_the_run_in_the_phase_that_reached_it(data_dir, tmp_path, 
         "    config.phase_order = ('train', 'more')\n"
         "    return config\n"
     )
-    changes = [f"--config={tmp_path / 'configs' / 'two.py'}", *TINY[1:], "--config.evaluate=best"]
+    changes = [f"--config={tmp_path / 'configs' / 'two.py'}", *TINY[1:], "--config.evaluate=best", "--config.logging.report=False"]
     changes += ["--config.evaluations.target=0.01"]
     command = [*changes, f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
     assert main(command) == 0
