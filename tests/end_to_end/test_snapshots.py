@@ -106,7 +106,12 @@ def test_a_target_ends_the_run_in_the_phase_that_reached_it(data_dir, tmp_path, 
         "    config.phase_order = ('train', 'more')\n"
         "    return config\n"
     )
-    changes = [f"--config={tmp_path / 'configs' / 'two.py'}", *TINY[1:], "--config.evaluate=best", "--config.logging.report=False"]
+    changes = [
+        f"--config={tmp_path / 'configs' / 'two.py'}",
+        *TINY[1:],
+        "--config.evaluate=best",
+        "--config.logging.report=False",
+    ]
     changes += ["--config.evaluations.target=0.01"]
     command = [*changes, f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
     assert main(command) == 0
