@@ -6,7 +6,6 @@ Everything is fitted on one table and applied to another: fitted on the table th
 import dataclasses
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import ndtr, softmax
 
 from skinjax.core.errors import UserError
@@ -77,6 +76,8 @@ def fit_temperature(validation: Predictions) -> float:
     """The temperature at which the probabilities of a table have the least log loss."""
     if not validation.labelled.any():
         raise UserError("no image of the validation table is labelled: a temperature is fitted on labelled ones")
+    from scipy.optimize import minimize_scalar  # takes long to import
+
     logits = logits_of(validation)
 
     def loss(log_temperature: float) -> float:

@@ -25,8 +25,6 @@ from skinjax.model import Built, Model, load_run, write_model
 from skinjax.models.pretrained.facts import NO_FACTS
 from skinjax.processes import first_then_others, leads, run_folder, told
 from skinjax.recipe.recipe import Recipe
-from skinjax.report.page import write_report
-from skinjax.report.subjects import open_subject
 from skinjax.runs import building
 from skinjax.runs.priors import training_prior
 from skinjax.runs.results import finished_figures, mark_finished, validation_figures, write_figures
@@ -77,6 +75,9 @@ def report(folder: Path, root: Path, say: Print) -> None:
     """Write the report of the finished run in `folder`, and say where; a run does not fail for want of one."""
     path = folder / REPORT_FILE
     try:
+        from skinjax.report.page import write_report  # its figures' library takes half a second to import
+        from skinjax.report.subjects import open_subject
+
         if not path.exists() or path.stat().st_mtime < (folder / FINISHED_FILE).stat().st_mtime:
             write_report(path, [open_subject(folder, root=root)])
         say(f"report in {path}")

@@ -1,5 +1,6 @@
 """Paper 001 as a user starts it: two stages, and pretexts on photographs without labels."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ import skinjax
 from skinjax import cli
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
+from skinjax.runs import experiment
 from tests.end_to_end.conftest import ROOT, SMALL
 
 SHORT = [change for change in SMALL if "phases" not in change]
@@ -80,8 +82,12 @@ def test_a_pretext_reads_photographs_without_labels_and_then_the_classes_are_lea
         assert "are taken: backbone, head; left out: rotation" in capsys.readouterr().out
 
 
-def test_a_run_that_learns_no_classes_leaves_weights_and_no_figures_of_them(data_dir, tmp_path, capsys):
-    pretext = ["--config.phases.train.terms.classification=0.0", "--config.phases.train.evaluations.better=higher"]
+def test_a_run_that_learns_no_classes_leaves_weights_and_no_figures_of_them(data_dir, tmp_path, capsys, monkeypatch):
+    pretext = [
+        "--config.method.mask=turned",
+        "--config.phases.train.terms.classification=0.0",
+        "--config.phases.train.evaluations.better=higher",
+    ]
     pretext += ["--config.phases.train.evaluations.metric=rotation_accuracy"]
     assert start("rotation.py", data_dir, tmp_path / "first", ("train",), *pretext) == 0
     assert "no phase trains the classes" in capsys.readouterr().out
@@ -89,6 +95,7 @@ def test_a_run_that_learns_no_classes_leaves_weights_and_no_figures_of_them(data
     figures = [name for line in logged(tmp_path / "first") for name in line if name.startswith("validation/")]
     assert set(figures) == {"validation/loss", "validation/rotation", "validation/rotation_accuracy"}
     assert start("rotation.py", data_dir, tmp_path / "first", ("train",), *pretext) == 0
+    monkeypatch.setattr(experiment, "stopped_by_signals", lambda: contextlib.nullcontext(lambda: True))
     changes = [f"--config.model.weights={tmp_path / 'first'}", "--config.method.shared_trunk=True"]
     assert start("two_stage.py:demo_shared_trunk", data_dir, tmp_path / "next", ("train",), *changes) == 0
     assert "are taken: backbone; anew: dominant_head, rest_head; left out: head, rotation" in capsys.readouterr().out

@@ -14,10 +14,10 @@ from skinjax.data.dataset import open_dataset
 from skinjax.evaluation.predictions import read_predictions
 from skinjax.main import main
 from skinjax.runs.workdir import read_recipe
-from tests.end_to_end.conftest import ROOT, TINY
+from tests.end_to_end.conftest import ROOT, UNREPORTED
 
 RESTARTS = [
-    *TINY,
+    *UNREPORTED,
     "--config.evaluate=snapshots",
     "--config.checkpoints.keep=1",
     "--config.phases.train.schedule=warm_restarts",
@@ -105,7 +105,11 @@ def test_a_target_ends_the_run_in_the_phase_that_reached_it(data_dir, tmp_path, 
         "    config.phase_order = ('train', 'more')\n"
         "    return config\n"
     )
-    changes = [f"--config={tmp_path / 'configs' / 'two.py'}", *TINY[1:], "--config.evaluate=best"]
+    changes = [
+        f"--config={tmp_path / 'configs' / 'two.py'}",
+        *UNREPORTED[1:],
+        "--config.evaluate=best",
+    ]
     changes += ["--config.evaluations.target=0.01"]
     command = [*changes, f"--workdir={tmp_path / 'run'}", f"--data_dir={data_dir}"]
     assert main(command) == 0

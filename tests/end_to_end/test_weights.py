@@ -22,7 +22,7 @@ from skinjax.recipe.config_files import load_config
 from skinjax.runs import building
 from skinjax.runs.starting_weights import StartingWeights
 from skinjax.training.programs import draw
-from tests.end_to_end.conftest import ROOT, TINY
+from tests.end_to_end.conftest import ROOT, TINY, UNREPORTED
 from tests.models.pretrained.test_mapping import tensors_of
 
 # With the normalisation that TINY has, so that its compiled programs serve.
@@ -39,7 +39,7 @@ def weights(tmp_path):
 def test_a_run_starts_from_weights_and_goes_on_without_them(capsys, tmp_path, data_dir, weights):
     workdir = tmp_path / "run"
     own = [f"--config.model.weights={weights}", "--config.views.normalisation=weights"]
-    command = [*TINY, *own, f"--workdir={workdir}", f"--data_dir={data_dir}"]
+    command = [*UNREPORTED, *own, f"--workdir={workdir}", f"--data_dir={data_dir}"]
     assert main(command) == 0, capsys.readouterr().err
     output = capsys.readouterr().out
     assert f"60 tensors of {weights} are taken: its classifier of 1,000 classes is left out, and one of 7" in output
@@ -111,7 +111,7 @@ def test_another_file_under_the_same_name_is_refused(tmp_path, weights):
 def start(changes, workdir, data_dir):
     """A short run of TINY with changes."""
     short = ["--config.phases.train.duration=2.0", "--config.phases.train.warmup=0.0", "--config.evaluations.every=0.0"]
-    return main([*TINY, *short, *changes, f"--workdir={workdir}", f"--data_dir={data_dir}"])
+    return main([*UNREPORTED, *short, *changes, f"--workdir={workdir}", f"--data_dir={data_dir}"])
 
 
 def test_a_run_starts_from_another_run(tiny_run, capsys, tmp_path, data_dir):

@@ -1,6 +1,6 @@
-"""Run by test_devices.py in a process of its own: train a tiny CDC on all devices, write what must not depend on them.
+"""Run by test_devices.py in a process of its own: train a tiny CDC on one device and on all, write what came of each.
 
-python train_on_devices.py DATA_DIR OUTPUT.npz
+python train_on_devices.py DATA_DIR FOLDER
 """
 
 import dataclasses
@@ -49,9 +49,14 @@ CHANGES = [
 ]
 
 
-def main(data_dir: Path, output: Path) -> None:
+def main(data_dir: Path, folder: Path) -> None:
+    for mesh in (make_mesh(1, say=lambda text: None), make_mesh()):
+        np.savez(folder / f"{mesh.size}.npz", **trained(data_dir, mesh))
+
+
+def trained(data_dir: Path, mesh: jax.sharding.Mesh) -> dict[str, np.ndarray]:
+    """What must not depend on the devices, by name."""
     config = load_config(str(ROOT / "configs" / "cdc.py"), CHANGES)
-    mesh = make_mesh()
     with tempfile.TemporaryDirectory() as folder:
         data = building.make_data(config, Path(folder), data_dir, print)
     method = building.make_method(config, data.dataset.classes)
@@ -95,14 +100,13 @@ def main(data_dir: Path, output: Path) -> None:
             training_batches(data.dataset, phase.sampler, source.host, start=0, stop=3), mesh, stored=source.device
         )
         arrays[f"cached/{cache}"] = np.stack([batch["image"] for batch in placed])
-    arrays |= pairs(data_dir, pictures)
-    np.savez(output, devices=len(jax.devices()), probabilities=columns["probabilities"], **arrays)
+    return arrays | pairs(data_dir, pictures, mesh) | {"probabilities": columns["probabilities"]}
 
 
-def pairs(data_dir: Path, pictures: Pictures) -> dict[str, np.ndarray]:
+def pairs(data_dir: Path, pictures: Pictures, mesh: jax.sharding.Mesh) -> dict[str, np.ndarray]:
     """Three batches of pairs, and the terms of two synergic networks for the last of them, in float64."""
     changes = [change for change in CHANGES if not change.startswith("method")]
-    config, mesh = load_config(str(ROOT / "configs" / "synergic.py"), changes), make_mesh()
+    config = load_config(str(ROOT / "configs" / "synergic.py"), changes)
     with tempfile.TemporaryDirectory() as folder:
         data = building.make_data(config, Path(folder), data_dir, print)
     method = building.make_method(config, data.dataset.classes)

@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
+import zlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from skinjax.images.views import ViewSettings
 from skinjax.methods.base import Objective
@@ -112,16 +114,40 @@ def change():
     return lambda method, **changed: dataclasses.replace(method, settings=method.settings.replace(**changed))
 
 
+def constants_of(method):
+    """Those for 4, 1 and 7 training images of three classes drawn alike."""
+    return {name: jnp.asarray(x) for name, x in method.constants(np.array([4, 1, 7]), np.full(3, 1 / 3)).items()}
+
+
+@pytest.fixture(scope="session")
+def drawn(batch):
+    """A function (method) -> the variables that a run begins with."""
+
+    def drawn(method):
+        initial = jax.jit(method.init)(jax.random.key(0, impl="rbg"), batch)
+        return {**initial, "constants": constants_of(method)}
+
+    return drawn
+
+
 @pytest.fixture(scope="session")
 def begin(batch):
-    """A function (method) -> its initial variables, for 4, 1 and 7 training images of three classes drawn alike."""
+    """A function (method) -> variables like those that a run begins with, of numbers that need no compilation."""
 
     def begin(method):
-        initial = jax.jit(method.init)(jax.random.key(0, impl="rbg"), batch)
-        constants = method.constants(np.array([4, 1, 7]), np.full(3, 1 / 3))
-        return {**initial, "constants": {name: jnp.asarray(x) for name, x in constants.items()}}
+        shapes = flatten_dict(jax.eval_shape(method.init, jax.random.key(0), batch), keep_empty_nodes=True)
+        initial = {path: filled(path, of) if hasattr(of, "shape") else of for path, of in shapes.items()}
+        return {**unflatten_dict(initial), "constants": constants_of(method)}
 
     return begin
+
+
+def filled(path, of):
+    """Kernels at random, each by its name; ones for scales and variances, zeros for everything else."""
+    if len(of.shape) < 2:
+        return jnp.full(of.shape, float(path[-1] in ("scale", "var")), of.dtype)
+    numbers = np.random.default_rng(zlib.crc32("/".join(path).encode())).standard_normal(of.shape)
+    return jnp.asarray(numbers * (2 / np.prod(of.shape[:-1])) ** 0.5, of.dtype)
 
 
 @pytest.fixture(scope="session")

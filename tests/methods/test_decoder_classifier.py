@@ -66,19 +66,19 @@ def cross_entropy(method, variables, features, batch):
     return method.parts.task.loss_function(logits, targets, weights, jnp.ones(len(targets)))
 
 
-def test_without_both_terms_it_is_the_classifier_bit_for_bit(make, begin, batch, gradient):
+def test_without_both_terms_it_is_the_classifier_bit_for_bit(make, drawn, batch, gradient):
     plain = make(Classifier)
     nothing = make(DecoderClassifier, decoder=DECODER, alpha=0.0, beta=0.0)
-    variables = begin(plain)
+    variables = drawn(plain)
     assert nothing.stages() == plain.stages()
-    assert_same(begin(nothing), variables)
+    assert_same(drawn(nothing), variables)
     assert_same(gradient(nothing, variables, batch), gradient(plain, variables, batch))
     images = batch["image"]
     assert_same(jax.jit(nothing.predict)(variables, images), jax.jit(plain.predict)(variables, images))
 
 
-def test_the_decoder_leaves_the_other_initial_parameters_as_they_are(make, begin, variables):
-    plain = begin(make(Classifier))
+def test_the_decoder_leaves_the_other_initial_parameters_as_they_are(make, drawn, cdc):
+    variables, plain = drawn(cdc), drawn(make(Classifier))
     assert set(variables["params"]) == {"backbone", "head", "decoder"}
     for collection in ("params", "batch_stats"):
         assert_same({name: variables[collection][name] for name in ("backbone", "head")}, plain[collection])

@@ -151,10 +151,10 @@ def test_pairs_with_an_image_that_does_not_count_do_not():
 
 
 @pytest.fixture(scope="module")
-def two(make, begin):
+def two(make, drawn):
     """Two networks and their variables."""
     method = build(make(Classifier).parts, SynergicSettings())
-    return method, begin(method)
+    return method, drawn(method)
 
 
 @pytest.fixture(scope="module")

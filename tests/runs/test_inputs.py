@@ -37,7 +37,7 @@ CONFIG = {
     "phase_order": ("head",),
     "evaluations": {"every": 3.0, "unit": "steps"},
     "checkpoints": {"every": 2.0, "unit": "steps"},
-    "logging": {"every": 1, "tensorboard": False, "threads": 1},
+    "logging": {"every": 1, "tensorboard": False, "threads": 1, "report": False},
 }
 COMPUTED: Recipe = from_plain(Recipe, CONFIG)
 STORED = with_changes(COMPUTED, ["phases.head.features=stored"])
