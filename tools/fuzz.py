@@ -9,6 +9,7 @@ runs (with other seeds) make one figure; an input after which anything else came
 import argparse
 import atexit
 import contextlib
+import copy
 import io
 import json
 import os
@@ -237,7 +238,7 @@ def put_odd(tree: Any, rng: Rng) -> None:
         if isinstance(tree[key], dict | list) and tree[key] and rng.random() < 0.85:
             tree = tree[key]
             continue
-        tree[key] = ODD[rng.integers(len(ODD))]
+        tree[key] = copy.deepcopy(ODD[rng.integers(len(ODD))])
         return
 
 
