@@ -9,7 +9,6 @@ executable, and nothing is read before it was checked.
 import dataclasses
 import io
 import json
-import math
 import os
 import re
 import zipfile
@@ -24,8 +23,9 @@ import numpy as np
 from skinjax.core.errors import UserError, os_errors_as_user_errors
 from skinjax.core.files import human_bytes, write_atomically
 from skinjax.core.hashes import digest_of
-from skinjax.core.settings import Settings, from_plain, number, section, to_plain
+from skinjax.core.settings import from_plain, to_plain
 from skinjax.deploy.decisions import Decisions
+from skinjax.deploy.manifest import MOST_MANIFEST, MOST_NAME, SCHEMA, Figure, Manifest, Network, Origin
 from skinjax.methods.ensemble import united
 from skinjax.model import Built, Model, make_shown_method, variable_shapes
 from skinjax.models.pretrained.facts import facts_from_json
@@ -47,108 +47,10 @@ Tree = dict[str, Any]
 Place = tuple[str, ...]
 Names = dict[Place, tuple[str, bool]]  # of `names_of`
 
-SCHEMA = 1
 MANIFEST, CARD, REFERENCE = "bundle.json", "card.md", "reference.safetensors"
-MOST_MEMBERS, MOST_NAME, MOST_CLASSES, MOST_MANIFEST, MOST_BATCH = 32, 100, 10_000, 2**20, 2**26
-MOST_TEXT = 2000
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 NAME = re.compile(r"bundle\.json|card\.md|reference\.safetensors|member\d{1,2}\.safetensors|example\d\.jpg")
-NOT_MEDICAL = "Research use only, not a medical device."
-SYNTHETIC = "Trained on photographs that a program draws: a test bench, and no medicine."
-NON_COMMERCIAL = re.compile(
-    r"(?<![a-z])NC(?![a-z])|non[- ]?commercial|not for commercial|academic|research", re.IGNORECASE
-)
 TOLERANCE = 1e-4  # of the answers to examples, on another machine
-
-
-@dataclasses.dataclass(frozen=True)
-class Network(Settings):
-    """A network of a bundle: how it is built, and what its starting weights state."""
-
-    spec: ModelSpec = section(ModelSpec)
-    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Origin(Settings):
-    """Data or weights that a network comes from: their name, licence, and whom to cite."""
-
-    name: str = ""
-    licence: str = "not known"
-    citation: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Figure(Settings):
-    """A figure of the test part, with its 95 % interval where it has one."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Manifest(Settings):
-    """What `bundle.json` says.
-
-    files: the digest of every other file; unlike: the distance from which a photograph is unlike those of training,
-    None where it is not known; figures: by metric; judged: on what, in words, and protocol, in fields; examples: the
-    answer to each
-    """
-
-    schema: int = SCHEMA
-    skinjax: str = ""
-    classes: tuple[str, ...] = ()
-    networks: Mapping[str, Network] = dataclasses.field(default_factory=dict)
-    decisions: Decisions | None = None
-    unlike: float | None = number(None, 0, 2)
-    origins: Mapping[str, Origin] = dataclasses.field(default_factory=dict)
-    figures: Mapping[str, Figure] = dataclasses.field(default_factory=dict)
-    judged: str = ""
-    protocol: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    examples: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def check(self) -> None:
-        n, decisions = len(self.classes), self.decisions
-        if not (2 <= n <= MOST_CLASSES and len(set(self.classes)) == n):
-            raise UserError("it must name two classes or more, each once")
-        for name in self.classes:
-            if not (name and name.isprintable() and len(name) <= MOST_NAME):
-                raise UserError(f"the class {name[:MOST_NAME]!r} is no name")
-        texts = [text for of in self.origins.values() for text in (of.name, of.licence, of.citation)]
-        if not all(text.isprintable() and len(text) <= MOST_TEXT for text in (self.judged, *self.figures, *texts)):
-            raise UserError("its texts must be printable")
-        if not 1 <= len(self.networks) <= MOST_MEMBERS or list(self.networks) != numbers(len(self.networks)):
-            raise UserError("its networks must be called 0, 1 and so on")
-        stored = {network.spec.stored_size for network in self.networks.values()}
-        if len(stored) > 1:
-            raise UserError("its networks must see photographs of one stored size")
-        for of in self.networks.values():
-            if of.spec.batch * pixels_of(of.spec) > MOST_BATCH:
-                raise UserError(f"its batches must not have more than {MOST_BATCH:,} pixels")
-        if decisions and any(len(of) not in (0, n) for of in (decisions.usual, decisions.farthest, decisions.lesions)):
-            raise UserError("its decisions must be of all classes")
-        if decisions and decisions.question:
-            named = set(decisions.question.positive)
-            if not named < set(self.classes) or not named or len(named) < len(decisions.question.positive):
-                raise UserError("its question must be of some of the classes, each once")
-        stages = decisions.prior if decisions else ()
-        if stages and {name for of in stages for name in of} - {"rest"} != set(self.classes) - {"rest"}:
-            raise UserError("its training prior must be of all classes")
-        if any(share <= 0 for of in stages for share in of.values()):
-            raise UserError("its training prior must be above 0")
-        for answer in self.examples.values():
-            if not (isinstance(answer, list | tuple) and len(answer) == n and all(map(_is_share, answer))):
-                raise UserError("its examples must have a probability of each class")
-
-    @property
-    def notices(self) -> list[str]:
-        """What whoever opens the bundle is told: what it is not for, and licences that bind its use."""
-        bound = [of for of in self.origins.values() if NON_COMMERCIAL.search(of.licence)]
-        told = [f"{of.name} ({of.licence}): no commercial use without leave" for of in bound]
-        made_from = ["Made from " + "; ".join(told) + "."] if told else []
-        return [*notices_of(self.protocol), *made_from]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -173,22 +75,6 @@ class Bundle:
             probabilities = self.model.predict(image[None])["probabilities"][0]
             found[name] = float(np.abs(probabilities - np.array(answer)).max())
         return found
-
-
-def pixels_of(spec: ModelSpec) -> int:
-    """Pixels of a photograph as it is stored, or as all that is shown of it, whichever are more."""
-    stored, views = spec.stored_size, spec.views
-    return max(stored.height * stored.width, math.prod(views.size) * (views.shown_crops() or 1))
-
-
-def notices_of(protocol: Mapping[str, Any]) -> list[str]:
-    """What is told of every network, by the protocol of its run."""
-    return [NOT_MEDICAL, *([SYNTHETIC] if protocol.get("synthetic") else [])]
-
-
-def numbers(count: int) -> list[str]:
-    """The names of the networks of a bundle."""
-    return [str(place) for place in range(count)]
 
 
 def write_bundle(
@@ -393,10 +279,6 @@ def _without_paths(built: Built) -> Built:
     """Without the folders of the machine that it was trained on."""
     weights = Path(built.spec.model.weights).name if built.spec.model.weights else ""
     return built._replace(spec=built.spec.replace(model=built.spec.model.replace(weights=weights)))
-
-
-def _is_share(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def blank(model: Model) -> Array:

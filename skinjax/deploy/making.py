@@ -15,8 +15,9 @@ from skinjax.data.pipeline import load
 from skinjax.data.synthetic.photographs import Painter, encode
 from skinjax.data.synthetic.settings import Settings as Drawn
 from skinjax.deploy import decisions, unlike
-from skinjax.deploy.bundle import NOT_MEDICAL, Figure, Origin, write_bundle
+from skinjax.deploy.bundle import write_bundle
 from skinjax.deploy.decisions import Decisions
+from skinjax.deploy.manifest import NOT_MEDICAL, Figure, Origin
 from skinjax.evaluation import binary
 from skinjax.evaluation.intervals import summary_with_intervals
 from skinjax.evaluation.judgement import ensemble

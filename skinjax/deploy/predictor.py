@@ -14,8 +14,9 @@ import numpy as np
 
 from skinjax.core.errors import Print, UserError, lookup, os_errors_as_user_errors
 from skinjax.deploy import decisions, unlike
-from skinjax.deploy.bundle import Bundle, notices_of, open_bundle
+from skinjax.deploy.bundle import Bundle, open_bundle
 from skinjax.deploy.decisions import PRIORS, Decisions
+from skinjax.deploy.manifest import notices_of
 from skinjax.deploy.quality import flags
 from skinjax.methods.base import Variables
 from skinjax.model import Model, load_run, read_upright

@@ -3,9 +3,10 @@
 import pytest
 
 from skinjax.deploy import unlike
-from skinjax.deploy.bundle import Figure, Origin, write_bundle
+from skinjax.deploy.bundle import write_bundle
 from skinjax.deploy.decisions import Decisions, Question
 from skinjax.deploy.making import drawn_examples
+from skinjax.deploy.manifest import Figure, Origin
 from tests.test_model import drawn, photographs
 
 DECISIONS = Decisions(

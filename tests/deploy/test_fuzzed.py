@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from skinjax.core.errors import UserError
 from skinjax.core.settings import from_plain, to_plain
-from skinjax.deploy.bundle import Manifest, Network
 from skinjax.deploy.decisions import Decisions, entropy, sets
+from skinjax.deploy.manifest import Manifest, Network
 from skinjax.deploy.overlays import unique_names
 
 NAMES = st.lists(  # of classes
