@@ -72,10 +72,15 @@ class Model:
     origin: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
     members: tuple[Built, ...] = ()
 
+    @property
+    def networks(self) -> tuple[Built, ...]:
+        """How each network is built: the members, or the one alone."""
+        return self.members or (Built(self.spec, self.facts),)
+
     @functools.cached_property
     def method(self) -> Method:
         """The method, whose functions take the variables."""
-        methods = [make_shown_method(of, self.classes) for of in self.members or (Built(self.spec, self.facts),)]
+        methods = [make_shown_method(of, self.classes) for of in self.networks]
         return Ensemble(tuple(methods)) if self.members else methods[0]
 
     @property

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError
+from skinjax.core.tables import check_folder
 
 ENDING = ".skinjax"
 
@@ -40,8 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.out:
         raise UserError(f"--out says which file to write: give one, such as model{ENDING}")
     out = Path(options.out).expanduser()
-    if not out.parent.is_dir():
-        raise UserError(f"there is no folder {out.parent}: make it, or give another --out")
+    check_folder(out, "--out")
     if out.suffix != ENDING:
         raise UserError(f"{out} does not end in {ENDING}: give another --out")
     if out.exists() and not out.is_file():

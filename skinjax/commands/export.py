@@ -14,6 +14,7 @@ from pathlib import Path
 
 from skinjax.core.arguments import Parser
 from skinjax.core.errors import UserError, os_errors_as_user_errors
+from skinjax.core.tables import check_folder
 
 
 def add_arguments(parser: Parser) -> None:
@@ -46,7 +47,6 @@ def refuse_foreign(out: Path) -> None:
     """Refuse to write where there is no folder, or over what was not exported."""
     from skinjax.deploy.export import MARK
 
-    if not out.parent.is_dir():
-        raise UserError(f"there is no folder {out.parent}: make it, or give another --out")
+    check_folder(out, "--out")
     if out.exists() and not (out.is_file() and MARK.encode() in out.read_bytes()):
         raise UserError(f"{out} is there and was not exported by skinjax: give another --out")

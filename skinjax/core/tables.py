@@ -119,10 +119,15 @@ def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
             return file.read(most + 1)
 
 
-def refuse_to_overwrite(path: Path, columns: Sequence[str], flag: str) -> None:
-    """Raise a `UserError` if the file that `flag` names has no folder, or exists and is no table with these columns."""
+def check_folder(path: Path, flag: str) -> None:
+    """Raise a `UserError` if the file that `flag` names has no folder."""
     if not path.parent.is_dir():
         raise UserError(f"there is no folder {path.parent}: make it, or give another {flag}")
+
+
+def refuse_to_overwrite(path: Path, columns: Sequence[str], flag: str) -> None:
+    """Raise a `UserError` if the file that `flag` names has no folder, or exists and is no table with these columns."""
+    check_folder(path, flag)
     if path.exists() and not (path.is_file() and path.read_bytes().startswith(",".join(columns).encode())):
         raise UserError(f"{path} is there and does not begin with {','.join(columns)}: give another {flag}")
 

@@ -26,7 +26,7 @@ from skinjax.core.hashes import digest_of
 from skinjax.core.settings import from_plain, to_plain
 from skinjax.deploy.decisions import Decisions
 from skinjax.deploy.manifest import MOST_MANIFEST, MOST_NAME, SCHEMA, Figure, Manifest, Network, Origin
-from skinjax.methods.ensemble import united
+from skinjax.methods.ensemble import parted, united
 from skinjax.model import Built, Model, make_shown_method, variable_shapes
 from skinjax.models.pretrained.facts import facts_from_json
 from skinjax.models.pretrained.files import as_safetensors, tensors_of
@@ -94,7 +94,7 @@ def write_bundle(
     """Write a bundle of a model, whole or not at all; the answers to the examples are computed here."""
     from skinjax import __version__
 
-    built = [_without_paths(of) for of in model.members or (Built(model.spec, model.facts),)]
+    built = [_without_paths(of) for of in model.networks]
     files: dict[str, bytes] = {}
     for place, (of, variables) in enumerate(zip(built, parts_of(model), strict=True)):
         named = names_of(of.spec, make_shown_method(of, model.classes).trunks(), variables)
@@ -229,10 +229,7 @@ def model_of(manifest: Manifest, files: Mapping[str, bytes], path: Path) -> Mode
 
 def parts_of(model: Model) -> list[Tree]:
     """The variables of each network of a model."""
-    if not model.members:
-        return [dict(model.variables)]
-    names = [f"member{place}" for place in range(len(model.members))]
-    return [{kind: tree[name] for kind, tree in model.variables.items()} for name in names]
+    return parted(model.variables, len(model.members)) if model.members else [dict(model.variables)]
 
 
 def named_tensors(variables: Tree, named: Names) -> dict[str, Array]:

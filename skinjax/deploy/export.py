@@ -31,7 +31,7 @@ from skinjax.deploy.bundle import Names, filled, named_tensors, names_of, parts_
 from skinjax.deploy.predictor import Predictor
 from skinjax.evaluation.calibration import SMALLEST
 from skinjax.methods.ensemble import united
-from skinjax.model import Built, Model, make_shown_method, normalisation
+from skinjax.model import Model, make_shown_method, normalisation
 from skinjax.models.pretrained.facts import Facts
 from skinjax.models.pretrained.files import as_safetensors, tensors_of
 from skinjax.models.pretrained.fitting import plan
@@ -219,7 +219,7 @@ def weights_of(model: Model) -> tuple[dict[str, Any], Names]:
         raise UserError(
             f"it is {len(model.members)} networks, each with weights of its own: export its runs one by one"
         )
-    built = model.members[0] if model.members else Built(model.spec, model.facts)
+    (built,) = model.networks
     weights = {kind: tree for kind, tree in parts_of(model)[0].items() if kind != "constants"}
     return weights, names_of(built.spec, make_shown_method(built, model.classes).trunks(), weights)
 

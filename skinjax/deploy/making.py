@@ -15,7 +15,7 @@ from skinjax.data.pipeline import load
 from skinjax.data.synthetic.photographs import Painter, encode
 from skinjax.data.synthetic.settings import Settings as Drawn
 from skinjax.deploy import decisions, unlike
-from skinjax.deploy.bundle import write_bundle
+from skinjax.deploy.bundle import parts_of, write_bundle
 from skinjax.deploy.decisions import Decisions
 from skinjax.deploy.manifest import NOT_MEDICAL, Figure, Origin
 from skinjax.evaluation import binary
@@ -25,7 +25,7 @@ from skinjax.evaluation.predictions import Predictions
 from skinjax.evaluation.sources import Source, finished_parts, open_source
 from skinjax.evaluation.text import HEADLINE, interval, protocol_in_words
 from skinjax.methods.ensemble import united
-from skinjax.model import Built, Model, load_run
+from skinjax.model import Model, load_run
 from skinjax.report.card import card_rows
 from skinjax.report.subjects import Subject, open_subject
 from skinjax.runs.experiment import open_run
@@ -51,7 +51,9 @@ def make_bundle(runs: Sequence[Path], out: Path, root: Path, positive: Sequence[
         raise UserError("--positive fixes its threshold on a validation part, and the runs have none in common")
     elif len(runs) == 1:
         say("no validation part: the bundle has no temperature, no prior correction and no conformal sets")
-    summary = summary_with_intervals(source.table) if source else {}
+    subject = open_subject(runs[0], root=root) if found else None
+    together = source if len(runs) > 1 else None  # the figures of a run alone are known
+    summary = summary_with_intervals(together.table) if together else subject.found if source and subject else {}
     protocol = without_paths(source.table.protocol if source else models[0].origin.get("protocol", {}))
     figures = {metric: Figure(**fields(summary[metric])) for metric in HEADLINE if metric in summary}
     if source and fitted and fitted.question:
@@ -59,7 +61,6 @@ def make_bundle(runs: Sequence[Path], out: Path, root: Path, positive: Sequence[
     judged = judged_on(summary, protocol) if source else ""
     apart = len(runs) > 1 and source is None  # each run was trained on what others validate with
     reference, limit = (None, None) if apart else features_of(model, runs[0], root, say)
-    subject = open_subject(runs[0], root=root) if found else None
     origins = origins_of(models, [of.origin.get("protocol", {}) for of in models], root)
     write_bundle(
         out,
@@ -91,12 +92,9 @@ def joined(models: Sequence[Model], runs: Sequence[Path]) -> Model:
     sizes = {len(model.members) for model in models}
     if len(sizes) > 1:
         raise UserError("the runs are of different numbers of snapshots, so that their mean would favour some of them")
-    built = [of for model in models for of in model.members or (Built(model.spec, model.facts),)]
-    trees = []
-    for model in models:
-        names = [f"member{place}" for place in range(len(model.members))]
-        trees += [{kind: tree[name] for kind, tree in model.variables.items()} for name in names] or [model.variables]
-    return Model(first.spec, first.classes, united(trees), first.facts, members=tuple(built))
+    built = tuple(of for model in models for of in model.networks)
+    variables = united([tree for model in models for tree in parts_of(model)])
+    return Model(first.spec, first.classes, variables, first.facts, members=built)
 
 
 def judged_together(found: Sequence[Source], count: int, say: Print) -> Source | None:

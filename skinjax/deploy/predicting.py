@@ -66,9 +66,7 @@ def photographs(predictor: Predictor, files: Sequence[File], keep_pixels: bool =
 
 def _answered(predictor: Predictor, waiting: Sequence[tuple[File, Any]], keep_pixels: bool) -> Iterator[Photograph]:
     seen = [of for _, of in waiting if not isinstance(of, str)]
-    outputs = (
-        predictor.outputs(np.stack([pixels for pixels, _ in seen])) if seen else {"probabilities": np.zeros((0, 0))}
-    )
+    outputs = predictor.outputs(np.stack([pixels for pixels, _ in seen])) if seen else {}
     distances = predictor.distances(outputs) if seen else None
     found = iter(range(len(seen)))
     for file, of in waiting:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from skinjax.methods.base import Array, Method, Taps, Variables
-from skinjax.methods.ensemble import Ensemble
+from skinjax.methods.ensemble import Ensemble, parted
 from skinjax.methods.names import taps_of
 from skinjax.methods.patches import Patches
 from skinjax.methods.repeated import Repeated
@@ -52,8 +52,7 @@ def _(method: Repeated, variables: Variables, images: Array, at: Taps | None = N
 @class_logits.register
 def _(method: Ensemble, variables: Variables, images: Array, at: Taps | None = None) -> list[Array]:
     found = []
-    for name, member in method.named():
-        own = {kind: tree[name] for kind, tree in variables.items()}
+    for (name, member), own in zip(method.named(), parted(variables, len(method.members)), strict=True):
         found += class_logits(member, own, images, taps_of(name, at))
     return found
 

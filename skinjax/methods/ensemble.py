@@ -33,8 +33,8 @@ class Ensemble:
 
     def predict(self, variables: Variables, images: Array, at: Taps | None = None) -> dict[str, Array]:
         each = [
-            of.predict({kind: tree[name] for kind, tree in variables.items()}, images, taps_of(name, at))
-            for name, of in self.named()
+            of.predict(own, images, taps_of(name, at))
+            for (name, of), own in zip(self.named(), parted(variables, len(self.members)), strict=True)
         ]
         return united_outputs(each)
 
@@ -81,3 +81,8 @@ def names(size: int) -> list[str]:
 def united(members: Sequence[Variables]) -> Variables:
     """Join the variables of members to those of their ensemble."""
     return {kind: dict(zip(names(len(members)), (of[kind] for of in members), strict=True)) for kind in members[0]}
+
+
+def parted(variables: Variables, size: int) -> list[Variables]:
+    """The variables of each member of an ensemble: the inverse of `united`."""
+    return [{kind: tree[name] for kind, tree in variables.items()} for name in names(size)]
