@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         files = [file for path in expanded(options.paths) for file in open_photographs(path, opened)]
         group_of = groups_of(options.groups, files) if options.groups else None
         overlays = Overlays(predictor, Path(options.explain).expanduser(), files) if options.explain else None
-        hidden = not out or not sys.stderr.isatty()
+        hidden = not sys.stderr.isatty() or (not out and sys.stdout.isatty())  # rows on the screen tell how far it is
         found: Iterable = photographs(predictor, files, keep_pixels=overlays is not None)
         found = tqdm(found, total=len(files), unit="photographs", disable=hidden, leave=False)
         if overlays:

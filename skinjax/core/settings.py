@@ -92,13 +92,12 @@ class Named(Settings):
 
 def field_named(settings: type[Settings], name: str, path: str) -> dataclasses.Field:
     """The field `name` of the settings at `path`, or a `UserError` that may point to a section that has it."""
-    below = [
-        f"{field.name}.{sub.name}"
-        for field in dataclasses.fields(settings)
-        for kind in _kinds(field)
-        for sub in dataclasses.fields(kind)
-    ]
-    return lookup(f"field of {path}", name, {field.name: field for field in dataclasses.fields(settings)}, below)
+    fields = {field.name: field for field in dataclasses.fields(settings)}
+    if name in fields:
+        return fields[name]
+    kinds = [(field.name, kind) for field in fields.values() for kind in _kinds(field)]
+    below = [f"{section}.{field.name}" for section, kind in kinds for field in dataclasses.fields(kind)]
+    return lookup(f"field of {path}", name, fields, below)
 
 
 def variant(field: dataclasses.Field, name: str) -> type[Settings]:

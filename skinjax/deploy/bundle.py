@@ -25,7 +25,8 @@ from skinjax.core.files import human_bytes, write_atomically
 from skinjax.core.hashes import digest_of
 from skinjax.core.settings import from_plain, to_plain
 from skinjax.deploy.decisions import Decisions
-from skinjax.deploy.manifest import MOST_MANIFEST, MOST_NAME, SCHEMA, Figure, Manifest, Network, Origin
+from skinjax.deploy.manifest import MOST_MANIFEST, MOST_NAME, SCHEMA, Figure, Manifest, Network
+from skinjax.deploy.origins import Origin
 from skinjax.methods.ensemble import parted, united
 from skinjax.model import Built, Model, make_shown_method, variable_shapes
 from skinjax.models.pretrained.facts import facts_from_json

@@ -14,7 +14,7 @@ from skinjax.evaluation import binary
 from skinjax.evaluation.calibration import TEMPERATURES, fit_temperature, with_temperature
 from skinjax.evaluation.cases import one_of_each
 from skinjax.evaluation.predictions import Predictions
-from skinjax.evaluation.priors import DIFFERENT, Shares, choose_tau, frequencies, training_prior, with_prior
+from skinjax.evaluation.priors import DIFFERENT, TAUS, Shares, choose_tau, frequencies, training_prior, with_prior
 
 Array = np.ndarray
 
@@ -77,6 +77,10 @@ def fitted(validation: Predictions, positive: Sequence[str] = (), say: Print = p
     elif validation.protocol.get("training_prior"):
         prior = training_prior(validation)
         tau = choose_tau(table, prior, np.full(len(usual), 1 / len(usual)))
+        if tau == TAUS[-1]:
+            say(f"the correction for classes alike takes off {tau:g} times the prior of training, the largest tried")
+        if reasons := validation.protocol["training_prior"].get("approximate"):
+            say(f"the prior correction is approximate: {' and '.join(reasons)}")
         found = found.replace(prior=tuple(map(dict, prior)), tau=tau)
     if positive:
         asked = binary.answers(table, positive)

@@ -9,15 +9,14 @@ import numpy as np
 
 from skinjax.core.errors import Print, UserError, first_line
 from skinjax.core.settings import to_plain
-from skinjax.data.acquire.catalogue import CATALOGUE
-from skinjax.data.dataset import prepared_folder, read_manifest
 from skinjax.data.pipeline import load
 from skinjax.data.synthetic.photographs import Painter, encode
 from skinjax.data.synthetic.settings import Settings as Drawn
 from skinjax.deploy import decisions, unlike
 from skinjax.deploy.bundle import parts_of, write_bundle
 from skinjax.deploy.decisions import Decisions
-from skinjax.deploy.manifest import NOT_MEDICAL, Figure, Origin
+from skinjax.deploy.manifest import Figure
+from skinjax.deploy.origins import NOT_MEDICAL, Origin, origins_of
 from skinjax.evaluation import binary
 from skinjax.evaluation.intervals import summary_with_intervals
 from skinjax.evaluation.judgement import ensemble
@@ -61,7 +60,7 @@ def make_bundle(runs: Sequence[Path], out: Path, root: Path, positive: Sequence[
     judged = judged_on(summary, protocol) if source else ""
     apart = len(runs) > 1 and source is None  # each run was trained on what others validate with
     reference, limit = (None, None) if apart else features_of(model, runs[0], root, say)
-    origins = origins_of(models, [of.origin.get("protocol", {}) for of in models], root)
+    origins = origins_of([of.origin.get("protocol", {}) for of in models], root)
     write_bundle(
         out,
         model,
@@ -168,37 +167,6 @@ def features_of(model: Model, run: Path, root: Path, say: Print) -> tuple[Array 
         return None, None
     reference = unlike.reference(kept)
     return reference, unlike.threshold(unlike.distances(other, reference))
-
-
-def origins_of(models: Sequence[Model], protocols: Sequence[Mapping[str, Any]], root: Path) -> dict[str, Origin]:
-    """The data sets and weights that the networks come from, by name."""
-    found: dict[str, Origin] = {}
-    for protocol in protocols:
-        name = str(protocol.get("dataset", ""))
-        if name:
-            found[name] = data_origin(name, root)
-        weights = protocol.get("weights")
-        while isinstance(weights, Mapping):
-            source = Path(str(weights.get("source", ""))).name or "weights"
-            facts = weights.get("facts", {})
-            licence = facts.get("licence") if isinstance(facts, Mapping) else None
-            found[source] = Origin(name=source, licence=licence or "not known")
-            weights = weights.get("weights")
-    return found
-
-
-def data_origin(name: str, root: Path) -> Origin:
-    """What the manifest of a prepared set says of itself, or what is known of its name."""
-    if name == "synthetic":
-        return Origin(name="synthetic photographs", licence="drawn by skinjax", citation="")
-    try:
-        manifest = read_manifest(prepared_folder(name, {}, root))
-    except UserError:
-        manifest = {}
-    about = CATALOGUE.get(name)
-    licence = manifest.get("licence") or (about.licence if about else "not known")
-    citation = manifest.get("citation") or (about.citation if about else "")
-    return Origin(name=name, licence=str(licence), citation=str(citation))
 
 
 def drawn_examples() -> list[bytes]:

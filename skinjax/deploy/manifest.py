@@ -2,23 +2,18 @@
 
 import dataclasses
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from skinjax.core.errors import UserError
 from skinjax.core.settings import Settings, number, section
 from skinjax.deploy.decisions import Decisions
+from skinjax.deploy.origins import Origin, notices
 from skinjax.recipe.recipe import ModelSpec
 
 SCHEMA = 1
 MOST_MEMBERS, MOST_NAME, MOST_CLASSES, MOST_MANIFEST, MOST_BATCH = 32, 100, 10_000, 2**20, 2**26
 MOST_TEXT = 2000
-NOT_MEDICAL = "Research use only, not a medical device."
-SYNTHETIC = "Trained on photographs that a program draws: a test bench, and no medicine."
-NON_COMMERCIAL = re.compile(
-    r"(?<![a-z])NC(?![a-z])|non[- ]?commercial|not for commercial|academic|research", re.IGNORECASE
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,15 +22,6 @@ class Network(Settings):
 
     spec: ModelSpec = section(ModelSpec)
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Origin(Settings):
-    """Data or weights that a network comes from: their name, licence, and whom to cite."""
-
-    name: str = ""
-    licence: str = "not known"
-    citation: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,15 +91,7 @@ class Manifest(Settings):
     @property
     def notices(self) -> list[str]:
         """What whoever opens the bundle is told: what it is not for, and licences that bind its use."""
-        bound = [of for of in self.origins.values() if NON_COMMERCIAL.search(of.licence)]
-        told = [f"{of.name} ({of.licence}): no commercial use without leave" for of in bound]
-        made_from = ["Made from " + "; ".join(told) + "."] if told else []
-        return [*notices_of(self.protocol), *made_from]
-
-
-def notices_of(protocol: Mapping[str, Any]) -> list[str]:
-    """What is told of every network, by the protocol of its run."""
-    return [NOT_MEDICAL, *([SYNTHETIC] if protocol.get("synthetic") else [])]
+        return notices(self.protocol, self.origins)
 
 
 def pixels_of(spec: ModelSpec) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from skinjax.core.errors import UserError, os_errors_as_user_errors
 from skinjax.data.acquire.sources import File
-from skinjax.deploy.manifest import NOT_MEDICAL
+from skinjax.deploy.origins import NOT_MEDICAL
 from skinjax.deploy.predicting import Photograph
 from skinjax.deploy.predictor import Predictor
 from skinjax.explain.grad_cam import explain

@@ -12,7 +12,7 @@ from skinjax.core.errors import UserError
 from skinjax.core.tables import csv_lines, read_file, read_table
 from skinjax.core.threads import map_in_order
 from skinjax.data.acquire.sources import File
-from skinjax.deploy.manifest import NOT_MEDICAL
+from skinjax.deploy.origins import NOT_MEDICAL
 from skinjax.deploy.predictor import Answers, Predictor
 from skinjax.evaluation.predictions import NUMBER
 

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from skinjax.core.errors import Print, UserError, lookup, os_errors_as_user_errors
+from skinjax.data.dataset import data_root
 from skinjax.deploy import decisions, unlike
 from skinjax.deploy.bundle import Bundle, open_bundle
 from skinjax.deploy.decisions import PRIORS, Decisions
-from skinjax.deploy.manifest import notices_of
+from skinjax.deploy.origins import notices, origins_of
 from skinjax.deploy.quality import flags
 from skinjax.methods.base import Variables
 from skinjax.model import Model, load_run, read_upright
@@ -70,10 +71,13 @@ class Predictor:
     def decisions(self) -> Decisions | None:
         return self.bundle.manifest.decisions if self.bundle else None
 
-    @property
+    @functools.cached_property
     def notices(self) -> list[str]:
         """What everybody who sees an answer is told."""
-        return self.bundle.manifest.notices if self.bundle else notices_of(self.model.origin.get("protocol", {}))
+        if self.bundle:
+            return self.bundle.manifest.notices
+        protocol = self.model.origin.get("protocol", {})
+        return notices(protocol, origins_of([protocol], data_root()))
 
     @functools.cached_property
     def program(self) -> Any:

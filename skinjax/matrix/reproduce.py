@@ -1,6 +1,7 @@
 """A paper's tables: the runs that their rows ask for, and what these came to beside the printed numbers."""
 
 import dataclasses
+import functools
 import itertools
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -95,8 +96,12 @@ def entries_of(
 ) -> list[Entry]:
     """All runs of the needed tables, or of all; runs that differ only in how they are judged are one."""
 
+    @functools.cache
+    def loaded(config: str, own: tuple[str, ...] = ()) -> Recipe:
+        return scaled(load_config(config, own, own=source.is_ours), scale)
+
     def load(config: str) -> Recipe:
-        return with_changes(scaled(load_config(config, own=source.is_ours), scale), changes_of_parents(changes))
+        return with_changes(loaded(config), changes_of_parents(changes))
 
     found: list[Entry] = []
     trained: dict[str, Recipe] = {}  # the first recipe that is trained like it, whichever table asks for it
@@ -106,10 +111,8 @@ def entries_of(
                 continue
             named = table.judged.get(row_name, row_name)  # whose network it is
             of_network = table.rows[named].config if named in table.rows else named
-            recipe, network = (
-                scaled(load_config(config, table.changes.get(of, ()), own=source.is_ours), scale)
-                for config, of in ((row.config, row_name), (of_network, named))
-            )
+            recipe = loaded(row.config, tuple(table.changes.get(row_name, ())))
+            network = loaded(of_network, tuple(table.changes.get(named, ())))
             first = trained.setdefault(repr(as_trained(network)), network)
             if needed and name not in needed:
                 continue

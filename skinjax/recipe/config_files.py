@@ -87,6 +87,8 @@ def with_changes(recipe: Recipe, changes: Sequence[str]) -> Recipe:
     for change in changes:
         if "=" not in change:
             raise UserError(f"--config.{change} needs a value: --config.{change}=VALUE")
+    if not changes:
+        return recipe
     plain: dict[str, Any] = to_plain(recipe)
     parts = [change.partition("=") for change in changes]
     for field, _, text in sorted(parts, key=lambda part: (part[0].count("."), not part[0].endswith(".name"))):

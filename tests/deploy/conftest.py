@@ -6,7 +6,8 @@ from skinjax.deploy import unlike
 from skinjax.deploy.bundle import write_bundle
 from skinjax.deploy.decisions import Decisions, Question
 from skinjax.deploy.making import drawn_examples
-from skinjax.deploy.manifest import Figure, Origin
+from skinjax.deploy.manifest import Figure
+from skinjax.deploy.origins import Origin
 from tests.test_model import drawn, photographs
 
 DECISIONS = Decisions(

@@ -95,6 +95,19 @@ def test_a_temperature_at_the_end_of_what_is_tried_is_none():
     assert told[0].startswith("no temperature: the best is 20")
 
 
+def test_what_evaluate_remarks_on_a_prior_correction_is_told():
+    prior, told = {"mel": 0.4, "nv": 0.3, "bcc": 0.3}, []
+    validation = table(300, 3, prior)
+    validation.protocol["training_prior"]["approximate"] = ["focal", "mixing"]
+    leaning = softmax(np.log(validation.probabilities) + np.log([0.8, 0.1, 0.1]), axis=1)
+    found = decisions.fitted(dataclasses.replace(validation, probabilities=leaning), say=told.append)
+    assert found.tau == 1.5
+    assert told == [
+        "the correction for classes alike takes off 1.5 times the prior of training, the largest tried",
+        "the prior correction is approximate: focal and mixing",
+    ]
+
+
 def test_tables_of_other_priors_have_no_correction_and_a_class_is_named_once():
     validation, told = table(100, 6), []
     validation = dataclasses.replace(validation, protocol={"training_prior": "different"})

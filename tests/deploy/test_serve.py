@@ -111,7 +111,7 @@ def test_an_answer_says_what_it_means(client):
     (answer,) = ask(client, [("a/b.c.png", picture())])
     assert (answer["path"], answer["image_id"]) == ("a/b.c.png", "b.c")
     assert sum(answer["probabilities"].values()) == pytest.approx(1)
-    assert any("in nine of ten such lesions the true class is" in line for line in answer["says"])
+    assert any("such sets hold the true class of nine in ten lesions" in line for line in answer["says"])
     assert any(line.startswith("Of a hundred photographs") for line in answer["says"])
     assert answer["notice"] == "Research use only, not a medical device."
     (small,) = ask(client, [("small.png", picture(height=20, width=24))])
@@ -121,8 +121,8 @@ def test_an_answer_says_what_it_means(client):
 
 def test_words_of_answers():
     assert one_of(["mel", "bcc", "akiec"]) == "mel, bcc or akiec"
-    assert in_set(["nv", "bkl"]) == "nv or bkl: in nine of ten such lesions the true class is among these."
-    assert in_set(["nv"]).startswith("nv alone: in nine of ten such lesions")
+    assert in_set(["nv", "bkl"]) == "nv or bkl: such sets hold the true class of nine in ten lesions of each class."
+    assert in_set(["nv"]).startswith("nv alone: such sets hold")
     assert in_set([]).startswith("No class is likely enough")
     frequent = "Of a hundred photographs that are answered like this one, about 71 are nv"
     assert likeliest(["nv", 0.712], True, "") == f"{frequent}."

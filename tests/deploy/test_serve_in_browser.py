@@ -5,6 +5,8 @@ import contextlib
 import pytest
 from playwright.sync_api import sync_playwright
 
+from skinjax.core.tables import read_table
+from skinjax.deploy.serve.limits import Limits
 from tests.deploy.serving import HOSTILE, picture, serving, write_tiny
 from tests.report.browser import CHROMIUM
 from tests.report.test_in_browser import CONTRAST
@@ -69,7 +71,7 @@ def test_photographs_are_answered_by_keyboard(page):
     rows = page.get_by_role("table", name="Answers").get_by_role("row")
     assert rows.count() == 4
     assert rows.nth(2).get_by_role("rowheader").inner_text() == "<b>two</b>.png"
-    assert "in nine of ten such lesions" in rows.nth(1).inner_text()
+    assert "such sets hold the true class of nine in ten lesions" in rows.nth(1).inner_text()
     assert HOSTILE in rows.nth(1).inner_text()
     assert "No answer: image 'bad.png' cannot be decoded" in rows.nth(3).inner_text()
     assert page.locator("b, img[src=x]").count() == 0
@@ -96,6 +98,26 @@ def test_photographs_are_answered_by_keyboard(page):
     assert [line.split(",")[0] for line in lines] == ["one.png", "<b>two</b>.png", "bad.png"]
     page.get_by_role("button", name="Remove all").press("Enter")
     assert page.get_by_role("row").count() == 0
+
+
+def test_a_photograph_that_never_reached_the_server_has_a_row_in_the_table(page):
+    page.evaluate(f"""() => {{
+        const chosen = new DataTransfer();
+        for (const [name, bytes] of [['=1+1, "large".jpg', {Limits().bytes + 1}], ["bad.png", 4]])
+            chosen.items.add(new File([new Uint8Array(bytes)], name));
+        find("#files").files = chosen.files;
+        find("#files").onchange();
+    }}""")
+    page.get_by_role("status").get_by_text("2 of 2 photographs answered.").wait_for()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as CSV").press("Enter")
+    found = read_table(saved.value.path().read_bytes(), "predictions.csv")
+    first, second = [row.cells for row in found.rows]
+    assert (first["path"], first["image_id"]) == ('=1+1, "large".jpg', '=1+1, "large"')
+    assert (first["error"], first["prediction"]) == ("the photograph is larger than the server takes", "")
+    assert first["notice"] == second["notice"] == "Research use only, not a medical device."
+    assert "cannot be decoded" in second["error"]
+    assert "\n'=1+1" in saved.value.path().read_text().replace('"', "")
 
 
 def test_the_card_and_the_notices_are_there_from_the_beginning(page):

@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors.numpy import load_file
@@ -39,7 +40,7 @@ mesh = make_mesh(recipe.batch, folds=2)
 built = building.build(recipe, scratch, data_root(data), print, mesh)
 trainer = built.trainer(checkpoints=None, open_log=None, validate=None, should_stop=None)
 phase = trainer.resolved(built.phases[0])
-variables = building.initialisation(built.method, built.data.size)(jnp.uint32(0))
+variables = jax.jit(building.initialisation(built.method, built.data.size))(jnp.uint32(0))
 stack = stack_program(mesh)(*[trainer.begin(phase, jnp.int32(0), variables)] * 2)
 batch = {name: np.stack([array] * 2) for name, array in next(trainer.batches(phase, 0)).items()}
 program = folds_program(trainer.training(phase, variables))

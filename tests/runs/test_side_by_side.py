@@ -17,6 +17,7 @@ CHANGES = [
     *(change.removeprefix("--config.") for change in SMALL),
     "phases.train.duration=6.0",
     "evaluations.every=0.0",
+    "checkpoints.every=0.0",
     "split.validation=0.0",
     "batch=8",
 ]

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -26,6 +25,7 @@ from skinjax.models.layers import Conv, relu
 from skinjax.models.normalisation import BatchNorm
 from skinjax.objectives.losses import ClassificationLoss
 from skinjax.parallel import make_mesh
+from skinjax.runs.building import initialisation
 from skinjax.training.checkpoints import Checkpoints
 from skinjax.training.inference import collect, tables
 from skinjax.training.logs import MetricsLog
@@ -151,8 +151,9 @@ class Run:
         finally:
             self.trainer.checkpoints.close()
 
-    def init(self, seed: jax.Array):
-        return self.classifier.init(jax.random.key(seed), {"image": jnp.zeros((1, 32, 40, 3), jnp.uint8)})
+    @property
+    def init(self):
+        return initialisation(self.classifier, SIZE)
 
     def steps(self) -> list[int]:
         return self.trainer.checkpoints.steps()

@@ -179,6 +179,7 @@ class Desk:
             name=name,
             notices=self.notices,
             classes=self.predictor.classes,
+            columns=self.lines.header,
             card=rows,
             limits=self.limits,
             most_bytes=human_bytes(self.limits.bytes),

@@ -14,7 +14,7 @@ class Answer(BaseModel):
     top: list[list[Any]] | None = Field(None, description="the three likeliest classes, each with its probability")
     probabilities: dict[str, float] | None = None
     entropy: float | None = Field(None, description="from 0, sure, to 1, undecided")
-    conformal_set: list[str] | None = Field(None, description="in nine of ten lesions the true class is among these")
+    conformal_set: list[str] | None = Field(None, description="it holds the true class in nine of ten lesions of each")
     distance: float | None = Field(None, description="how unlike the training photographs it is")
     unlike: bool | None = Field(None, description="more so than 19 in 20 of validation")
     p_yes: float | None = Field(None, description="the probability of yes to the bundle's question")

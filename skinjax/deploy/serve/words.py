@@ -51,13 +51,12 @@ def in_set(names: Sequence[str]) -> str:
     """A conformal set.
 
     >>> in_set(["nv", "bkl"])
-    'nv or bkl: in nine of ten such lesions the true class is among these.'
+    'nv or bkl: such sets hold the true class of nine in ten lesions of each class.'
     """
     if not names:
         return "No class is likely enough: nine of ten lesions of each class were more like it than this one."
-    if len(names) == 1:
-        return f"{names[0]} alone: in nine of ten such lesions the true class is not left out."
-    return f"{one_of(names)}: in nine of ten such lesions the true class is among these."
+    told = one_of(names) if len(names) > 1 else f"{names[0]} alone"
+    return f"{told}: such sets hold the true class of nine in ten lesions of each class."
 
 
 def one_of(names: Sequence[str]) -> str:

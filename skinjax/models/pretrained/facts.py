@@ -64,6 +64,8 @@ def facts_from_header(metadata: Mapping[str, str], where: Path) -> Facts:
 
 def facts_from_json(values: Mapping[str, Any], where: Path) -> Facts:
     """The facts in the JSON form of `Facts.known()`."""
+    if unknown := sorted(values.keys() - {name for name, _ in WORDS.values()}):
+        raise UserError(f"{where} states {unknown[0][:80]!r}, which this version does not know: get the file again")
     return _read({word: values.get(name) for word, (name, _) in WORDS.items()}, str(where))
 
 

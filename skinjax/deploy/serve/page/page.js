@@ -5,7 +5,8 @@ const find = selector => document.querySelector(selector);
 const limits = { photographs: Number(document.body.dataset.photographs), bytes: Number(document.body.dataset.bytes) };
 const GROUP = 8; // photographs of a request, so that answers come while others are sent
 const TRIES = 5; // where the server is busy
-const lines = []; // of the table as CSV, the header first
+const columns = JSON.parse(document.body.dataset.columns);
+const lines = []; // of the table as CSV
 let asked = 0, answered = 0, round = 0, sending = Promise.resolve();
 
 function element(name, content = "", attributes = {}) {
@@ -52,14 +53,26 @@ async function answer(group, current) {
     if (group[0].file.size > limits.bytes) throw new Error("the photograph is larger than the server takes");
     found = await post("api/predict", group.map(of => of.file));
   } catch (error) {
-    found = { answers: group.map(() => ({ error: error.message })), table: "" };
+    const rows = group.map(of => failed(of.file.name, error.message));
+    found = { answers: group.map(() => ({ error: error.message })), table: csv([columns, ...rows]) };
   }
   if (current !== round) return;
   group.forEach((of, place) => fill(of, found.answers[place]));
-  const [header, ...rows] = found.table.split("\n").filter(line => line);
-  if (rows.length) lines.push(...(lines.length ? rows : [header, ...rows]));
+  lines.push(...found.table.split("\n").filter(line => line).slice(lines.length ? 1 : 0));
   answered += group.length;
   say();
+}
+
+// A row of the table for a photograph whose request failed.
+function failed(name, error) {
+  const known = { path: name, image_id: name.replace(/(.)\.[^.]+$/, "$1"), error, notice: find(".notices p").textContent };
+  return columns.map(column => known[column] ?? "");
+}
+
+// As the server writes it: what a spreadsheet would calculate has an apostrophe before it.
+function csv(rows) {
+  const cell = text => `"${(/^'*[=+\-@\t\r]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
+  return rows.map(row => `${row.map(cell).join(",")}\n`).join("");
 }
 
 async function post(path, files) {
