@@ -11,7 +11,7 @@ demos: $(VENV)/.installed  ## run every demo of every config at full length, res
 	$(BIN)/python tools/demos.py
 
 test: $(VENV)/.installed-test  ## install, then run the whole test suite
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.installed-test  ## format, lint and type check
 	$(BIN)/ruff format --check .

@@ -268,7 +268,7 @@ def normalisation(spec: ModelSpec, facts: Facts = NO_FACTS) -> Normalisation:
     return Normalisation(facts.mean, facts.std)
 
 
-@functools.lru_cache(maxsize=4)  # tracing a large network takes seconds
+@functools.lru_cache(maxsize=32)  # tracing a large network takes seconds
 def variable_shapes(method: Method, stored: StoredSize, n: int) -> Variables:
     """The variables of a method for `n` classes, with the shapes of their values."""
     batch = {"image": jax.ShapeDtypeStruct((1, stored.height, stored.width, 3), jnp.uint8)}

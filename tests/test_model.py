@@ -48,7 +48,8 @@ def drawn(method: str = "classifier", members: int = 0, **changes) -> Model:
     spec = from_plain(ModelSpec, plain, "spec")
     of_members = (Built(spec, FACTS),) * members
     built = Model(spec, CLASSES, {}, FACTS, members=of_members).method
-    shapes = jax.eval_shape(built.init, jax.random.key(0), {"image": np.zeros((1, 20, 24, 3), np.uint8)})
+    whole = variable_shapes(built, spec.stored_size, len(CLASSES))
+    shapes = {part: whole[part] for part in ("params", "batch_stats")}
     random = np.random.default_rng(3)  # numpy compiles nothing
     variables = jax.tree.map(lambda leaf: np.float32(random.uniform(0.01, 0.2, leaf.shape) - 0.1), shapes)
     variables["batch_stats"] = jax.tree.map(np.abs, variables["batch_stats"])  # variances among them

@@ -135,12 +135,17 @@ def check_metric(recipe: Recipe, objective: Objective, metric: str, classes: Seq
     # The terms are those of any network, and a large one takes seconds to trace.
     small = recipe.model.replace(backbone="resnet_tiny", remat=(), drop_path=None, final_relu=True)
     method = make_method(dataclasses.replace(recipe, model=small), classes, UNKNOWN)
-    size, one = recipe.stored_size, jnp.ones(1)
-    image = jnp.zeros((1, size.height, size.width, 3), jnp.uint8)
-    batch = {"image": image, "label": jnp.zeros(1, int), "index": jnp.zeros(1, int), "weight": one, "mask": one}
-    variables = variable_shapes(method, size, len(classes))
-    terms = jax.eval_shape(lambda variables: method.evaluate(variables, batch, objective), variables)
+    terms = evaluated_terms(method, objective, recipe.stored_size, len(classes))
     lookup("metric", metric, dict.fromkeys((*CLASS_FIGURES, *terms)))
+
+
+@functools.lru_cache(maxsize=32)  # rows of a table differ in other things
+def evaluated_terms(method: Method, objective: Objective, size: StoredSize, n: int) -> tuple[str, ...]:
+    """The names of the terms that a method for `n` classes evaluates."""
+    one, image = jnp.ones(1), jnp.zeros((1, size.height, size.width, 3), jnp.uint8)
+    batch = {"image": image, "label": jnp.zeros(1, int), "index": jnp.zeros(1, int), "weight": one, "mask": one}
+    variables = variable_shapes(method, size, n)
+    return tuple(jax.eval_shape(lambda variables: method.evaluate(variables, batch, objective), variables))
 
 
 def open_weights(recipe: Recipe, folder: Path, root: Path, say: Print) -> StartingWeights | None:

@@ -22,7 +22,7 @@ from skinjax.training.checkpoints import Checkpoints, Seal, abstract
 from skinjax.training.logs import MetricsLog, Progress
 from skinjax.training.optimizers import OptimizerSettings, parameter_factors
 from skinjax.training.phases import Phase
-from skinjax.training.programs import Given, Training, begin_program, draw, train_program, working_seconds
+from skinjax.training.programs import Given, Training, begin_program, draw, shapes_of, train_program, working_seconds
 from skinjax.training.signals import Interrupted
 from skinjax.training.state import TrainState, partition
 
@@ -102,9 +102,8 @@ class Trainer:
         """Train all phases from the newest undamaged checkpoint on, or from the variables that init(seed) gives."""
         phases = [self.resolved(phase) for phase in phases]
         if len(phases) > 1:  # a mistake in a later one is told before the first is trained
-            shapes = jax.eval_shape(init, self._seed)
             for phase in phases[1:]:
-                self.training(phase, shapes)
+                self.training(phase, shapes_of(init))
         seal = self._saved = self.checkpoints.latest()
         state, history, index = self.resume(phases, init, seal) if seal else (None, History(), 0)
         if seal:
@@ -151,7 +150,7 @@ class Trainer:
                 "another workdir"
             )
         phase = self.resolved(phase)
-        like = jax.eval_shape(lambda: self.begin(phase, jnp.zeros((), jnp.int32), init(self._seed)))
+        like = jax.eval_shape(lambda of: self.begin(phase, jnp.zeros((), jnp.int32), of), shapes_of(init))
         return self.checkpoints.restore(seal.step, abstract(like, replicated(self.mesh)))
 
     def resolved(self, phase: Phase) -> Phase:

@@ -76,12 +76,18 @@ def draw(
     init: Callable[[Array], Variables], seed: Array, mesh: jax.sharding.Mesh, given: Given | None = None
 ) -> Variables:
     """`init(seed)` on every device, except for the arrays that `given(shapes)` has, which are not drawn at all."""
-    shapes = jax.eval_shape(init, seed)
+    shapes = shapes_of(init)
     arrays = given(shapes) if given else {}
     drawn = draw_program(init, frozenset(arrays), mesh)(seed)
     placed = {path: put_whole(array, mesh) for path, array in arrays.items()}
     empty = flatten_dict(shapes, keep_empty_nodes=True)
     return unflatten_dict({**empty, **drawn, **placed})
+
+
+@functools.lru_cache(maxsize=KEPT)
+def shapes_of(init: Callable[[Array], Variables]) -> Variables:
+    """The shapes of what `init(seed)` gives."""
+    return jax.eval_shape(init, jax.ShapeDtypeStruct((), jnp.uint32))
 
 
 @functools.lru_cache(maxsize=KEPT)

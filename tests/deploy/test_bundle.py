@@ -6,6 +6,7 @@ import os
 import pickle
 import zipfile
 
+import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load as load_tensors
@@ -19,14 +20,12 @@ from tests.test_model import CLASSES, drawn, photographs
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_was_written_is_opened_and_answers_alike(method, tmp_path):
-    model, images = drawn(method), photographs(5)
+def test_what_was_written_is_opened(method, tmp_path):
+    model = drawn(method)
     write_bundle(tmp_path / "x.skinjax", model)
     bundle = open_bundle(tmp_path / "x.skinjax")
     assert (bundle.model.spec, bundle.model.classes) == (model.spec, CLASSES)
-    ours, theirs = model.predict(images), bundle.model.predict(images)
-    for name in ours:
-        np.testing.assert_array_equal(ours[name], theirs[name])
+    jax.tree.map(np.testing.assert_array_equal, bundle.model.variables, model.variables)
 
 
 def test_the_same_model_gives_the_same_bytes(model, tmp_path):

@@ -138,13 +138,6 @@ def group_sizes(name):
     return tuple(sum(x.size for path, x in params.items() if groups[path] == place) for _, place in rows), stages
 
 
-@pytest.mark.parametrize("name", sorted(SMALLEST.values()))
-def test_parameters_are_float32_whatever_the_compute_type(name):
-    variables, maps = shapes(name, jnp.bfloat16)
-    assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-    assert {x.dtype for x in maps.values()} == {jnp.dtype("bfloat16")}
-
-
 @pytest.mark.parametrize(
     ("name", "side", "stage"),
     [("densenet121", 16, "features"), ("vgg16", 31, "features"), ("convnext_tiny", 15, "stage3")],

@@ -154,7 +154,9 @@ def test_bfloat16_is_near_float32(kind):
 
 
 @pytest.mark.parametrize("name", sorted(SMALLEST.values()))
-def test_statistics_and_logits_are_float32_whatever_the_compute_type(name):
+def test_all_but_maps_are_float32_whatever_the_compute_type(name):
+    variables, maps = shapes(name, jnp.bfloat16)
+    assert {x.dtype for x in maps.values()} == {jnp.dtype("bfloat16")}
     backbone, images = make_backbone(name, jnp.bfloat16), jax.ShapeDtypeStruct((2, 224, 224, 3), jnp.float32)
 
     def train(variables, images):
@@ -162,5 +164,5 @@ def test_statistics_and_logits_are_float32_whatever_the_compute_type(name):
         maps, updated = backbone.apply(variables, images, train=True, mutable=["batch_stats"], rngs=rngs)
         return updated, backbone.original_head(10).init_with_output(KEY, maps["features"])
 
-    outputs = jax.eval_shape(train, shapes(name)[0], images)
-    assert {x.dtype for x in jax.tree.leaves(outputs)} == {jnp.dtype("float32")}
+    outputs = jax.eval_shape(train, variables, images)
+    assert {x.dtype for x in jax.tree.leaves((variables, outputs))} == {jnp.dtype("float32")}
