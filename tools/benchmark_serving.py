@@ -115,9 +115,8 @@ def predicted(predictor: Predictor, files: list[bytes]) -> None:
     """What `skinjax predict` does with files."""
     lines = Lines(predictor, "csv")
     sources = [File(f"{n}.jpg", len(of), Path(f"{n}.jpg"), lambda of=of: of) for n, of in enumerate(files)]
-    for of in photographs(predictor, sources):
-        for record in records(predictor, [of]):
-            lines.of(record)
+    for record in records(predictor, photographs(predictor, sources)):
+        lines.of(record)
 
 
 def seconds_of(work: Callable[[], object]) -> float:

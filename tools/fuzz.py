@@ -7,7 +7,6 @@ runs (with other seeds) make one figure; an input after which anything else came
 """
 
 import argparse
-import atexit
 import contextlib
 import copy
 import io
@@ -35,6 +34,8 @@ from skinjax.deploy.bundle import MANIFEST, open_bundle
 Rng = np.random.Generator
 Attempt = Callable[[bytes], None]
 Source = Callable[[Rng], bytes]
+# From a folder to work in, and what is closed at the end.
+Target = Callable[[Path, contextlib.ExitStack], tuple[Source, Attempt]]
 # What stands for anything in JSON.
 ODD: list[Any] = [None, True, -1, 0, 1e308, 2**63, "", "\x00", "../x", "<b>", "\ud800", [], {}, [[]], "nv" * 99]
 
@@ -55,23 +56,25 @@ def main() -> None:
         print(f"{name}: {sum(found.values()):,} inputs: {dict(found.most_common())}", flush=True)
 
 
-def fuzzed(target: Callable[[Path], tuple[Source, Attempt]], seconds: float, seed: int, folder: Path) -> Counter[str]:
+def fuzzed(target: Target, seconds: float, seed: int, folder: Path) -> Counter[str]:
     """What came of the inputs of so many seconds: read, refused, or the name of an error that must not be."""
     folder.mkdir(exist_ok=True)
-    make, attempt = target(folder)
-    rng, found, end = np.random.default_rng(seed), Counter[str](), time.monotonic() + seconds
-    while time.monotonic() < end:
-        data = make(rng)
-        try:
-            attempt(data)
-            found["read"] += 1
-        except UserError as error:
-            found["refused" if "\n" not in str(error) else "refused in several lines"] += 1
-        except Exception as error:
-            found[type(error).__name__] += 1
-            stem = digest_of(data)[:12]
-            (folder / f"{stem}.bin").write_bytes(data)
-            (folder / f"{stem}.txt").write_text(traceback.format_exc())
+    rng, found = np.random.default_rng(seed), Counter[str]()
+    with contextlib.ExitStack() as held:
+        make, attempt = target(folder, held)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            data = make(rng)
+            try:
+                attempt(data)
+                found["read"] += 1
+            except UserError as error:
+                found["refused" if "\n" not in str(error) else "refused in several lines"] += 1
+            except Exception as error:
+                found[type(error).__name__] += 1
+                stem = digest_of(data)[:12]
+                (folder / f"{stem}.bin").write_bytes(data)
+                (folder / f"{stem}.txt").write_text(traceback.format_exc())
     return found
 
 
@@ -104,7 +107,7 @@ def mutated(data: bytes, rng: Rng) -> bytes:
     return bytes(out)
 
 
-def images(folder: Path) -> tuple[Source, Attempt]:
+def images(folder: Path, held: contextlib.ExitStack) -> tuple[Source, Attempt]:
     """Small pictures of every format that is read, changed."""
     corpus = list(pictures())
 
@@ -136,7 +139,7 @@ def pictures() -> Iterator[bytes]:
         yield file.getvalue()
 
 
-def bundles(folder: Path) -> tuple[Source, Attempt]:
+def bundles(folder: Path, held: contextlib.ExitStack) -> tuple[Source, Attempt]:
     """A bundle of a tiny network: its bytes changed, or its manifest or tensors with their digests made to fit."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from skinjax.deploy.bundle import write_bundle
@@ -175,13 +178,11 @@ def bundles(folder: Path) -> tuple[Source, Attempt]:
     return make, attempt
 
 
-def http(folder: Path) -> tuple[Source, Attempt]:
+def http(folder: Path, held: contextlib.ExitStack) -> tuple[Source, Attempt]:
     """Requests to a server on a port of its own, changed: each is answered or its connection closed, and none fails."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from tests.deploy.serving import serving, write_tiny
 
-    held = contextlib.ExitStack()
-    atexit.register(held.close)
     url, _ = held.enter_context(serving(write_tiny(folder / "model.skinjax")))
     host, port = url.removeprefix("http://").split(":")
     corpus = list(pictures())

@@ -73,11 +73,10 @@ def run(options: argparse.Namespace) -> int:
             found = overlays.drawn(found)
         if first := lines.first():
             write(first)
-        for several in [pooled(found, group_of)] if group_of else ([of] for of in found):
-            for record in records(predictor, several):
-                rows, bad = rows + 1, bad + (record["error"] != "")
-                if line := lines.of(record):
-                    write(line)
+        for record in records(predictor, pooled(found, group_of) if group_of else found):
+            rows, bad = rows + 1, bad + (record["error"] != "")
+            if line := lines.of(record):
+                write(line)
     if out:
         write_table(out, "".join(f"{line}\n" for line in table))
     if bad:

@@ -1,6 +1,7 @@
 """What a model says of photographs, as records, and those as lines of CSV, of JSON, or of ISIC's tables."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -114,27 +115,24 @@ def groups_of(named: str, files: Sequence[File]) -> Callable[[Photograph], str]:
     return lambda of: rows[of.image_id].cells["group"]
 
 
-def records(predictor: Predictor, found: Sequence[Photograph]) -> Iterator[Record]:
+def records(predictor: Predictor, found: Iterable[Photograph]) -> Iterator[Record]:
     """A record for each photograph; what the model does not know has no place in it."""
-    readable = [of for of in found if of.probabilities is not None]
-    if not readable:
-        yield from (_record(predictor, of, None, 0) for of in found)
-        return
+    left = iter(found)
+    while several := list(itertools.islice(left, predictor.model.spec.batch)):  # which are decided together
+        readable = [of for of in several if of.probabilities is not None]
+        answered = iter(_answer_records(predictor, readable) if readable else ())
+        for of in several:
+            record: Record = {"path": of.path, "image_id": of.image_id}
+            if of.probabilities is not None:
+                record |= next(answered)
+            yield record | {"flags": list(of.flags), "error": of.error, "notice": NOT_MEDICAL}
+
+
+def _answer_records(predictor: Predictor, readable: Sequence[Photograph]) -> Iterator[Record]:
+    probabilities = np.stack([np.asarray(of.probabilities) for of in readable])
     distance = np.array([of.distance for of in readable])
-    answers = predictor.decide(
-        np.stack([np.asarray(of.probabilities) for of in readable]), None if np.isnan(distance).all() else distance
-    )
-    places = iter(range(len(readable)))
-    for of in found:
-        yield _record(predictor, of, answers, 0 if of.probabilities is None else next(places))
-
-
-def _record(predictor: Predictor, of: Photograph, answers: Answers | None, place: int) -> Record:
-    record: Record = {"path": of.path, "image_id": of.image_id}
-    known = of.probabilities is not None and answers is not None
-    if known and answers is not None:
-        record |= answer_record(predictor, answers, place)
-    return record | {"flags": list(of.flags), "error": of.error, "notice": NOT_MEDICAL}
+    answers = predictor.decide(probabilities, None if np.isnan(distance).all() else distance)
+    return (answer_record(predictor, answers, place) for place in range(len(readable)))
 
 
 def answer_record(predictor: Predictor, answers: Answers, place: int) -> Record:

@@ -1,5 +1,6 @@
 """Property-based: whatever bytes come, readers give an answer or one sentence, and what is written is read again."""
 
+import contextlib
 import json
 
 import fuzz
@@ -25,12 +26,14 @@ MANY, FEW = settings(max_examples=300, deadline=None, derandomize=True), setting
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    return fuzz.images(tmp_path_factory.mktemp("images"))
+    with contextlib.ExitStack() as held:
+        yield fuzz.images(tmp_path_factory.mktemp("images"), held)
 
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
-    return fuzz.bundles(tmp_path_factory.mktemp("bundles"))
+    with contextlib.ExitStack() as held:
+        yield fuzz.bundles(tmp_path_factory.mktemp("bundles"), held)
 
 
 def told(target, seed):
@@ -57,7 +60,8 @@ def test_any_bundle_is_read_or_refused_in_a_sentence(bundles, seed):
 
 @pytest.fixture(scope="module")
 def http(tmp_path_factory):
-    return fuzz.http(tmp_path_factory.mktemp("http"))
+    with contextlib.ExitStack() as held:
+        yield fuzz.http(tmp_path_factory.mktemp("http"), held)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
