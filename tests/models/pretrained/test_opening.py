@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from skinjax.core.errors import UserError
 from skinjax.models import BACKBONES
-from skinjax.models.pretrained.facts import Facts, facts_from_config, facts_from_header
+from skinjax.models.pretrained.facts import Facts, facts_from_config, facts_from_header, facts_from_json
 from skinjax.models.pretrained.fitting import plan
 from skinjax.models.pretrained.hub import SHA256, parse_hub_id
 from skinjax.models.pretrained.known_weights import KNOWN, PINS, architecture_of
@@ -205,3 +205,9 @@ def test_known_weights_are_of_registered_backbones():
     for name, (commit, sha256) in PINS.items():
         assert parse_hub_id(f"timm/{name}@{commit}"), name
         assert SHA256.fullmatch(sha256), name
+
+
+def test_a_fact_of_weights_that_nobody_knows_is_refused():
+    assert facts_from_json({"crop": 0.9}, Path("x")).crop == 0.9
+    with pytest.raises(UserError, match="x states 'flavour', which this version does not know"):
+        facts_from_json({"crop": 0.9, "flavour": "sweet"}, Path("x"))
