@@ -1,4 +1,4 @@
-"""The bundle: what was written is opened and answers alike, under timm's names; what is hostile is refused."""
+"""The bundle: what was written is opened, bit for bit, under timm's names; what is hostile is refused."""
 
 import io
 import json
